@@ -1,0 +1,95 @@
+"""FASTA files as they are met: plain or gzip, any line ends, wrapped or not."""
+
+import gzip
+import hashlib
+import re
+import zlib
+from dataclasses import dataclass
+
+from proteofold.errors import UserError
+
+LINE_WIDTH = 60
+
+_UNIPROT_ID = re.compile(r"(?:sp|tr)\|([A-Za-z0-9]+(?:-[0-9]+)?)\|")
+_SAFE_STEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One FASTA record: the header's first word, the rest of the header, the sequence, the header's line number."""
+
+    id: str
+    description: str
+    sequence: str
+    line: int
+
+
+class FastaError(UserError):
+    """A file that is not FASTA; ``line`` is where (counted from 1, 0 for the whole file)."""
+
+    def __init__(self, path, line, what):
+        where = f"{path}, line {line}" if line else f"{path}"
+        super().__init__(f"{where}: {what}")
+        self.path, self.line, self.what = path, line, what
+
+
+def open_text(path):
+    """Open a text file, plain or gzip (told by its first bytes); undecodable bytes become U+FFFD."""
+    with open(path, "rb") as handle:
+        zipped = handle.read(2) == b"\x1f\x8b"
+    opener = gzip.open if zipped else open
+    return opener(path, "rt", encoding="utf-8-sig", errors="replace")
+
+
+def read_fasta(path):
+    """Yield the records of a FASTA file in order.
+
+    Blanks inside a sequence are dropped; nothing else is changed or judged. Raises FastaError where the text
+    before the first header is not empty, a header has no id, or the file cannot be read.
+    """
+    header, chunks, start = None, [], 0
+    number = 0
+    try:
+        with open_text(path) as handle:
+            for number, line in enumerate(handle, 1):
+                if line.startswith(">"):
+                    if header is not None:
+                        yield _record(path, header, chunks, start)
+                    header, chunks, start = line[1:], [], number
+                elif header is not None:
+                    chunks.append(line)
+                elif line.strip():
+                    raise FastaError(path, number, "not FASTA: the first record must start with '>' and an id")
+    except (OSError, EOFError, zlib.error) as error:
+        reason = error.strerror or error if isinstance(error, OSError) else error
+        raise FastaError(path, number, f"cannot be read ({reason})") from None
+    if header is not None:
+        yield _record(path, header, chunks, start)
+
+
+def _record(path, header, chunks, line):
+    words = header.split(maxsplit=1)
+    if not words:
+        raise FastaError(path, line, "a header without an id: write the id right after '>'")
+    description = words[1].rstrip() if len(words) > 1 else ""
+    return Record(words[0], description, "".join("".join(chunks).split()), line)
+
+
+def format_fasta(identifier, sequence, width=LINE_WIDTH):
+    """One FASTA record as text; ``width`` None keeps the sequence in one line."""
+    width = width or max(len(sequence), 1)
+    lines = [sequence[start : start + width] for start in range(0, len(sequence), width)]
+    return "\n".join([f">{identifier}", *lines, ""])
+
+
+def protein_stem(query_id):
+    """File-safe stem of a query id: its UniProt accession, itself if it is safe, else cleaned with a checksum.
+
+    Letters, digits and ``. _ -`` only, never starting with a dot or a dash, at most 64 characters.
+    """
+    uniprot = _UNIPROT_ID.match(query_id)
+    stem = uniprot[1] if uniprot else query_id
+    if _SAFE_STEM.fullmatch(stem):
+        return stem
+    cleaned = re.sub(r"[^A-Za-z0-9_]+", "_", query_id).strip("_")[:48] or "protein"
+    return f"{cleaned}-{hashlib.sha256(query_id.encode('utf-8', 'replace')).hexdigest()[:12]}"

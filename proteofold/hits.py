@@ -1,0 +1,230 @@
+"""Hits of a search: reading ``.hhr`` files, and the summary of a query that the pipeline reports.
+
+The ``.hhr`` format is HH-suite's (https://github.com/soedinglab/hh-suite/wiki): a table with one line an
+alignment, then one block an alignment. HH-suite 2 and 3 and the HHpred server write it with small differences.
+What counts as a hit of the summary is defined by Biopython's ``hhsuite3-text`` reader, which the researchers
+used and which the tests compare with: one hit a template, with the values of its first alignment.
+"""
+
+import csv
+import gzip
+import io
+import math
+import re
+from dataclasses import astuple, dataclass, fields
+from operator import attrgetter
+
+from proteofold.errors import UserError
+
+# What can change a reported value is told to Snakemake through this number, so that a rule's results are made
+# again when the definition changes and not when a comment does.
+SUMMARY_VERSION = 1
+
+SIGNIFICANT_EVALUE = 1e-5
+
+_TABLE_ROW = re.compile(
+    r"\s*(?P<rank>\d+) .*?\s(?P<probability>[\d.]+)\s+(?P<evalue>[\d.E+-]+)\s+(?P<pvalue>[\d.E+-]+)"
+    r"\s+(?P<score>-?[\d.]+)\s+(?P<ss_score>-?[\d.]+)\s+(?P<columns>\d+)"
+    r"\s+(?P<query_start>\d+)-(?P<query_end>\d+)\s+(?P<template_start>\d+)-(?P<template_end>\d+)"
+    r"\s*\((?P<template_length>\d+)\)\s*"
+)
+_BLOCK_START = re.compile(r"No +(\d+)\s*")
+
+
+@dataclass(slots=True)
+class Hit:
+    """One alignment of the query with a template. Positions count residues from 1, ends included.
+
+    Values that a file does not tell are None.
+    """
+
+    rank: int
+    template: str
+    description: str
+    probability: float | None = None
+    evalue: float | None = None
+    pvalue: float | None = None
+    score: float | None = None
+    ss_score: float | None = None
+    aligned_columns: int | None = None
+    query_start: int | None = None
+    query_end: int | None = None
+    template_start: int | None = None
+    template_end: int | None = None
+    template_length: int | None = None
+
+
+HIT_COLUMNS = ("query_id", *(field.name for field in fields(Hit)))
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What a ``.hhr`` holds: the query's name and length, the size of the table, the hits in file order."""
+
+    query: str
+    query_length: int
+    table_rows: int
+    hits: list
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The row of a query in the results: its best hit, and its scores over the hits with E < 1e-5 (nan: none)."""
+
+    query_id: str
+    best_hit: str
+    best_evalue: float
+    best_score: float
+    score_mean: float
+    score_std: float
+    score_gmean: float
+
+
+SUMMARY_COLUMNS = tuple(field.name for field in fields(Summary))
+
+
+def read_hhr(path):
+    """Read a ``.hhr`` file line by line; raises UserError with the line where it is not one or is cut short."""
+    with open(path, encoding="utf-8", errors="replace") as handle:
+        return _read(path, enumerate(handle, 1))
+
+
+def _read(path, lines):
+    query, query_length, table, hits = None, 0, {}, []
+    for number, line in lines:
+        if start := _BLOCK_START.fullmatch(line):
+            hits.append(_read_block(path, number, int(start[1]), lines))
+        elif line.startswith("Query ") and query is None:
+            query = line[6:].strip()
+        elif line.startswith("Match_columns"):
+            query_length = _number(int, line.split()[-1], path, number, line)
+        elif not hits and (row := _TABLE_ROW.fullmatch(line)):
+            table[int(row["rank"])] = row
+    if query is None:
+        raise UserError(f"{path}: no line starts with 'Query': not a .hhr file of HH-suite.")
+    for hit in hits:
+        if row := table.get(hit.rank):
+            _add_table_values(hit, row)
+    return SearchResult(query, query_length, len(table), hits)
+
+
+def _read_block(path, start, rank, lines):
+    """The template line and the line of values of a block; the alignment itself is left to be skipped."""
+    _, name = next(lines, (0, ""))
+    _, values = next(lines, (0, ""))
+    if not name.startswith(">") or "E-value=" not in values:
+        raise UserError(f"{path}, line {start}: hit {rank} has no template or no values. Is the file cut short?")
+    template, _, description = name[1:].strip().partition(" ")
+    hit = Hit(rank, template, description.lstrip(" ;"))
+    for pair in values.split():
+        key, _, value = pair.partition("=")
+        if key == "Probab":
+            hit.probability = _number(float, value, path, start + 2, pair)
+        elif key == "E-value":
+            hit.evalue = _number(float, value, path, start + 2, pair)
+        elif key == "Score":
+            hit.score = _number(float, value, path, start + 2, pair)
+        elif key == "Aligned_cols":
+            hit.aligned_columns = _number(int, value, path, start + 2, pair)
+    if hit.evalue is None or hit.score is None:
+        raise UserError(f"{path}, line {start + 2}: hit {rank} lacks its E-value or its score: {values.strip()!r}")
+    return hit
+
+
+def _add_table_values(hit, row):
+    hit.pvalue, hit.ss_score = float(row["pvalue"]), float(row["ss_score"])
+    for name in ("query_start", "query_end", "template_start", "template_end", "template_length"):
+        setattr(hit, name, int(row[name]))
+
+
+def _number(kind, text, path, line, context):
+    try:
+        return kind(text)
+    except ValueError:
+        raise UserError(f"{path}, line {line}: not a number: {context.strip()!r}") from None
+
+
+def one_per_template(hits):
+    """The first alignment of each template, in file order."""
+    first = {}
+    for hit in hits:
+        first.setdefault(hit.template, hit)
+    return list(first.values())
+
+
+def summarise(query_id, hits):
+    """The summary of a query: highest score (the later hit on a tie), statistics over hits with E < 1e-5."""
+    hits = one_per_template(hits)
+    scores = [hit.score for hit in hits if hit.evalue < SIGNIFICANT_EVALUE]
+    statistics = (_mean(scores), _population_std(scores), _geometric_mean(scores))
+    if not hits:
+        return Summary(query_id, "", math.nan, math.nan, *statistics)
+    best = max(reversed(hits), key=attrgetter("score"))
+    return Summary(query_id, best.template, best.evalue, best.score, *statistics)
+
+
+def _mean(values):
+    return _numpy_sum(values) / len(values) if values else math.nan
+
+
+def _population_std(values):
+    mean = _mean(values)
+    return math.sqrt(_mean([(value - mean) ** 2 for value in values])) if values else math.nan
+
+
+def _geometric_mean(values):
+    if any(value < 0 for value in values):
+        return math.nan
+    if 0 in values:
+        return 0.0
+    return math.exp(_mean([math.log(value) for value in values])) if values else math.nan
+
+
+def _numpy_sum(values):
+    """The sum in the order of additions that numpy takes, so that the second decimal rounds as the researchers'.
+
+    numpy itself would cost 0.15 CPU-seconds to import for each protein (docs/decisions.md).
+    """
+    if len(values) < 8:
+        total = 0.0
+        for value in values:
+            total += value
+        return total
+    if len(values) <= 128:
+        whole = len(values) - len(values) % 8
+        lanes = list(values[:8])
+        for start in range(8, whole, 8):
+            lanes = [lane + value for lane, value in zip(lanes, values[start : start + 8], strict=True)]
+        total = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
+        for value in values[whole:]:
+            total += value
+        return total
+    half = len(values) // 2
+    half -= half % 8
+    return _numpy_sum(values[:half]) + _numpy_sum(values[half:])
+
+
+def format_summary(summary, header=True):
+    """The ``.out`` text: header and row; the three statistics have two decimals."""
+    row = [*astuple(summary)[:4], *(f"{value:.2f}" for value in astuple(summary)[4:])]
+    return _csv([SUMMARY_COLUMNS, row] if header else [row])
+
+
+def hits_csv_gz(query_id, hits):
+    """All hits of a query as a gzip member of CSV rows without header: members joined make ``hits.csv.gz``.
+
+    Holds no time stamp and no name, so the same hits are the same bytes.
+    """
+    text = _csv([[query_id, *astuple(hit)] for hit in hits])
+    return gzip.compress(text.encode(), compresslevel=6, mtime=0)
+
+
+def hits_csv_gz_header():
+    """The gzip member that ``hits.csv.gz`` begins with: the names of the columns."""
+    return gzip.compress(_csv([HIT_COLUMNS]).encode(), mtime=0)
+
+
+def _csv(rows):
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()
