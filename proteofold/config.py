@@ -1,0 +1,102 @@
+"""The configuration of a run: defaults, schema, and what each choice stands for."""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from proteofold import hhsuite, paths
+from proteofold.errors import UserError
+from proteofold.fasta import protein_stem
+from proteofold.hhsuite import Library
+from proteofold.template_source import read_templates, source_key
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateChoice:
+    """The template library of a run; ``source`` is the folder it is built from, None for one that exists."""
+
+    library: Library
+    source: str | None = None
+
+
+def load_config(*config_files):
+    """Defaults overlaid with each configuration file in turn, as Snakemake overlays them."""
+    config = {}
+    for path in (paths.DEFAULT_CONFIG, *config_files):
+        try:
+            loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"configuration {path}: cannot be read ({error.strerror}).") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"configuration {path}: not YAML: {error}") from None
+        if loaded is not None and not isinstance(loaded, dict):
+            raise UserError(f"configuration {path}: expected 'key: value' lines.")
+        _overlay(config, loaded or {})
+    return config
+
+
+def _overlay(config, changes):
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(config.get(key), dict):
+            _overlay(config[key], value)
+        else:
+            config[key] = value
+
+
+def config_problems(config):
+    """What the schema has against a configuration: one sentence each, naming the key and what is allowed."""
+    from jsonschema import Draft202012Validator
+
+    schema = yaml.safe_load(paths.CONFIG_SCHEMA.read_text())
+    errors = Draft202012Validator(schema).iter_errors(config)
+    return [_describe(error) for error in sorted(errors, key=lambda error: list(map(str, error.path)))]
+
+
+def _describe(error):
+    key = ": ".join(str(part) for part in error.path)
+    where = f"configuration, {key}: " if key else "configuration: "
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        sentences = []
+        for unknown in sorted(set(map(str, error.instance)) - set(known)):
+            near = difflib.get_close_matches(unknown, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}."
+            sentences.append(f"unknown key '{unknown}': {hint}")
+        return where + " ".join(sentences)
+    expected = error.schema.get("errorMessage")
+    if error.validator == "required":
+        return f"{where}{error.message}"
+    return f"{where}{error.instance!r} will not do: {expected or error.message}"
+
+
+def weights_folder(config):
+    """The folder of the S4PRED weights that the configuration names."""
+    choice = config["s4pred"]["weights"]
+    known = {"demo": paths.DEMO / "s4pred", "official": paths.RESOURCES / "s4pred" / "weights"}
+    return str(known.get(choice, choice))
+
+
+def template_choice(config):
+    """The template library that the configuration names; one to be built is described from its text."""
+    choice = config["templates"]
+    if choice == "demo":
+        return _library_to_build(paths.DEMO / "templates", name="demo")
+    if choice == "pdb70":
+        return TemplateChoice(hhsuite.read_library(str(paths.RESOURCES / "templates" / "pdb70" / "pdb70")))
+    if isinstance(choice, dict):
+        return _library_to_build(Path(choice["build"]))
+    return TemplateChoice(hhsuite.read_library(choice))
+
+
+def _library_to_build(source, name=None):
+    """A library's folder carries the checksum of its text: changed text is another library, none is overwritten."""
+    templates = read_templates(source)
+    name = name or protein_stem(source.resolve().name)
+    key = source_key(templates)
+    columns = [template.columns for template in templates]
+    prefix = paths.RESOURCES / "templates" / f"{name}-{key}" / name
+    if Path(f"{prefix}_cs219.ffindex").exists():
+        hhsuite.read_library(prefix)  # the last of its files is there: the others must be as well
+    return TemplateChoice(Library(str(prefix), len(columns), sum(columns), max(columns), key), str(source))

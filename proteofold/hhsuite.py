@@ -1,0 +1,161 @@
+"""HH-suite: template libraries, the search command and what a search costs.
+
+A template library is six files ``<prefix>_{a3m,hhm,cs219}.ff{data,index}``: alignments, profiles, and profiles as
+one letter a column, each an ffindex pair. An index line is ``name<TAB>offset<TAB>length``.
+"""
+
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from proteofold.errors import UserError
+
+PARTS = ("a3m", "hhm", "cs219")
+
+# Options of each search mode, beside -i, -d, -o, -cpu and -maxres. `lean` leaves out what no reported value
+# needs: realignment and the merging of the best hits into the query (-e -1), and with it every use of _a3m.
+SEARCH_MODES = {"reference": (), "lean": ("-e", "-1", "-norealign")}
+
+DEBIAN_BINARIES = "/usr/libexec/hhsuite"
+DEBIAN_DATA = "/usr/share/hhsuite/data"
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A template library: where it is, how many templates and columns, its longest template, and its identity."""
+
+    prefix: str
+    templates: int
+    columns: int
+    longest: int
+    key: str
+
+
+def library_files(prefix, parts=PARTS):
+    """The files of a template library, data and index of each part."""
+    return [f"{prefix}_{part}.ff{kind}" for part in parts for kind in ("data", "index")]
+
+
+def read_library(prefix):
+    """Describe a library from its index files; UserError lists everything that is missing or does not agree."""
+    missing = [name for name in library_files(prefix) if not os.path.isfile(name)]
+    if missing:
+        near = sorted(glob.glob(f"{glob.escape(str(prefix))}*_hhm.ffdata"))
+        hint = f" Is the prefix {near[0].removesuffix('_hhm.ffdata')}?" if near else ""
+        raise UserError(
+            f"template library {prefix}: missing {', '.join(missing)}. 'templates:' is the path of the files "
+            f"without _hhm.ffdata and so on.{hint}"
+        )
+    problems, names = [], {}
+    for part in PARTS:
+        index = f"{prefix}_{part}.ffindex"
+        entries = list(_read_index(index, os.path.getsize(f"{prefix}_{part}.ffdata"), problems))
+        names[part] = {name for name, _ in entries}
+        if not entries:
+            problems.append(f"{index} is empty")
+        if part == "cs219":
+            # an entry is one letter a column and a closing zero byte
+            lengths = [max(length - 1, 0) for _, length in entries]
+    for part in ("a3m", "cs219"):
+        odd = sorted(names[part] ^ names["hhm"])
+        if odd:
+            problems.append(f"{len(odd)} templates are not in both _{part} and _hhm, e.g. {', '.join(odd[:3])}")
+    if problems:
+        raise UserError(f"template library {prefix}: " + "; ".join(problems) + ". Fetch or build it again.")
+    key = hashlib.sha256()
+    for part in ("cs219", "hhm"):
+        key.update(Path(f"{prefix}_{part}.ffindex").read_bytes())
+    return Library(str(prefix), len(lengths), sum(lengths), max(lengths), key.hexdigest()[:16])
+
+
+def _read_index(path, data_size, problems):
+    """Yield (name, length) of each entry; what lies outside the data file goes to problems."""
+    with open(path, encoding="utf-8", errors="replace") as handle:
+        for number, line in enumerate(handle, 1):
+            fields = line.rstrip("\n").split("\t")
+            if len(fields) != 3 or not fields[1].isdigit() or not fields[2].isdigit():
+                problems.append(f"{path}, line {number} is not name, offset, length")
+                return
+            name, offset, length = fields[0], int(fields[1]), int(fields[2])
+            if offset + length > data_size:
+                problems.append(f"{path}, line {number}: {name} ends beyond its data file (cut short?)")
+                return
+            yield name, length
+
+
+def maxres(query_length, library_longest):
+    """A ``-maxres`` that cuts nothing; HH-suite reads at most maxres - 2 columns of a query or template."""
+    return max(query_length, library_longest) + 100
+
+
+def search_command(mode, query, library_prefix, output, *, maxres, threads=1):
+    """The command line of one search as a list. ``query`` is an ``.a3m``, ``output`` the ``.hhr``."""
+    command = ["hhsearch", "-i", query, "-d", library_prefix, "-o", output, "-cpu", threads]
+    return [str(word) for word in [*command, "-maxres", maxres, *SEARCH_MODES[mode]]]
+
+
+def search_mem_mb(query_length, library, mode, threads=1):
+    """Private memory of one search in MB, as measured for hhsearch 3.3.0 within 16 % (docs/decisions.md).
+
+    Either the context pseudocounts of the query decide, or what the scan holds at its end: fixed buffers, the
+    backtrace of the longest template, and one hit with its buffers for every template scored.
+    """
+    pseudocounts = 45 + 0.0305 * query_length
+    longest_maxres = maxres(query_length, library.longest)
+    scan = (
+        14.5
+        + 0.00508 * longest_maxres
+        + 76 * (threads - 1) * longest_maxres / 20001
+        + threads * 12 * query_length * library.longest / 2**20
+        + library.templates * min(6.5 + 0.006 * query_length, 12 + 0.002 * query_length) / 1024
+    )
+    needed = scan + 0.0305 * query_length if mode == "reference" else max(pseudocounts, scan)
+    return round(1.1 * needed)
+
+
+def find_program(name):
+    """Path of an HH-suite program. Debian keeps some outside PATH, one build for each kind of processor."""
+    if found := shutil.which(name):
+        return found
+    flags = _processor_flags()
+    for build in ("avx2", "avx", "sse4.1", "ssse3", "sse3", "plain"):
+        path = f"{DEBIAN_BINARIES}/{name}-{build}"
+        if (build == "plain" or build.replace(".", "_") in flags) and os.access(path, os.X_OK):
+            return path
+    raise UserError(
+        f"HH-suite's {name} is not installed: run bin/setup, or 'apt-get install hhsuite hhsuite-data', or "
+        "start Snakemake with --software-deployment-method conda."
+    )
+
+
+def _processor_flags():
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return set()
+    found = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
+    return set(found[1].split()) if found else set()
+
+
+def context_data(name):
+    """Path of one of HH-suite's data files (``cs219.lib``, ``context_data.lib``)."""
+    beside_programs = Path(find_program("hhmake")).parents[1]
+    for folder in (Path(os.environ.get("HHLIB", beside_programs), "data"), Path(DEBIAN_DATA)):
+        if (folder / name).is_file():
+            return str(folder / name)
+    raise UserError(f"HH-suite's {name} is not found: install hhsuite-data, or set HHLIB to HH-suite's folder.")
+
+
+def hhsuite_version():
+    """Version of hhsearch as it names itself, or '' where it cannot be asked."""
+    try:
+        text = subprocess.run(["hhsearch", "-h"], capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return ""
+    found = re.search(r"HHsearch (\S+)", text)
+    return found[1] if found else ""

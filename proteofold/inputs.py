@@ -1,0 +1,231 @@
+"""The checks before a run: every problem of every input at once, each with where it is and what to do."""
+
+import hashlib
+import os
+import re
+import shutil
+from collections import Counter
+from dataclasses import dataclass, field
+
+from proteofold.config import config_problems, template_choice, weights_folder
+from proteofold.errors import UserError
+from proteofold.fasta import FastaError, open_text, protein_stem, read_fasta
+from proteofold.weights import check_tensors, weight_files
+
+RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
+RARE_RESIDUES = "BJOUXZ"  # accepted: ambiguous or unusual residues, which HH-suite and S4PRED treat as unknown
+
+_FOREIGN = re.compile(f"[^{RESIDUES}{RARE_RESIDUES}]")
+_RARE = re.compile(f"[{RARE_RESIDUES}]")
+_NUCLEOTIDES = re.compile("[ACGTUN]+")
+_LONGEST_QUERY_ID = 500
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A protein given to the pipeline; ``protein`` is its file-safe stem, ``md5`` that of its sequence."""
+
+    query_id: str
+    protein: str
+    sequence: str
+    md5: str
+
+
+@dataclass(slots=True)
+class Checked:
+    """What the checks found: the queries in input order, the choices, errors, and notes on what was mended."""
+
+    queries: list = field(default_factory=list)
+    templates: object = None
+    weights: str = ""
+    errors: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
+
+    def raise_errors(self):
+        """Raise one UserError that lists all errors, if there are any."""
+        if self.errors:
+            count = "1 problem" if len(self.errors) == 1 else f"{len(self.errors)} problems"
+            lines = "\n".join(f"  - {error}" for error in self.errors)
+            raise UserError(f"{count} in the inputs; nothing was run:\n{lines}")
+
+
+def check_inputs(config, read_weights=False):
+    """Check configuration, sequences, ids, template library, weights and programs; nothing is written.
+
+    ``read_weights`` loads the weights too, which takes seconds.
+    """
+    checked = Checked(errors=config_problems(config))
+    if checked.errors:
+        return checked
+    sequences = _Sequences(checked)
+    for path in config["proteins"]:
+        sequences.read(path)
+    checked.queries = sequences.select(config["ids"]) if config["ids"] else sequences.queries()
+    sequences.tell()
+    if not checked.queries and not checked.errors:
+        checked.errors.append("no protein is left to run: see 'proteins' and 'ids' in the configuration.")
+    with collected(checked):
+        checked.templates = template_choice(config)
+    with collected(checked):
+        checked.weights = weights_folder(config)
+        weight_files(checked.weights)
+        if read_weights:
+            check_tensors(checked.weights)
+    _check_programs(checked)
+    return checked
+
+
+class collected:
+    """Turn a UserError of the block into one of the checked errors."""
+
+    def __init__(self, checked):
+        self.checked = checked
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if isinstance(error, UserError):
+            self.checked.errors.extend(str(error).splitlines())
+            return True
+        return False
+
+
+def _check_programs(checked):
+    # with conda the programs live in the environment that Snakemake makes for the rule
+    if not shutil.which("hhsearch") and not shutil.which("conda"):
+        checked.errors.append(
+            "HH-suite's hhsearch is not installed: run bin/setup, or 'apt-get install hhsuite hhsuite-data'."
+        )
+
+
+class _Sequences:
+    """The records of all FASTA files, told apart by id and by file stem."""
+
+    def __init__(self, checked):
+        self.checked = checked
+        self.by_id = {}  # query_id -> (Query, where)
+        self.by_stem = {}  # protein -> query_id
+        self.mended = Counter()  # (path, what was mended) -> records
+        self.examples = {}
+
+    def read(self, path):
+        """Take up one FASTA file; its problems go to the checked errors."""
+        count = 0
+        try:
+            for record in read_fasta(path):
+                count += 1
+                self._add(path, record)
+        except FastaError as error:
+            self.checked.errors.append(f"{error}.")
+            return
+        if not count:
+            why = "is empty" if not os.path.getsize(path) else "holds no FASTA record (no line starts with '>')"
+            self.checked.errors.append(f"{path}: {why}: give a FASTA file with at least one protein.")
+
+    def _add(self, path, record):
+        where = f"{path}, line {record.line}: {_shown(record.id)}"
+        query = self._query(path, record, where)
+        if query is None:
+            return
+        if record.id in self.by_id:
+            first, first_where = self.by_id[record.id]
+            if first.md5 == query.md5:
+                self._tell(path, "repeat an earlier record with the same sequence and were taken once", record)
+            else:
+                self.checked.errors.append(
+                    f"{where}: this id stands for another sequence at {first_where.rpartition(': ')[0]}. "
+                    "Rename or remove one of the two."
+                )
+            return
+        if query.protein in self.by_stem:
+            other = self.by_stem[query.protein]
+            self.checked.errors.append(
+                f"{where}: would share the files '{query.protein}' with {_shown(other)} "
+                f"({self.by_id[other][1].rpartition(': ')[0]}). Remove or rename one of the two."
+            )
+            return
+        self.by_id[record.id] = (query, where)
+        self.by_stem[query.protein] = record.id
+
+    def _query(self, path, record, where):
+        sequence = record.sequence
+        if "\ufffd" in record.id or not record.id.isprintable() or len(record.id) > _LONGEST_QUERY_ID:
+            self.checked.errors.append(
+                f"{where}: an id must be printable UTF-8 of at most {_LONGEST_QUERY_ID} characters. Shorten or "
+                "re-encode it."
+            )
+            return None
+        if sequence.endswith("*"):
+            self._tell(path, "end with '*', which was dropped", record)
+            sequence = sequence[:-1]
+        if not sequence:
+            self.checked.errors.append(f"{where}: no sequence. Add it or remove the record.")
+            return None
+        if not sequence.isupper():
+            upper = sequence.upper()
+            if upper != sequence:
+                self._tell(path, "hold lower-case residues, which were taken as upper case", record)
+                sequence = upper
+        if foreign := _FOREIGN.search(sequence):
+            self.checked.errors.append(f"{where}: {_foreign_advice(sequence, foreign)}")
+            return None
+        if _RARE.search(sequence):
+            self._tell(path, f"hold residues of {', '.join(RARE_RESIDUES)}, which count as unknown", record)
+        if len(sequence) >= 30 and _NUCLEOTIDES.fullmatch(sequence):
+            self._tell(path, "look like nucleotides, not like proteins", record)
+        md5 = hashlib.md5(sequence.encode(), usedforsecurity=False).hexdigest()
+        return Query(record.id, protein_stem(record.id), sequence, md5)
+
+    def _tell(self, path, what, record):
+        self.mended[path, what] += 1
+        self.examples.setdefault((path, what), []).append(f"{_shown(record.id)} (line {record.line})")
+        del self.examples[path, what][_EXAMPLES:]
+
+    def tell(self):
+        """Add one note for each kind of mending in each file."""
+        for (path, what), count in self.mended.items():
+            shown = ", ".join(self.examples[path, what])
+            more = f" and {count - _EXAMPLES} more" if count > _EXAMPLES else ""
+            records = "1 record" if count == 1 else f"{count} records"
+            self.checked.notes.append(f"{path}: {records} {what}: {shown}{more}.")
+
+    def queries(self):
+        return [query for query, _ in self.by_id.values()]
+
+    def select(self, ids_path):
+        """The queries that the list of ids names, by full id or accession, in the order of the FASTA."""
+        wanted = set()
+        try:
+            with open_text(ids_path) as handle:
+                for number, line in enumerate(handle, 1):
+                    name = line.strip()
+                    if not name:
+                        continue
+                    query_id = name if name in self.by_id else self.by_stem.get(name)
+                    if query_id is None:
+                        self.checked.errors.append(
+                            f"{ids_path}, line {number}: {_shown(name)} is in none of the FASTA files of "
+                            "'proteins'. Add its record there or take it off the list."
+                        )
+                    wanted.add(query_id)
+        except (OSError, EOFError) as error:
+            self.checked.errors.append(f"{ids_path}: cannot be read ({error}). See 'ids' in the configuration.")
+        return [query for query in self.queries() if query.query_id in wanted]
+
+
+def _foreign_advice(sequence, foreign):
+    letter, position = foreign[0], foreign.start() + 1
+    advice = {
+        "-": "This looks like an alignment: give the sequence without gaps.",
+        ".": "This looks like an alignment: give the sequence without gaps.",
+        "*": "A stop inside a sequence: cut the translation there or leave the record out.",
+    }.get(letter, "Only amino-acid letters are allowed: correct the sequence or leave the record out.")
+    return f"{letter!r} at position {position} of {len(sequence)} is not an amino acid. {advice}"
+
+
+def _shown(text):
+    """An id as it can stand in a message: control characters escaped, long ones cut."""
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,11 @@
+"""Where the parts of a checkout of proteofold lie, and where official data are kept."""
+
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+DEFAULT_CONFIG = CHECKOUT / "config" / "config.yaml"
+CONFIG_SCHEMA = CHECKOUT / "workflow" / "schemas" / "config.schema.yaml"
+DEMO = CHECKOUT / "config" / "demo"
+
+# Relative to the working directory: large files that are fetched or built once and serve many runs.
+RESOURCES = Path("resources")

@@ -1,0 +1,45 @@
+"""The S4PRED weights on disk. Nothing here imports PyTorch, which takes seconds: the head process reads this."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+from proteofold.errors import UserError
+
+WEIGHT_FILES = tuple(f"weights_{number}.pt" for number in range(1, 6))
+
+
+def weight_files(folder):
+    """Paths of the five weights files of a folder; UserError names what is missing."""
+    paths = [Path(folder) / name for name in WEIGHT_FILES]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise UserError(
+            f"S4PRED weights: {folder} lacks {', '.join(missing)}. Set s4pred: weights: to 'demo', 'official' or a "
+            "folder that holds weights_1.pt to weights_5.pt."
+        )
+    return paths
+
+
+def weights_digest(folder):
+    """SHA-256 over the five files: which weights a prediction was made with."""
+    digest = hashlib.sha256()
+    for path in weight_files(folder):
+        with open(path, "rb") as handle:
+            digest.update(hashlib.file_digest(handle, "sha256").digest())
+    return digest.hexdigest()
+
+
+def check_tensors(folder):
+    """Load the five networks in a process of its own; UserError says which file or tensor does not fit."""
+    command = [sys.executable, "-m", "proteofold.s4pred", str(folder)]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    if outcome.returncode:
+        last_words = outcome.stderr.strip().splitlines()[-1:] or [f"exit code {outcome.returncode}"]
+        raise UserError(last_words[0])
+
+
+def batch_mem_mb(residues):
+    """Peak memory in MB of predicting a batch of so many residues at the official width (docs/decisions.md)."""
+    return round(1.1 * (620 + 0.04 * residues))
