@@ -1,0 +1,143 @@
+"""The command ``proteofold``: each step of the pipeline by hand, and the checks. Imports wait until they are needed."""
+
+import sys
+
+import click
+
+from proteofold import __version__
+from proteofold.errors import UserError
+
+_FILE = click.Path(exists=True, dir_okay=False)
+
+
+class _Group(click.Group):
+    """Shows a UserError as one message without a traceback; exit code 1."""
+
+    def invoke(self, context):
+        try:
+            return super().invoke(context)
+        except UserError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="proteofold")
+def cli():
+    """Find, for every protein of a proteome, the known 3D structures it resembles.
+
+    Runs are started with Snakemake (see the README); these commands do single steps by hand.
+    """
+
+
+@cli.command(short_help="Predict secondary structure; prints PSIPRED HFORMAT.")
+@click.argument("fasta", type=_FILE)
+@click.option("--weights", default="demo", show_default=True, help="demo, official or a folder of weights.")
+@click.option("--device", type=click.Choice(["cpu", "gpu", "auto"]), default="cpu", show_default=True)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+def s4pred(fasta, weights, device, threads):
+    """Predict the secondary structure of each sequence of FASTA with S4PRED and print PSIPRED HFORMAT.
+
+    \b
+    Example:
+      proteofold s4pred --weights official my.fasta > my.horiz
+    """
+    from proteofold.config import weights_folder
+    from proteofold.predict_step import predict_fasta
+
+    folder = weights_folder({"s4pred": {"weights": weights}})
+    click.echo(predict_fasta(fasta, folder, device=device, threads=threads), nl=False)
+
+
+@cli.command(short_help="Join a sequence and its prediction; prints an .a3m.")
+@click.argument("fasta", type=_FILE)
+@click.argument("horiz", type=_FILE)
+@click.option("--id", "query_id", help="The record to take when FASTA has several.")
+def a3m(fasta, horiz, query_id):
+    """Print the .a3m that hhsearch reads: secondary structure, confidence, and the sequence of FASTA.
+
+    HORIZ holds the predictions of the records of FASTA, in the same order.
+
+    \b
+    Example:
+      proteofold a3m my.fasta my.horiz > my.a3m
+    """
+    from proteofold.a3m import format_a3m
+    from proteofold.fasta import read_fasta
+    from proteofold.psipred import read_horiz
+
+    records, predictions = list(read_fasta(fasta)), read_horiz(horiz)
+    if len(records) != len(predictions):
+        raise UserError(f"{fasta} has {len(records)} records, {horiz} has {len(predictions)} predictions.")
+    chosen = [pair for pair in zip(records, predictions, strict=True) if query_id in (None, pair[0].id)]
+    if len(chosen) != 1:
+        ids = ", ".join(record.id for record in records[:10])
+        raise UserError(f"{fasta}: choose one record with --id: {ids}{', ...' if len(records) > 10 else ''}")
+    record, prediction = chosen[0]
+    click.echo(format_a3m(record.id, record.sequence, prediction), nl=False)
+
+
+@cli.command(short_help="Summarise the hits of a .hhr; prints the .out.")
+@click.argument("hhr", type=_FILE)
+def summarise(hhr):
+    """Print the summary of the hits in HHR (of HH-suite 2 or 3, or the HHpred server): header and row.
+
+    \b
+    Example:
+      proteofold summarise my.hhr
+    """
+    from proteofold.hits import format_summary, read_hhr
+    from proteofold.hits import summarise as summary_of
+
+    result = read_hhr(hhr)
+    click.echo(format_summary(summary_of(result.query.split()[0], result.hits)), nl=False)
+
+
+@cli.command(short_help="Check all inputs of a run without running anything.")
+@click.option("--configfile", "config_files", type=_FILE, multiple=True, help="As for snakemake; may be repeated.")
+def check(config_files):
+    """Check configuration, sequences, ids, template library, weights and programs, and list every problem.
+
+    \b
+    Example:
+      proteofold check --configfile my.yaml
+    """
+    from proteofold.config import load_config
+    from proteofold.inputs import check_inputs
+
+    checked = check_inputs(load_config(*config_files), read_weights=True)
+    for note in checked.notes:
+        click.echo(f"note: {note}")
+    checked.raise_errors()
+    residues = sum(len(query.sequence) for query in checked.queries)
+    library = checked.templates.library
+    click.echo(
+        f"ready: {len(checked.queries)} proteins with {residues} residues, {library.templates} templates"
+        + (f", to be built from {checked.templates.source}" if checked.templates.source else "")
+    )
+
+
+@cli.command(short_help="Merge the results of a run.")
+@click.argument("run_folder", type=click.Path(exists=True, file_okay=False))
+@click.option("--report", is_flag=True, help="Draw the pages of the report too.")
+def merge(run_folder, report):
+    """Write the merged tables of RUN_FOLDER from the proteins that are done; the workflow does this by itself.
+
+    Proteins without a result go to failed.csv; the exit code is 2 when there are any.
+    """
+    from proteofold.merge import merge_run
+
+    counts = merge_run(run_folder)
+    if report:
+        from proteofold.report import draw_report
+
+        draw_report(run_folder)
+    done = counts["proteins"] - counts["failed"]
+    click.echo(f"{done} of {counts['proteins']} proteins merged into {run_folder}/merge_results.csv")
+    if counts["failed"]:
+        click.echo(f"{counts['failed']} failed: see {run_folder}/failed.csv; the same command again runs only those")
+        sys.exit(2)
+
+
+def main():
+    """Entry point of the command ``proteofold``."""
+    cli(prog_name="proteofold")

@@ -1,0 +1,132 @@
+"""Running a job's work so that its end is always told: a log with a last word, tools that die with their job."""
+
+import ctypes
+import os
+import platform
+import resource
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from proteofold.errors import UserError
+
+# The last line of the log of a job that failed: ERROR, the step, the reason. failures.py reads it.
+ERROR_MARK = "ERROR"
+STEP_MARK = "STEP"
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a job used: wall and CPU seconds, the highest resident memory (mapped files included), and where.
+
+    ``result_key`` tells which sequence and settings the job's result belongs to.
+    """
+
+    wall_s: float
+    cpu_s: float
+    max_rss_mb: float
+    node: str
+    result_key: str = ""
+
+
+USAGE_COLUMNS = tuple(field.name for field in fields(Usage))
+
+
+class JobLog:
+    """A job's log file. An error inside the ``with`` block becomes its last line and ``exit_code`` 1."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.exit_code = 0
+        self._step = "start"
+
+    def __enter__(self):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.handle = open(self.path, "w", encoding="utf-8")  # noqa: SIM115 - closed in __exit__
+        return self
+
+    def step(self, name):
+        """Tell which step begins."""
+        self._step = name
+        self.write(f"{STEP_MARK} {name}")
+
+    def __exit__(self, kind, error, trace):
+        if isinstance(error, Exception):
+            if not isinstance(error, UserError):
+                self.write("".join(traceback.format_exception(kind, error, trace)).rstrip())
+            reason = " ".join(str(error).split()) or kind.__name__
+            self.write(f"{ERROR_MARK} {self._step}: {reason}")
+            print(f"{self._step}: {reason} (log: {self.path})", file=sys.stderr)
+            self.exit_code = 1
+        self.handle.close()
+        return isinstance(error, Exception)
+
+    def write(self, line):
+        """Add a line, visible at once."""
+        print(line, file=self.handle, flush=True)
+
+
+def measured_run(command, log, result_key=""):
+    """Run a tool with its output in the log; returns its Usage. UserError if it fails, in words that say how."""
+    log.write("$ " + " ".join(map(str, command)))
+    started = time.monotonic()
+    try:
+        child = subprocess.Popen(
+            list(map(str, command)),
+            stdin=subprocess.DEVNULL,
+            stdout=log.handle,
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent,
+        )
+    except OSError as error:
+        raise UserError(f"{command[0]} cannot be started: {error.strerror}") from None
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise UserError(_why_it_ended(Path(command[0]).name, child.returncode, log.path))
+    return _usage(started, used, result_key)
+
+
+def own_usage(started):
+    """Usage of this process so far; ``started`` is the time.monotonic() of its beginning."""
+    return _usage(started, resource.getrusage(resource.RUSAGE_SELF))
+
+
+def _usage(started, used, result_key=""):
+    cpu_s = used.ru_utime + used.ru_stime
+    return Usage(time.monotonic() - started, cpu_s, used.ru_maxrss / 1024, platform.node(), result_key)
+
+
+def usage_tsv(usage):
+    """A Usage as a table of one row."""
+    values = [f"{usage.wall_s:.3f}", f"{usage.cpu_s:.3f}", f"{usage.max_rss_mb:.1f}", usage.node, usage.result_key]
+    return "\t".join(USAGE_COLUMNS) + "\n" + "\t".join(values) + "\n"
+
+
+def read_usage(path):
+    """The rows of a usage table as dicts of text."""
+    with open(path, encoding="utf-8") as handle:
+        names, *rows = (line.rstrip("\n").split("\t") for line in handle)
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def die_with_parent():
+    """Have Linux kill this process when its parent dies, so that no killed run leaves searches behind."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _why_it_ended(tool, code, log_path):
+    if code == -signal.SIGKILL:
+        return f"{tool} was killed (SIGKILL): most likely for want of memory"
+    if code < 0:
+        return f"{tool} crashed ({signal.Signals(-code).name})"
+    lines = [line.strip() for line in log_path.read_text(errors="replace").splitlines()]
+    errors = [line for line in lines if "ERROR" in line] or [line for line in lines if line][-1:]
+    return f"{tool} ended with exit code {code}: {errors[-1] if errors else 'no message'}"
