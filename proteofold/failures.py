@@ -1,5 +1,7 @@
 """Why a protein has no result: read from the logs of the jobs that should have made it."""
 
+from pathlib import Path
+
 from proteofold.process import ERROR_MARK, STEP_MARK
 
 FAILURE_COLUMNS = ("query_id", "step", "reason", "log")
@@ -13,18 +15,25 @@ def failure_of(run, member):
     for rule, name, first_step in rules:
         log = run.folder.log(rule, name)
         if log.is_file():
-            step, reason = _last_words(log, first_step)
+            step, reason = last_words(log, first_step)
             return (member.query_id, step, reason, str(log))
     return (member.query_id, rules[0][2], "not started: the run ended before", "")
 
 
-def _last_words(log, step):
-    """Step and reason of a log: its ERROR line, or what a log without one lets conclude."""
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+def last_words(log, step):
+    """Step and reason that a job's log tells: its ERROR line, or what a log without one lets conclude.
+
+    ``step`` is the first step of the job, for a log that names none.
+    """
+    try:
+        text = Path(log).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return step, "it left no log: it was killed before it began, or could not be started"
+    for line in text.splitlines():
         mark, _, rest = line.partition(" ")
         if mark == STEP_MARK:
             step = rest
         elif mark == ERROR_MARK:
             step, _, reason = rest.partition(": ")
             return step, reason
-    return step, "ended without a word: the job was killed or its machine went down"
+    return step, "it ended without a word: it was killed, or its machine went down"

@@ -21,3 +21,11 @@ def write_if_changed(path, content):
     path = Path(path)
     if not (path.is_file() and path.read_bytes() == content.encode()):
         write_aside(path, content)
+
+
+def existing_names(folder):
+    """Names in a folder, read at once: cheaper than asking for each of 40,000 files. Empty if there is no folder."""
+    try:
+        return set(os.listdir(folder))
+    except FileNotFoundError:
+        return set()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from proteofold import __version__, hhsuite
 from proteofold.fasta import format_fasta
-from proteofold.files import write_if_changed
+from proteofold.files import existing_names, write_if_changed
 from proteofold.hits import SUMMARY_VERSION
 from proteofold.inputs import check_inputs, collected
 from proteofold.predict_step import PREDICTION_VERSION
@@ -94,6 +94,17 @@ class Run:
             for member in {*self.history, *self.members.values()}:
                 self._residues[member.batch] = self._residues.get(member.batch, 0) + member.length
         return self._residues[batch]
+
+    def result_files(self):
+        """The ``.out`` of every member, and its other result files where they are missing.
+
+        Snakemake makes a missing file again only if it is asked for; asking for those that are there costs time.
+        """
+        paths = [str(self.folder.out(protein)) for protein in self.members]
+        for path_of in (self.folder.hits, lambda protein: self.folder.usage("search_templates", protein)):
+            have = existing_names(path_of("any").parent)
+            paths += [str(path) for path in map(path_of, self.members) if path.name not in have]
+        return paths
 
     @property
     def members_digest(self):

@@ -7,6 +7,7 @@ from snakemake.logging import logger
 
 from proteofold import hhsuite, runs
 from proteofold.errors import UserError
+from proteofold.memory import available_mb
 from proteofold.predict_step import PREDICTION_VERSION
 from proteofold.search_step import SEARCH_STEP_MB
 from proteofold.weights import batch_mem_mb
@@ -24,10 +25,20 @@ def planned_run():
         raise WorkflowError(str(error)) from None
     for note in notes:
         logger.warning(f"note: {note}")
+    lengths = {member.protein: member.length for member in run.members.values()}
+    logger.info(f"{len(lengths)} proteins", extra={"protein_lengths": lengths})
     return run
 
 
+def keep_within_memory():
+    """On one machine: jobs together ask for no more than its free memory, unless the user set a limit."""
+    on_this_machine = workflow.is_main_process and workflow.resource_settings.nodes is None
+    if on_this_machine and "mem_mb" not in workflow.global_resources:
+        workflow.register_resource("mem_mb", available_mb())
+
+
 RUN = planned_run()
+keep_within_memory()
 
 
 wildcard_constraints:

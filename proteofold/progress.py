@@ -1,0 +1,121 @@
+"""How far a run is, in proteins: one moving line in a terminal, a line now and then in a file."""
+
+import sys
+import time
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from proteofold.failures import last_words
+
+# A search costs about as much as this many residues before its query's length counts (template text is parsed
+# anew for every query: 40 CPU-seconds at PDB70's size against 0.09 a residue, docs/decisions.md).
+SEARCH_BASE_RESIDUES = 440
+
+_SECONDS_BETWEEN_LINES = 15
+_ESTIMATE_AFTER = 3  # searches
+
+
+class Progress:
+    """Counts the events of a run and shows them on standard error."""
+
+    def __init__(self, file=None):
+        self.console = Console(file=file or sys.stderr, highlight=False, soft_wrap=True)
+        self.lengths = {}
+        self.total = self.searches = self.searched = self.failures = 0
+        self.batches = self.batches_done = 0
+        self.work = self.work_done = 0
+        self.began = self.last_line = None
+        self.live = None
+
+    def plan(self, lengths):
+        """Take up the proteins of the run, with their lengths."""
+        self.lengths, self.total = lengths, len(lengths)
+
+    def jobs(self, counts):
+        """Take up how many jobs of each rule Snakemake has found to be due."""
+        self.searches, self.batches = counts.get("search_templates", 0), counts.get("predict_secondary_structure", 0)
+        whole = sum(SEARCH_BASE_RESIDUES + length for length in self.lengths.values())
+        self.work = whole * self.searches / max(self.total, 1)
+
+    @property
+    def done(self):
+        """Proteins that have their result."""
+        return self.total - self.searches + self.searched
+
+    def started(self, rule, wildcards):
+        """A job begins (on a cluster: is submitted)."""
+        if self.began is None:
+            self.began = self.last_line = time.monotonic()
+            if self.console.is_terminal and self.total:
+                self.live = Live(get_renderable=self._line, console=self.console, refresh_per_second=2, transient=True)
+                self.live.start()
+
+    def finished(self, rule, wildcards):
+        """A job ended well."""
+        if rule == "search_templates":
+            self.searched += 1
+            self.work_done += SEARCH_BASE_RESIDUES + self.lengths.get(wildcards["protein"], 0)
+        elif rule == "predict_secondary_structure":
+            self.batches_done += 1
+        now = time.monotonic()
+        if self.live is None and self.total and now - self.last_line >= _SECONDS_BETWEEN_LINES:
+            self.last_line = now
+            self.print(self.text())
+
+    def failed(self, rule, wildcards, logs):
+        """A job failed: say at once which, why and where the log is."""
+        name = wildcards.get("protein") or wildcards.get("batch") or ""
+        self.failures += rule == "search_templates"
+        log = next(iter(logs), "")
+        step, reason = last_words(log, rule)
+        self.print(f"FAILED {name or rule} at {step}: {reason}{f' (log: {log})' if log else ''}")
+
+    def text(self):
+        """The state of the run in words."""
+        parts = [f"{self.done} of {self.total} proteins done"]
+        if self.failures:
+            parts.append(f"{self.failures} failed")
+        if self.batches_done < self.batches:
+            parts.append(f"secondary structure: {self.batches_done} of {self.batches} batches")
+        if (left := self.seconds_left()) is not None:
+            parts.append(f"about {duration(left)} left")
+        return ", ".join(parts)
+
+    def seconds_left(self):
+        """Estimate from the searches finished so far, long queries counting more; None while there are too few."""
+        if self.searched < _ESTIMATE_AFTER or self.began is None or self.done >= self.total:
+            return None
+        return (time.monotonic() - self.began) * max(self.work / self.work_done - 1, 0)
+
+    def print(self, text):
+        """Show a line above the moving one."""
+        self.console.print(Text(text))
+
+    def stop(self):
+        """Take the moving line away and leave the last state."""
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+        if self.began is not None and self.total:
+            self.print(self.text())
+            self.began = None
+
+    def _line(self):
+        filled = 24 * self.done // max(self.total, 1)
+        line = Table.grid(padding=(0, 1))
+        line.add_row(Text("█" * filled + "·" * (24 - filled), style="cyan"), Text(self.text()))
+        return line
+
+
+def duration(seconds):
+    """A time span for people: 40 s, 12 min, 3 h 20 min, 4 days."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+    return f"{seconds / 86400:.0f} days"

@@ -1,0 +1,182 @@
+"""What the report tells of a run, read from the run's files: nothing here is computed anew but the coverage."""
+
+import csv
+import gzip
+import io
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proteofold.errors import UserError
+from proteofold.hits import HIT_COLUMNS, SIGNIFICANT_EVALUE
+from proteofold.process import read_usage
+from proteofold.runs import RunFolder, load_run
+
+_BEFORE_NUMBERS = HIT_COLUMNS.index("probability")
+_NUMBERS = HIT_COLUMNS[_BEFORE_NUMBERS:]
+_EVALUE, _START, _END = (_NUMBERS.index(name) - len(_NUMBERS) for name in ("evalue", "query_start", "query_end"))
+
+
+@dataclass(slots=True)
+class Result:
+    """A finished protein: its row of merge_results.csv and what its hits tell; nan where it has no hit."""
+
+    query_id: str
+    length: int
+    best_hit: str
+    best_evalue: float
+    best_score: float
+    significant: bool
+    probability: float = math.nan
+    significant_hits: int = 0
+    covered: int = 0  # residues that hits with E < 1e-5 cover together
+
+    @property
+    def coverage(self):
+        """Part of the residues that is covered, 0 to 1."""
+        return self.covered / self.length
+
+
+@dataclass(slots=True)
+class Job:
+    """What one job used, and how many residues it worked on."""
+
+    residues: int
+    wall_s: float
+    cpu_s: float
+    max_rss_mb: float
+    node: str
+
+
+@dataclass(slots=True)
+class ReportData:
+    """A run as the report shows it; ``failed`` holds the rows of failed.csv."""
+
+    folder: Path
+    settings: dict
+    proteins: int
+    residues: int
+    results: list
+    failed: list
+    jobs: dict = field(default_factory=dict)  # rule -> [Job]
+
+    @property
+    def significant(self):
+        """The results with a hit of E < 1e-5."""
+        return [result for result in self.results if result.significant]
+
+    @property
+    def unmerged(self):
+        """Proteins in neither table: the input changed after the tables were merged."""
+        return self.proteins - len(self.results) - len(self.failed)
+
+
+def read_report_data(path):
+    """Read a run folder; UserError if its results have never been merged."""
+    folder = RunFolder(path)
+    try:
+        run = load_run(path)
+        members = {member.query_id: member for member in run.members.values()}
+        results = _read_results(folder.path / "merge_results.csv", members)
+        failed = [row for row in _read_csv(folder.path / "failed.csv") if row["query_id"] in members]
+        _add_hits(folder.path / "hits.csv.gz", results)
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename} is missing: run 'proteofold merge {path}' first.") from None
+    residues = sum(member.length for member in members.values())
+    jobs = _read_jobs(folder, members, results)
+    return ReportData(folder.path, run.settings, len(members), residues, list(results.values()), failed, jobs)
+
+
+def _read_csv(path):
+    with open(path, encoding="utf-8", newline="") as handle:
+        yield from csv.DictReader(handle)
+
+
+def _read_results(path, members):
+    results = {}
+    for row in _read_csv(path):
+        if member := members.get(row["query_id"]):
+            significant = row["score_mean"] != "nan"
+            values = float(row["best_evalue"]), float(row["best_score"]), significant
+            results[member.query_id] = Result(member.query_id, member.length, row["best_hit"], *values)
+    return results
+
+
+def _add_hits(path, results):
+    """Add to each result what its rows of hits.csv.gz tell; the rows of a protein stand together.
+
+    Against a library like PDB70 the file has some hundred rows a protein, twenty million for a proteome. So lines
+    are cut at the right end, where no number is ever quoted, which costs half of what the csv module does.
+    """
+    result, begin, templates, spans = None, None, set(), []
+    with gzip.open(path, "rb") as plain, io.BufferedReader(plain, 1 << 20) as lines:
+        next(lines, None)
+        for line in lines:
+            if begin is None or not line.startswith(begin):
+                _close(result, spans)
+                query_id = _text_columns(line)[0]
+                result, begin, templates, spans = results.get(query_id), _line_begin(query_id), set(), []
+            if result is None:
+                continue
+            text, *numbers = line.rsplit(b",", len(_NUMBERS))
+            _, template, _ = text[len(begin) :].split(b",", 2)
+            if template.startswith(b'"'):
+                template = _text_columns(line)[2].encode()
+            significant = float(numbers[_EVALUE]) < SIGNIFICANT_EVALUE
+            if template not in templates:
+                templates.add(template)
+                result.significant_hits += significant
+                if template.decode() == result.best_hit:
+                    result.probability = float(numbers[0] or "nan")
+            if significant and numbers[_START]:
+                spans.append((int(numbers[_START]), int(numbers[_END])))
+        _close(result, spans)
+
+
+def _close(result, spans):
+    if result is not None:
+        result.covered = _union(spans)
+
+
+def _text_columns(line):
+    return next(csv.reader([line.decode()]))[:_BEFORE_NUMBERS]
+
+
+def _line_begin(query_id):
+    """The bytes that the lines of a protein begin with."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator=",").writerow([query_id])
+    return buffer.getvalue().encode()
+
+
+def _union(spans):
+    """Number of positions in at least one span; ends belong to a span."""
+    covered, reached = 0, 0
+    for start, end in sorted(spans):
+        covered += max(0, end - max(start - 1, reached))
+        reached = max(reached, end)
+    return covered
+
+
+def _read_jobs(folder, members, results):
+    """The jobs that made the results: searches of the proteins that are done, predictions of today's batches."""
+    batches = {}
+    for member in members.values():
+        batches[member.batch] = batches.get(member.batch, 0) + member.length
+    named = {
+        "predict_secondary_structure": batches.items(),
+        "search_templates": ((members[query_id].protein, members[query_id].length) for query_id in results),
+    }
+    jobs = {}
+    for rule, names in named.items():
+        jobs[rule] = []
+        for name, residues in names:
+            try:
+                (used,) = read_usage(folder.usage(rule, name))
+            except FileNotFoundError:
+                continue
+            numbers = (float(used[column]) for column in ("wall_s", "cpu_s", "max_rss_mb"))
+            jobs[rule].append(Job(residues, *numbers, used["node"]))
+    return jobs
+
+
