@@ -6,7 +6,6 @@ import platform
 import resource
 import signal
 import subprocess
-import sys
 import time
 import traceback
 from dataclasses import dataclass, fields
@@ -63,7 +62,6 @@ class JobLog:
                 self.write("".join(traceback.format_exception(kind, error, trace)).rstrip())
             reason = " ".join(str(error).split()) or kind.__name__
             self.write(f"{ERROR_MARK} {self._step}: {reason}")
-            print(f"{self._step}: {reason} (log: {self.path})", file=sys.stderr)
             self.exit_code = 1
         self.handle.close()
         return isinstance(error, Exception)

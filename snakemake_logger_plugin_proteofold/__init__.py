@@ -14,6 +14,9 @@ from proteofold.progress import Progress
 # Lines of Snakemake that tell a user of proteofold something. All else is about single jobs, and in the log file.
 _SHOWN = ("Building DAG of jobs", "Nothing to be done", "Unlocking", "Complete log")
 
+# What Snakemake says beside the error of a job, which is told with its reason.
+_TOLD_ALREADY = ("RuleException", "Exiting because a job execution failed")
+
 
 class LogHandler(LogHandlerBase):
     """Turns the events of a run into progress; warnings, errors and dry runs are shown as Snakemake words them."""
@@ -59,7 +62,10 @@ class LogHandler(LogHandlerBase):
 
     @staticmethod
     def _concerns_user(record, event):
-        worded = event is None and (record.levelno >= WARNING or record.getMessage().startswith(_SHOWN))
+        message = record.getMessage()
+        if message.startswith(_TOLD_ALREADY):
+            return False
+        worded = event is None and (record.levelno >= WARNING or message.startswith(_SHOWN))
         return worded or event == LogEvent.ERROR or hasattr(record, "proteofold")
 
     def _show(self, record):
