@@ -1,0 +1,52 @@
+"""Run sections of the benchmark suite and write their tables into results.md. Start it with bin/bench."""
+
+import argparse
+import datetime
+import importlib
+import platform
+import re
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from measure import processor
+
+RESULTS = Path(__file__).with_name("results.md")
+SECTIONS = ("s4pred", "overhead", "graph", "merge")
+
+
+def main():
+    """Parse the command line, run the sections, keep the others' results."""
+    parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; default: all")
+    parser.add_argument("--upstream", help="folder of upstream S4PRED's run_model.py, for section s4pred")
+    parser.add_argument("--proteins", type=int, default=16, help="proteins of section s4pred (default: 16)")
+    options = parser.parse_args()
+    if unknown := set(options.sections) - set(SECTIONS):
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    for name in options.sections or SECTIONS:
+        section = importlib.import_module(f"section_{name}")
+        print(f"== {name}: {section.__doc__.splitlines()[0]}", flush=True)
+        with tempfile.TemporaryDirectory(prefix="proteofold-bench-") as folder:
+            text = section.run(Path(folder), options)
+        print(text, flush=True)
+        record(name, section.__doc__.splitlines()[0], text)
+
+
+def record(name, title, text):
+    """Put a section's result in its place in results.md."""
+    stamp = (
+        f"{datetime.date.today()}, {processor()}, Python {platform.python_version()}, "
+        f"Snakemake {version('snakemake')}, PyTorch {version('torch')}"
+    )
+    block = f"## {name}\n\n{title}\n\n{text}\n\n*{stamp}*\n"
+    known = RESULTS.read_text() if RESULTS.exists() else ""
+    blocks = dict(re.findall(r"^(## (?:\w+)\n)(.*?)(?=^## |\Z)", known, re.MULTILINE | re.DOTALL))
+    blocks[f"## {name}\n"] = block.partition("\n")[2]
+    ordered = [f"## {section}\n" for section in SECTIONS if f"## {section}\n" in blocks]
+    head = "# Measurements\n\nWritten by `bin/bench`. Times are of shared machines: read them as ratios.\n\n"
+    RESULTS.write_text(head + "\n".join(title + blocks[title].rstrip("\n") + "\n" for title in ordered))
+
+
+if __name__ == "__main__":
+    main()
