@@ -7,6 +7,7 @@ from snakemake.logging import logger
 
 from proteofold import hhsuite, runs
 from proteofold.errors import UserError
+from proteofold.headlock import claim_run
 from proteofold.memory import available_mb
 from proteofold.predict_step import PREDICTION_VERSION
 from proteofold.search_step import SEARCH_STEP_MB
@@ -38,6 +39,8 @@ def keep_within_memory():
 
 
 RUN = planned_run()
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    claim_run(RUN.folder.path)
 keep_within_memory()
 
 

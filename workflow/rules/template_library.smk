@@ -41,9 +41,9 @@ if RUN.settings["library_source"]:
             multiext(f"{LIBRARY}_cs219", ".ffdata", ".ffindex"),
         log:
             f"{LIBRARY_LOGS}/translate_profiles.log",
-        params:
-            prefix=LIBRARY,
         conda:
             "../envs/hhsuite.yaml"
+        params:
+            prefix=LIBRARY,
         shell:
             "{PYTHON:q} -m proteofold.library_build translate {params.prefix:q} > {log:q} 2>&1"

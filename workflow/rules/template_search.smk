@@ -3,9 +3,7 @@
 
 def kept_files():
     """The intermediate files that the configuration keeps, as outputs of the search."""
-    return {
-        kind: run_file(f"{kind}/{{protein}}.{kind}") for kind in ("a3m", "hhr") if kind in RUN.settings["keep"]
-    }
+    return {kind: run_file(f"{kind}/{{protein}}.{kind}") for kind in ("a3m", "hhr") if kind in RUN.settings["keep"]}
 
 
 def keep_options(wildcards, output):
@@ -20,12 +18,17 @@ rule search_templates:
         # ancient: what the library holds is in params.result_key; touching its files changes no result
         library=ancient(f"{RUN.library.prefix}_cs219.ffindex"),
     output:
+        **kept_files(),
         out=run_file("out/{protein}.out"),
         hits=run_file("hits/{protein}.csv.gz"),
         usage=run_file("benchmarks/search_templates/{protein}.tsv"),
-        **kept_files(),
     log:
         run_file("logs/search_templates/{protein}.log"),
+    conda:
+        "../envs/hhsuite.yaml"
+    threads: 1
+    resources:
+        mem_mb=query_search_mem_mb,
     params:
         fasta=batch_fasta,
         library=RUN.library.prefix,
@@ -33,11 +36,6 @@ rule search_templates:
         mode=RUN.settings["mode"],
         result_key=lambda wildcards: RUN.result_key(RUN.members[wildcards.protein]),
         keep=keep_options,
-    conda:
-        "../envs/hhsuite.yaml"
-    threads: 1
-    resources:
-        mem_mb=query_search_mem_mb,
     shell:
         "exec {PYTHON:q} -m proteofold.search_step --protein {wildcards.protein:q} --fasta {params.fasta:q}"
         " --horiz {input.horiz:q} --library {params.library:q} --longest-template {params.longest_template}"

@@ -1,0 +1,79 @@
+"""One protein that fails takes no other down, and never vanishes."""
+
+import csv
+
+HBA, MYG, LYS, CYC = "sp|P69905|HBA_HUMAN", "sp|P02144|MYG_HUMAN", "sp|P61626|LYSC_HUMAN", "sp|P99999|CYC_HUMAN"
+
+
+def failed(bench):
+    """The rows of failed.csv."""
+    return list(csv.DictReader((bench.results / "failed.csv").read_text().splitlines()))
+
+
+def test_others_are_delivered_and_the_failed_one_has_step_reason_and_log(fresh, finished):
+    fresh.mark("fail", MYG)
+    printed = fresh.snakemake(expect=1)
+    (row,) = failed(fresh)
+    assert (row["query_id"], row["step"]) == (MYG, "search")
+    assert row["reason"] == "hhsearch ended with exit code 3: ERROR: made to fail"
+    assert "made to fail" in (fresh.path / row["log"]).read_text()
+    assert [line.split(",")[0] for line in fresh.rows("merge_results.csv")] == [HBA, LYS, CYC]
+    assert "FAILED P02144 at search" in printed
+
+    fresh.mark("fail")
+    fresh.snakemake()
+    assert fresh.searched() == [MYG]
+    assert fresh.tables() == finished.tables()
+
+
+def test_killed_search_is_told_as_killed(fresh):
+    fresh.mark("die", LYS)
+    fresh.snakemake(expect=1)
+    (row,) = failed(fresh)
+    assert row["query_id"] == LYS and "killed (SIGKILL)" in row["reason"]
+
+
+def test_failed_protein_taken_off_the_list_leaves_failed_csv(fresh):
+    fresh.mark("fail", MYG)
+    fresh.snakemake(expect=1)
+    del fresh.records[MYG]
+    fresh.snakemake()
+    assert failed(fresh) == [] and fresh.searched() == []
+
+
+def test_old_result_is_not_delivered_for_a_changed_sequence_that_fails(done):
+    done.records[MYG] = done.records[MYG][:-1]
+    done.mark("fail", MYG)
+    done.snakemake(expect=1)
+    assert [row["query_id"] for row in failed(done)] == [MYG]
+    assert MYG not in done.tables()["merge_results.csv"].decode()
+
+
+def test_result_of_other_settings_is_not_delivered_beside_new_ones(done):
+    done.config["search"] = {"mode": "reference"}
+    done.mark("fail", HBA, MYG, LYS)
+    done.snakemake(expect=1)
+    assert [line.split(",")[0] for line in done.rows("merge_results.csv")] == [CYC]
+    assert len(failed(done)) == 3
+
+
+def test_failed_prediction_fails_its_proteins_with_the_reason(fresh, finished):
+    (fresh.path / "weights").mkdir()
+    fresh.config["s4pred"] = {"weights": "weights"}
+    printed = fresh.snakemake(expect=1)
+    assert "weights lacks weights_1.pt" in printed
+
+
+def test_problems_of_the_input_are_all_told_before_anything_runs(fresh):
+    fresh.records = {"one": "ACDEF", "two": "ACD-EF", "three": ""}
+    fresh.config["ids"] = "ids.txt"
+    (fresh.path / "ids.txt").write_text("one\nfour\n")
+    printed = fresh.snakemake(expect=1)
+    for expected in ("line 3: two: '-' at position 4", "line 5: three: no sequence", "ids.txt, line 2: four"):
+        assert expected in printed
+    assert not fresh.results.exists()
+
+
+def test_unknown_configuration_key_is_named_with_the_nearest_known_one(fresh):
+    fresh.config["temlpates"] = "demo"
+    assert "unknown key 'temlpates': did you mean 'templates'?" in fresh.snakemake(expect=1)

@@ -1,0 +1,94 @@
+"""A run from FASTA to merged tables."""
+
+import csv
+import gzip
+import io
+
+import pytest
+
+
+def test_run_reports_the_expected_relative_of_each_protein(finished):
+    best = dict(csv.reader(finished.rows("best_hits.csv")))
+    assert {query.split("|")[1]: hit for query, hit in best.items()} == {
+        "P69905": "4HHB_A",
+        "P02144": "1MBN_A",
+        "P61626": "1LZ1_A",
+        "P99999": "1HRC_A",
+    }
+
+
+def test_rows_stand_in_the_order_of_the_input(finished):
+    assert [row.split(",")[0] for row in finished.rows("merge_results.csv")] == list(finished.records)
+
+
+def test_progress_is_told_in_proteins_and_not_in_job_texts(finished):
+    assert "4 of 4 proteins done" in finished.printed
+    assert "jobid" not in finished.printed
+
+
+def test_hits_table_holds_every_reported_hit_with_coordinates(finished):
+    with gzip.open(finished.results / "hits.csv.gz", "rt") as handle:
+        rows = list(csv.DictReader(handle))
+    globins = [row for row in rows if "P69905" in row["query_id"]]
+    assert {"4HHB_A", "1MBN_A"} <= {row["template"] for row in globins}
+    assert all(1 <= int(row["query_start"]) <= int(row["query_end"]) <= 142 for row in globins)
+
+
+def test_a3m_and_hhr_are_temporary_unless_kept(finished, fresh):
+    assert not (finished.results / "a3m").exists() and not (finished.results / "hhr").exists()
+    fresh.config["keep"] = ["a3m", "hhr"]
+    fresh.snakemake()
+    assert (fresh.results / "a3m" / "P69905.a3m").read_text().startswith(">ss_pred\n")
+    assert (fresh.results / "hhr" / "P69905.hhr").read_text().startswith("Query ")
+
+
+def test_reference_mode_reports_the_same_values_as_lean(finished, fresh):
+    fresh.config["search"] = {"mode": "reference"}
+    fresh.snakemake()
+    assert fresh.tables()["merge_results.csv"] == finished.tables()["merge_results.csv"]
+
+
+def test_dry_run_writes_nothing(fresh):
+    fresh.snakemake("--dry-run")
+    assert not fresh.results.exists()
+
+
+def test_query_of_34350_residues_is_not_cut(fresh):
+    fresh.records = {"titin": "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSG" * 687}
+    fresh.config["keep"] = ["hhr"]
+    fresh.snakemake()
+    hhr = (fresh.results / "hhr" / "titin.hhr").read_text()
+    assert "Match_columns 34350\n" in hhr
+    assert "WARNING" not in (fresh.results / "logs" / "search_templates" / "titin.log").read_text()
+
+
+@pytest.mark.parametrize(
+    "query_id",
+    ["sp|../../etc/x|y", "a;rm", "$(touch${IFS}hit)", "`id`", "--help", "'\"", "ünïcødé|蛋白", "*", "x" * 300],
+)
+def test_hostile_ids_run_through_and_stay_whole(fresh, query_id):
+    fresh.records = {query_id: fresh.records["sp|P99999|CYC_HUMAN"]}
+    fresh.snakemake()
+    header, row = csv.reader(io.StringIO(fresh.tables()["merge_results.csv"].decode()))
+    assert row[:2] == [query_id, "1HRC_A"]
+    (out,) = (fresh.results / "out").iterdir()
+    assert out.name.isascii() and not out.name.startswith((".", "-"))
+    assert sorted(path.name for path in fresh.path.iterdir()) == [
+        ".snakemake",
+        "my.yaml",
+        "proteins.fasta",
+        "resources",
+        "results",
+        "spy",
+    ]
+
+
+def test_library_is_built_from_a_folder_of_fasta_with_blanks_in_its_name(fresh):
+    folder = fresh.path / "my templates"
+    folder.mkdir()
+    cytochrome = fresh.records["sp|P99999|CYC_HUMAN"]
+    (folder / "two in one.fasta").write_text(f">9ABC_A Cytochrome\n{cytochrome}\n>9ABC_B other\n{'ACDEFGHIK' * 5}\n")
+    fresh.config["templates"] = {"build": "my templates"}
+    fresh.records = {"sp|P99999|CYC_HUMAN": cytochrome}
+    fresh.snakemake()
+    assert fresh.rows("best_hits.csv") == ["sp|P99999|CYC_HUMAN,9ABC_A"]
