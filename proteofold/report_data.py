@@ -12,6 +12,10 @@ from proteofold.hits import HIT_COLUMNS, SIGNIFICANT_EVALUE
 from proteofold.process import read_usage
 from proteofold.runs import RunFolder, load_run
 
+# The limit as people write it; Python would say 1e-05.
+LIMIT = f"{SIGNIFICANT_EVALUE:.0e}".replace("e-0", "e-")
+SIGNIFICANT = f"E\u00a0<\u00a0{LIMIT}"  # no line break inside
+
 _BEFORE_NUMBERS = HIT_COLUMNS.index("probability")
 _NUMBERS = HIT_COLUMNS[_BEFORE_NUMBERS:]
 _EVALUE, _START, _END = (_NUMBERS.index(name) - len(_NUMBERS) for name in ("evalue", "query_start", "query_end"))
@@ -105,37 +109,38 @@ def _read_results(path, members):
 def _add_hits(path, results):
     """Add to each result what its rows of hits.csv.gz tell; the rows of a protein stand together.
 
-    Against a library like PDB70 the file has some hundred rows a protein, twenty million for a proteome. So lines
-    are cut at the right end, where no number is ever quoted, which costs half of what the csv module does.
+    Against a library like PDB70 the file has some hundred rows a protein, twenty million for a proteome. So a line
+    is cut from the right, where no column is ever quoted, and most lines are left after a look at their E-value.
     """
-    result, begin, templates, spans = None, None, set(), []
+    result, begin, best, templates, spans = None, None, None, set(), []
     with gzip.open(path, "rb") as plain, io.BufferedReader(plain, 1 << 20) as lines:
         next(lines, None)
         for line in lines:
             if begin is None or not line.startswith(begin):
-                _close(result, spans)
+                _close(result, templates, spans)
                 query_id = _text_columns(line)[0]
                 result, begin, templates, spans = results.get(query_id), _line_begin(query_id), set(), []
-            if result is None:
+                best = result and result.best_hit.encode()
+            columns = line.rsplit(b",", len(_NUMBERS))
+            significant = float(columns[_EVALUE]) < SIGNIFICANT_EVALUE
+            if result is None or not (significant or (best and best in line)):
                 continue
-            text, *numbers = line.rsplit(b",", len(_NUMBERS))
-            _, template, _ = text[len(begin) :].split(b",", 2)
+            template = columns[0][len(begin) :].split(b",", 2)[1]
             if template.startswith(b'"'):
                 template = _text_columns(line)[2].encode()
-            significant = float(numbers[_EVALUE]) < SIGNIFICANT_EVALUE
-            if template not in templates:
+            if template == best:
+                # the first alignment of a template is the one that counts
+                result.probability, best = float(columns[1] or "nan"), None
+            if significant:
                 templates.add(template)
-                result.significant_hits += significant
-                if template.decode() == result.best_hit:
-                    result.probability = float(numbers[0] or "nan")
-            if significant and numbers[_START]:
-                spans.append((int(numbers[_START]), int(numbers[_END])))
-        _close(result, spans)
+                if columns[_START]:
+                    spans.append((int(columns[_START]), int(columns[_END])))
+        _close(result, templates, spans)
 
 
-def _close(result, spans):
+def _close(result, templates, spans):
     if result is not None:
-        result.covered = _union(spans)
+        result.significant_hits, result.covered = len(templates), _union(spans)
 
 
 def _text_columns(line):
@@ -180,3 +185,18 @@ def _read_jobs(folder, members, results):
     return jobs
 
 
+def counted(count, noun="protein"):
+    """A count with its noun: '1 protein', '41,339 proteins'."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def duration(seconds):
+    """Seconds in the units that matter: '8.3 s', '14 s', '3 min 20 s', '5 h 7 min', '12 d 3 h'."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    if minutes < 60:
+        return f"{minutes:.0f} min {seconds % 60 // 1:.0f} s"
+    if hours < 24:
+        return f"{hours:.0f} h {minutes % 60:.0f} min"
+    return f"{days:,.0f} d {hours % 24:.0f} h"

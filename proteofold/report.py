@@ -1,0 +1,75 @@
+"""The pages and plots of the HTML report, drawn from the files of a run (``python -m proteofold.report RUN``).
+
+``snakemake --report`` packs them. They stand in results/<run>/report/, and each opens in a browser by itself.
+"""
+
+import sys
+from dataclasses import dataclass
+
+from proteofold.errors import UserError
+from proteofold.files import write_aside
+
+# Raised when a page shows something else for the same results.
+REPORT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFile:
+    """A page or plot: its file, and where and by which name the report lists it (both are sorted by name)."""
+
+    name: str
+    category: str
+    title: str
+
+    @property
+    def caption(self):
+        """File name of its caption in workflow/report."""
+        return self.name.rpartition(".")[0] + ".rst"
+
+    @property
+    def labels(self):
+        """What the report's table of results shows."""
+        return {"result": self.title}
+
+
+REPORT_FILES = (
+    ReportFile("overview.html", "1 Overview", "Overview"),
+    ReportFile("best_hits.html", "2 Hits", "1 Best hits (table)"),
+    ReportFile("evalues.svg", "2 Hits", "2 E-values"),
+    ReportFile("probabilities.svg", "2 Hits", "3 Probabilities"),
+    ReportFile("score_against_length.svg", "2 Hits", "4 Score and length"),
+    ReportFile("coverage.svg", "2 Hits", "5 Coverage"),
+    ReportFile("failed.html", "3 Failed proteins", "Failed proteins"),
+    ReportFile("resources_per_rule.svg", "4 Time and memory", "1 Per step"),
+    ReportFile("resources_against_length.svg", "4 Time and memory", "2 Against length"),
+)
+
+
+def draw_report(run_folder):
+    """Write all of REPORT_FILES into the run's folder ``report``; needs the merged tables, not a complete run."""
+    # imported here because Snakemake reads this module, without drawing anything, in every job
+    from proteofold import report_pages, report_plots
+    from proteofold.report_data import read_report_data
+
+    data = read_report_data(run_folder)
+    folder = data.folder / "report"
+    for file in REPORT_FILES:
+        stem, _, kind = file.name.rpartition(".")
+        module = report_plots if kind == "svg" else report_pages
+        write_aside(folder / file.name, getattr(module, stem)(data))
+
+
+def main(words=None):
+    """Entry point of the rule draw_report: exit code 0, or 1 with the reason."""
+    (run_folder,) = sys.argv[1:] if words is None else words
+    try:
+        draw_report(run_folder)
+    except UserError as error:
+        print(f"ERROR draw_report: {error}", file=sys.stderr)
+        return 1
+    print(f"{len(REPORT_FILES)} pages and plots drawn into {run_folder}/report")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,267 @@
+"""The report's pages and plots, drawn from small run folders that are written as the workflow writes them."""
+
+import base64
+import csv
+import hashlib
+import html
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from proteofold import hits, report, report_pages
+from proteofold.errors import UserError
+from proteofold.failures import FAILURE_COLUMNS
+from proteofold.fasta import protein_stem
+from proteofold.process import Usage, usage_tsv
+from proteofold.report_data import duration, read_report_data
+from proteofold.runs import Member, RunFolder, _write_members
+
+CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
+
+HOSTILE = [
+    "</script><script>alert(1)</script>",
+    "<img/src=x/onerror=alert(1)>",
+    "a\"b'c,d",
+    "蛋白质|é&amp;",
+    "x\u2028y",
+]
+
+SETTINGS = {
+    "run": "small",
+    "key": "0123456789abcdef",
+    "mode": "lean",
+    "keep": [],
+    "library": {"prefix": "resources/few/few", "templates": 283, "columns": 37049, "longest": 700, "key": "feed"},
+    "library_source": None,
+    "weights": "config/demo/s4pred",
+    "weights_digest": "ab" * 32,
+    "device": "cpu",
+    "versions": {"proteofold": "0.1.0", "hhsuite": "3.3.0"},
+}
+
+
+def hit(template="1ABC_A", evalue=1e-20, score=150.0, start=1, end=50, rank=1):
+    return hits.Hit(rank, template, "a, b; c", 99.5, evalue, 1e-25, score, 9.7, 50, start, end, 3, 60, 120)
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """Writes the files of a run: {query_id: (length, hits)} for what is done, {query_id: reason} for what failed."""
+
+    def write(done=(), failed=(), missing=()):
+        folder, done, failed = RunFolder(tmp_path / "small"), dict(done), dict(failed)
+        folder.path.mkdir()
+        lengths = {query_id: length for query_id, (length, _) in done.items()}
+        lengths |= dict.fromkeys([*failed, *missing], 100)
+        members = [Member(name, protein_stem(name), length, "0" * 32, "0001-aa") for name, length in lengths.items()]
+        _write_members(folder.queries, members)
+        folder.settings.write_text(json.dumps(SETTINGS))
+        rows = ",".join(hits.SUMMARY_COLUMNS) + "\n"
+        packed = hits.hits_csv_gz_header()
+        for query_id, (_, found) in done.items():
+            rows += hits.format_summary(hits.summarise(query_id, found), header=False)
+            packed += hits.hits_csv_gz(query_id, found)
+            usage = folder.usage("search_templates", protein_stem(query_id))
+            usage.parent.mkdir(parents=True, exist_ok=True)
+            usage.write_text(usage_tsv(Usage(2.0, 1.5, 300.0, "worker1", "key")))
+        (folder.path / "merge_results.csv").write_text(rows)
+        (folder.path / "hits.csv.gz").write_bytes(packed)
+        with open(folder.path / "failed.csv", "w", newline="") as handle:
+            table = csv.writer(handle)
+            table.writerow(FAILURE_COLUMNS)
+            table.writerows((name, "search", reason, "results/small/logs/x.log") for name, reason in failed.items())
+        return folder.path
+
+    return write
+
+
+def drawn(folder):
+    """All files of the report by name, each checked to be whole: the plots as XML, the pages to their last tag."""
+    report.draw_report(folder)
+    files = {file.name: (folder / "report" / file.name).read_text(encoding="utf-8") for file in report.REPORT_FILES}
+    for name, text in files.items():
+        if name.endswith(".svg"):
+            assert ET.fromstring(text).tag.endswith("svg")
+        else:
+            assert text.endswith("</html>\n")
+    return files
+
+
+def page(name, folder):
+    """One page of the report of a run; the plots, which take a second, are left out."""
+    return getattr(report_pages, name)(read_report_data(folder))
+
+
+def words(text):
+    """The text of a page without its tags, style and scripts."""
+    text = re.sub(r"(?s)<(style|script).*?</\1>", " ", text)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+def table_data(text):
+    """What the script of a page reads."""
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text)
+    return json.loads(data)
+
+
+def test_counts_of_the_overview_add_up(run_folder):
+    done = {"good": (100, [hit()]), "weak": (80, [hit(evalue=0.3, score=20.0)]), "none": (60, [])}
+    shown = words(page("overview", run_folder(done, {"bad": "killed"})))
+    assert "4 proteins = 1 + 2 + 1" in shown
+    assert "1 with a significant hit" in shown
+    assert "2 without one" in shown
+    assert "1 failed" in shown
+
+
+def test_proteins_in_neither_table_are_counted_too(run_folder):
+    data = read_report_data(run_folder({"good": (100, [hit()])}, missing=["added"]))
+    assert data.unmerged == 1
+    assert "2 proteins = 1 + 0 + 0 + 1" in words(page("overview", data.folder))
+
+
+def test_overview_tells_settings_versions_and_cpu_time(run_folder):
+    shown = words(page("overview", run_folder({"good": (100, [hit()])})))
+    for expected in ("lean", "few: 283 templates", "config/demo/s4pred", "3.3.0", "CPU time in all 1.5 s", "worker1"):
+        assert expected in shown
+
+
+def test_coverage_is_the_union_of_significant_hits(run_folder):
+    found = [
+        hit("1AAA_A", start=1, end=50),
+        hit("1BBB_A", start=41, end=60),
+        hit("1BBB_A", start=91, end=95),
+        hit("1CCC_A", evalue=1.0, score=9.0, start=1, end=100),
+    ]
+    (result,) = read_report_data(run_folder({"good": (100, found)})).results
+    assert result.covered == 65
+    assert result.significant_hits == 2
+
+
+def test_probability_is_that_of_the_best_hit(run_folder):
+    best, other = hit("1BEST_A", score=200.0), hit("1AAA_A")
+    best.probability, other.probability = 87.6, 12.3
+    (result,) = read_report_data(run_folder({"good": (100, [other, best])})).results
+    assert (result.best_hit, result.probability) == ("1BEST_A", 87.6)
+
+
+def test_hits_are_told_apart_where_ids_begin_alike_or_hold_commas_and_quotes(run_folder):
+    names = ["a", "a,b", 'a"b', "ab", "a,b,c"]
+    done = {name: (100, [hit(f't,"{place}', start=1, end=place + 1)]) for place, name in enumerate(names)}
+    results = read_report_data(run_folder(done)).results
+    assert [result.query_id for result in results] == names
+    assert [result.covered for result in results] == [1, 2, 3, 4, 5]
+    assert [result.probability for result in results] == [99.5] * 5
+
+
+def test_best_hits_are_sorted_by_evalue_and_link_to_uniprot_and_rcsb(run_folder):
+    done = {
+        "tr|A0A087WV00|A0A087WV00_HUMAN": (100, [hit("2XYZ_B", evalue=1e-9)]),
+        "sp|P69905-2|HBA_HUMAN": (100, [hit("1ABC_A", evalue=1e-30)]),
+        "my_protein": (100, [hit("af2_model", evalue=2.0)]),
+        "nothing": (100, []),
+    }
+    text = page("best_hits", run_folder(done))
+    assert [row[0] for row in table_data(text)["rows"]] == [
+        "sp|P69905-2|HBA_HUMAN",
+        "tr|A0A087WV00|A0A087WV00_HUMAN",
+        "my_protein",
+        "nothing",
+    ]
+    assert re.findall(r'href="([^"]+)"', text) == [
+        "https://www.uniprot.org/uniprotkb/P69905",
+        "https://www.rcsb.org/structure/1ABC",
+        "https://www.uniprot.org/uniprotkb/A0A087WV00",
+        "https://www.rcsb.org/structure/2XYZ",
+    ]
+
+
+def test_first_hundred_rows_are_there_without_javascript(run_folder):
+    text = page("best_hits", run_folder({f"protein{number}": (100, [hit()]) for number in range(101)}))
+    assert len(re.findall("<tr><td", text)) == 100
+    assert len(table_data(text)["rows"]) == 101
+
+
+def test_hostile_ids_reasons_and_templates_stay_text(run_folder):
+    done = {name: (100, [hit(template=name)]) for name in HOSTILE}
+    folder = run_folder(done, {f"{name}2": name for name in HOSTILE})
+    for name in ("best_hits", "failed"):
+        text = page(name, folder)
+        assert len(re.findall("<script", text)) == 2  # the data and the page's own
+        assert "<img" not in text
+        assert all(html.escape(hostile) in text for hostile in HOSTILE)
+        column = {"best_hits": 0, "failed": 2}[name]
+        assert sorted(row[column] for row in table_data(text)["rows"]) == sorted(HOSTILE)
+
+
+def test_pages_load_nothing_and_run_no_script_but_their_own(run_folder):
+    text = page("best_hits", run_folder({"a": (100, [hit()])}))
+    (policy,) = re.findall('Content-Security-Policy" content="([^"]+)"', text)
+    script = re.findall("(?s)<script>(.*?)</script>", text)[-1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy == f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'"
+    assert not re.search(r"<link|\ssrc=|url\(|@import", text)
+
+
+def test_failed_page_tells_step_reason_and_log(run_folder):
+    shown = words(page("failed", run_folder({"good": (100, [hit()])}, {"bad": "out of memory"})))
+    assert "1 protein of 2 has no result" in shown
+    assert "bad search out of memory results/small/logs/x.log" in shown
+
+
+def test_run_without_failures_says_so(run_folder):
+    assert "No protein failed: 1 protein finished." in words(page("failed", run_folder({"a": (9, [hit()])})))
+
+
+def test_run_in_which_all_failed_has_a_report(run_folder):
+    files = drawn(run_folder(failed={"a": "killed", "b": "killed"}))
+    assert "2 proteins = 0 + 0 + 2" in words(files["overview.html"])
+    assert "No protein of this run is finished" in words(files["best_hits.html"])
+
+
+def test_run_without_any_hit_has_a_report(run_folder):
+    files = drawn(run_folder({"a": (100, []), "b": (100, [])}))
+    assert "2 proteins = 0 + 2 + 0" in words(files["overview.html"])
+    assert table_data(files["best_hits.html"])["rows"][0] == ["a", 100, "", None, None, None, 0, 0]
+
+
+@pytest.mark.parametrize("evalue", [0.0, 1e-300, 1e-5, 50.0])
+def test_run_of_one_protein_has_a_report_at_any_evalue(run_folder, evalue):
+    files = drawn(run_folder({"a": (100, [hit(evalue=evalue)])}))
+    assert "1 protein = " in words(files["overview.html"])
+
+
+def test_large_runs_are_drawn_as_densities(run_folder):
+    done = {
+        f"p{number}": (30 + number, [hit(evalue=10.0 ** -(number % 90), score=10.0 + number)]) for number in range(3200)
+    }
+    files = drawn(run_folder(done))
+    assert max(len(files[name]) for name in files if name.endswith(".svg")) < 1_000_000
+
+
+def test_same_results_give_the_same_bytes(run_folder):
+    folder = run_folder({"a": (100, [hit()]), "b": (50, [])})
+    assert drawn(folder) == drawn(folder)
+
+
+def test_unmerged_run_is_an_error_that_says_what_to_do(run_folder):
+    folder = run_folder({"a": (100, [hit()])})
+    (folder / "merge_results.csv").unlink()
+    with pytest.raises(UserError, match="proteofold merge"):
+        report.draw_report(folder)
+    assert report.main([str(folder)]) == 1
+
+
+def test_each_file_of_the_report_has_a_caption_and_no_caption_is_left_over():
+    captions = {path.name for path in CAPTIONS.glob("*.rst")} - {"workflow.rst"}
+    assert captions == {file.caption for file in report.REPORT_FILES}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.04, "0.0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (18_420, "5 h 7 min"), (1_050_000, "12 d 3 h")],
+)
+def test_durations_are_in_units_that_matter(seconds, shown):
+    assert duration(seconds) == shown
