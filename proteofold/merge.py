@@ -18,6 +18,12 @@ from proteofold.runs import load_run
 
 MERGED = ("merge_results.csv", "best_hits.csv", "profile_output.csv", "hits.csv.gz", "failed.csv")
 
+OUTDATED = (
+    "search",
+    "its result was of an earlier sequence or other settings and was discarded: the same command searches it again",
+    "",
+)
+
 
 @dataclass(slots=True)
 class _Mean:
@@ -58,7 +64,8 @@ def merge_run(path):
         for member in run.members.values():
             row = _summary_row(run, member)
             if row is None:
-                failed.writerow(failure_of(run, member))
+                outdated = _discard_outdated(run, member)
+                failed.writerow((member.query_id, *OUTDATED) if outdated else failure_of(run, member))
                 counts["failed"] += 1
                 continue
             results.writerow(row)
@@ -85,6 +92,15 @@ def _summary_row(run, member):
     except FileNotFoundError:
         return None
     return row
+
+
+def _discard_outdated(run, member):
+    """Remove the ``.out`` of an earlier sequence or other settings, so that the next start makes it again."""
+    try:
+        run.folder.out(member.protein).unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
