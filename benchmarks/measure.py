@@ -35,7 +35,9 @@ def measure(command, cwd=None, env=None, output=None):
         words = ["time", "-f", "%U %S %e %M", "-o", report.name, *map(str, command)]
         words[0] = shutil.which("time") or "/usr/bin/time"
         with open(output or "/dev/null", "w") as sink:
-            subprocess.run(words, cwd=cwd, env=env, check=True, stdout=sink, stderr=subprocess.PIPE)
+            outcome = subprocess.run(words, cwd=cwd, env=env, stdout=sink, stderr=subprocess.PIPE, text=True)
+        if outcome.returncode:
+            raise SystemExit(f"{' '.join(words)} ended with exit code {outcome.returncode}:\n{outcome.stderr[-3000:]}")
         user, system, wall, rss = map(float, report.read().split()[-4:])
     return Measured(user + system, wall, rss / 1024)
 

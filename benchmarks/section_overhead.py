@@ -12,7 +12,7 @@ SEARCHED, FINISHED = 200, 1000
 # In place of hhsearch: a search that costs nothing, so that a run of a thousand proteins can be finished.
 STUB = """#!/bin/sh
 while [ $# -gt 0 ]; do [ "$1" = -o ] && out=$2; shift; done
-[ -z "$out" ] || printf 'Query stub\\nMatch_columns 1\\n' > "$out"
+[ -z "$out" ] || printf 'Query stub\\nMatch_columns 1\\n\\n No Hit Prob\\n' > "$out"
 """
 
 

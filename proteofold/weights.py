@@ -42,4 +42,4 @@ def check_tensors(folder):
 
 def batch_mem_mb(residues):
     """Peak memory in MB of predicting a batch of so many residues at the official width (docs/decisions.md)."""
-    return round(1.1 * (620 + 0.04 * residues))
+    return round(1.1 * (540 + 0.031 * residues))
