@@ -107,9 +107,15 @@ def kill_a_job(head):
     head.wait(timeout=120)
 
 
-@pytest.mark.parametrize("kill", [kill_group, kill_head_only, kill_a_job])
+def press_ctrl_c(head):
+    """What a terminal does on Ctrl-C: SIGINT to the head and all its jobs."""
+    os.killpg(head.pid, signal.SIGINT)
+    head.wait(timeout=120)
+
+
+@pytest.mark.parametrize("kill", [kill_group, kill_head_only, kill_a_job, press_ctrl_c])
 @pytest.mark.parametrize("moment", ["first search", "mid-run", "random"])
-def test_run_killed_with_9_and_started_again_ends_in_identical_files(fresh, finished, kill, moment):
+def test_run_that_is_cut_short_and_started_again_ends_in_identical_files(fresh, finished, kill, moment):
     fresh.mark("slow")
     head = fresh.start()
     if moment == "random":
