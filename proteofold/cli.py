@@ -89,7 +89,12 @@ def summarise(hhr):
     from proteofold.hits import summarise as summary_of
 
     result = read_hhr(hhr)
-    click.echo(format_summary(summary_of(result.query.split()[0], result.hits)), nl=False)
+    if result.table_rows != len(result.hits):
+        click.echo(
+            f"Warning: {hhr} lists {result.table_rows} hits and aligns {len(result.hits)}: is it cut short?", err=True
+        )
+    query_id = next(iter(result.query.split()), "")
+    click.echo(format_summary(summary_of(query_id, result.hits)), nl=False)
 
 
 @cli.command(short_help="Check all inputs of a run without running anything.")

@@ -29,7 +29,7 @@ def load_config(*config_files):
             loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise UserError(f"configuration {path}: cannot be read ({error.strerror}).") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError) as error:  # ValueError: wrong encoding, or a date like 2024-13-45
             raise UserError(f"configuration {path}: not YAML: {error}") from None
         if loaded is not None and not isinstance(loaded, dict):
             raise UserError(f"configuration {path}: expected 'key: value' lines.")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proteofold.process import ERROR_MARK, STEP_MARK
+from proteofold.process import DONE_MARK, ERROR_MARK, STEP_MARK
 
 FAILURE_COLUMNS = ("query_id", "step", "reason", "log")
 
@@ -21,7 +21,7 @@ def failure_of(run, member):
 
 
 def last_words(log, step):
-    """Step and reason that a job's log tells: its ERROR line, or what a log without one lets conclude.
+    """Step and reason that a job's log tells: its last line, or what a log without a last word lets conclude.
 
     ``step`` is the first step of the job, for a log that names none.
     """
@@ -29,11 +29,15 @@ def last_words(log, step):
         text = Path(log).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return step, "it left no log: it was killed before it began, or could not be started"
-    for line in text.splitlines():
-        mark, _, rest = line.partition(" ")
-        if mark == STEP_MARK:
-            step = rest
-        elif mark == ERROR_MARK:
-            step, _, reason = rest.partition(": ")
-            return step, reason
+    lines = [line for line in text.splitlines() if line.strip()]
+    steps = [line.partition(" ")[2] for line in lines if line.startswith(f"{STEP_MARK} ")]
+    step = steps[-1] if steps else step
+    mark, _, rest = lines[-1].partition(" ") if lines else ("", "", "")
+    if mark == ERROR_MARK and ": " in rest:
+        step, _, reason = rest.partition(": ")
+        return step, reason
+    if mark == DONE_MARK:
+        return step, "it ended well, but its result was removed: the same command makes it again"
+    if lines and not steps:
+        return step, lines[-1].strip()  # the log of a job that is a plain command
     return step, "it ended without a word: it was killed, or its machine went down"

@@ -5,13 +5,19 @@ import hashlib
 import re
 import zlib
 from dataclasses import dataclass
+from functools import partial
 
 from proteofold.errors import UserError
 
 LINE_WIDTH = 60
 
+_PIECE = 1 << 20  # a line is read in pieces, so that a file without line ends is not held before it is judged
+
 _UNIPROT_ID = re.compile(r"(?:sp|tr)\|([A-Za-z0-9]+(?:-[0-9]+)?)\|")
 _SAFE_STEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+
+
+READ_ERRORS = (OSError, EOFError, zlib.error)  # what reading a text file, plain or gzip, may end with
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +47,36 @@ def open_text(path):
     return opener(path, "rt", encoding="utf-8-sig", errors="replace")
 
 
-def read_fasta(path):
-    """Yield the records of a FASTA file in order.
+def read_error(error):
+    """One of READ_ERRORS in words, without number and path."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def read_fasta(path, comment=None):
+    """Yield the records of a FASTA file in order; lines before them that start with ``comment`` are passed over.
 
     Blanks inside a sequence are dropped; nothing else is changed or judged. Raises FastaError where the text
     before the first header is not empty, a header has no id, or the file cannot be read.
     """
     header, chunks, start = None, [], 0
-    number = 0
+    number, begins = 0, True
     try:
         with open_text(path) as handle:
-            for number, line in enumerate(handle, 1):
-                if line.startswith(">"):
+            for piece in iter(partial(handle.readline, _PIECE), ""):
+                number += begins
+                if begins and piece.startswith(">"):
                     if header is not None:
                         yield _record(path, header, chunks, start)
-                    header, chunks, start = line[1:], [], number
+                    header, chunks, start = piece[1:], [], number
                 elif header is not None:
-                    chunks.append(line)
-                elif line.strip():
+                    chunks.append(piece)
+                elif begins and comment and piece.startswith(comment):
+                    pass
+                elif piece.strip():
                     raise FastaError(path, number, "not FASTA: the first record must start with '>' and an id")
-    except (OSError, EOFError, zlib.error) as error:
-        reason = error.strerror or error if isinstance(error, OSError) else error
-        raise FastaError(path, number, f"cannot be read ({reason})") from None
+                begins = piece.endswith("\n")
+    except READ_ERRORS as error:
+        raise FastaError(path, number, f"cannot be read ({read_error(error)})") from None
     if header is not None:
         yield _record(path, header, chunks, start)
 

@@ -21,6 +21,9 @@ PARTS = ("a3m", "hhm", "cs219")
 # needs: realignment and the merging of the best hits into the query (-e -1), and with it every use of _a3m.
 SEARCH_MODES = {"reference": (), "lean": ("-e", "-1", "-norealign")}
 
+# Records of these names HH-suite takes for annotation of a sequence, wherever they come from.
+_ANNOTATION = re.compile("(?:ss|sa|aa)_|.*_consensus")
+
 DEBIAN_BINARIES = "/usr/libexec/hhsuite"
 DEBIAN_DATA = "/usr/share/hhsuite/data"
 
@@ -34,6 +37,11 @@ class Library:
     columns: int
     longest: int
     key: str
+
+
+def is_annotation(name):
+    """Whether HH-suite takes a FASTA or A3M record of this name for annotation, not for a sequence."""
+    return _ANNOTATION.match(name) is not None
 
 
 def library_files(prefix, parts=PARTS):
@@ -78,7 +86,7 @@ def _read_index(path, data_size, problems):
     with open(path, encoding="utf-8", errors="replace") as handle:
         for number, line in enumerate(handle, 1):
             fields = line.rstrip("\n").split("\t")
-            if len(fields) != 3 or not fields[1].isdigit() or not fields[2].isdigit():
+            if len(fields) != 3 or not fields[1].isdecimal() or not fields[2].isdecimal():
                 problems.append(f"{path}, line {number} is not name, offset, length")
                 return
             name, offset, length = fields[0], int(fields[1]), int(fields[2])
@@ -95,7 +103,7 @@ def maxres(query_length, library_longest):
 
 def search_command(mode, query, library_prefix, output, *, maxres, threads=1):
     """The command line of one search as a list. ``query`` is an ``.a3m``, ``output`` the ``.hhr``."""
-    command = ["hhsearch", "-i", query, "-d", library_prefix, "-o", output, "-cpu", threads]
+    command = [find_program("hhsearch"), "-i", query, "-d", library_prefix, "-o", output, "-cpu", threads]
     return [str(word) for word in [*command, "-maxres", maxres, *SEARCH_MODES[mode]]]
 
 
@@ -119,14 +127,21 @@ def search_mem_mb(query_length, library, mode, threads=1):
 
 
 def find_program(name):
-    """Path of an HH-suite program. Debian keeps some outside PATH, one build for each kind of processor."""
-    if found := shutil.which(name):
+    """Path of an HH-suite program. Debian keeps one build for each kind of processor, outside PATH.
+
+    What Debian has on PATH is a shell script that starts one of them and waits. A build is started without it: the
+    end of a job would kill the script alone and leave the search behind.
+    """
+    found = shutil.which(name)
+    if found and Path(found).resolve().parent != Path(DEBIAN_BINARIES).resolve():
         return found
     flags = _processor_flags()
     for build in ("avx2", "avx", "sse4.1", "ssse3", "sse3", "plain"):
         path = f"{DEBIAN_BINARIES}/{name}-{build}"
         if (build == "plain" or build.replace(".", "_") in flags) and os.access(path, os.X_OK):
             return path
+    if found:
+        return found
     raise UserError(
         f"HH-suite's {name} is not installed: run bin/setup, or 'apt-get install hhsuite hhsuite-data', or "
         "start Snakemake with --software-deployment-method conda."

@@ -22,11 +22,12 @@ SUMMARY_VERSION = 1
 
 SIGNIFICANT_EVALUE = 1e-5
 
+_FLOAT = r"(?:[\d.E+-]+|-?nan|-?inf)"
 _TABLE_ROW = re.compile(
-    r"\s*(?P<rank>\d+) .*?\s(?P<probability>[\d.]+)\s+(?P<evalue>[\d.E+-]+)\s+(?P<pvalue>[\d.E+-]+)"
-    r"\s+(?P<score>-?[\d.]+)\s+(?P<ss_score>-?[\d.]+)\s+(?P<columns>\d+)"
+    rf"\s*(?P<rank>\d+) .*?\s{_FLOAT}\s+{_FLOAT}\s+(?P<pvalue>{_FLOAT})\s+{_FLOAT}\s+(?P<ss_score>{_FLOAT})\s+\d+"
     r"\s+(?P<query_start>\d+)-(?P<query_end>\d+)\s+(?P<template_start>\d+)-(?P<template_end>\d+)"
-    r"\s*\((?P<template_length>\d+)\)\s*"
+    r"\s*\((?P<template_length>\d+)\)\s*",
+    re.IGNORECASE,
 )
 _BLOCK_START = re.compile(r"No +(\d+)\s*")
 
@@ -90,7 +91,7 @@ def read_hhr(path):
 
 
 def _read(path, lines):
-    query, query_length, table, hits = None, 0, {}, []
+    query, query_length, has_table, table, hits = None, 0, False, {}, []
     for number, line in lines:
         if start := _BLOCK_START.fullmatch(line):
             hits.append(_read_block(path, number, int(start[1]), lines))
@@ -98,10 +99,14 @@ def _read(path, lines):
             query = line[6:].strip()
         elif line.startswith("Match_columns"):
             query_length = _number(int, line.split()[-1], path, number, line)
+        elif not has_table and line.split(maxsplit=2)[:2] == ["No", "Hit"]:
+            has_table = True
         elif not hits and (row := _TABLE_ROW.fullmatch(line)):
             table[int(row["rank"])] = row
     if query is None:
         raise UserError(f"{path}: no line starts with 'Query': not a .hhr file of HH-suite.")
+    if not has_table:
+        raise UserError(f"{path}: no list of hits, not even an empty one. Is the file cut short?")
     for hit in hits:
         if row := table.get(hit.rank):
             _add_table_values(hit, row)
@@ -114,8 +119,8 @@ def _read_block(path, start, rank, lines):
     _, values = next(lines, (0, ""))
     if not name.startswith(">") or "E-value=" not in values:
         raise UserError(f"{path}, line {start}: hit {rank} has no template or no values. Is the file cut short?")
-    template, _, description = name[1:].strip().partition(" ")
-    hit = Hit(rank, template, description.lstrip(" ;"))
+    template, *description = name[1:].split(maxsplit=1) or [""]
+    hit = Hit(rank, template, "".join(description).strip().lstrip(" ;"))
     for pair in values.split():
         key, _, value = pair.partition("=")
         if key == "Probab":

@@ -7,15 +7,18 @@ import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 
+from proteofold import hhsuite
 from proteofold.config import config_problems, template_choice, weights_folder
 from proteofold.errors import UserError
-from proteofold.fasta import FastaError, open_text, protein_stem, read_fasta
+from proteofold.fasta import READ_ERRORS, FastaError, open_text, protein_stem, read_error, read_fasta
 from proteofold.weights import check_tensors, weight_files
 
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
-RARE_RESIDUES = "BJOUXZ"  # accepted: ambiguous or unusual residues, which HH-suite and S4PRED treat as unknown
+# Accepted: ambiguous or unusual residues. S4PRED takes all as unknown; HH-suite reads B as D, Z as E and U as C.
+RARE_RESIDUES = "BJOUXZ"
 
-_FOREIGN = re.compile(f"[^{RESIDUES}{RARE_RESIDUES}]")
+# in either case, but of ASCII only: the upper case of some other letters is one of these
+_FOREIGN = re.compile(f"[^{RESIDUES}{RARE_RESIDUES}]", re.IGNORECASE | re.ASCII)
 _RARE = re.compile(f"[{RARE_RESIDUES}]")
 _NUCLEOTIDES = re.compile("[ACGTUN]+")
 _LONGEST_QUERY_ID = 500
@@ -72,12 +75,13 @@ def check_inputs(config, read_weights=False):
         weight_files(checked.weights)
         if read_weights:
             check_tensors(checked.weights)
+    _check_paths(config, checked)
     _check_programs(checked)
     return checked
 
 
 class collected:
-    """Turn a UserError of the block into one of the checked errors."""
+    """Turn a UserError of the block, or a file that it cannot read, into one of the checked errors."""
 
     def __init__(self, checked):
         self.checked = checked
@@ -88,8 +92,22 @@ class collected:
     def __exit__(self, kind, error, traceback):
         if isinstance(error, UserError):
             self.checked.errors.extend(str(error).splitlines())
-            return True
-        return False
+        elif isinstance(error, OSError):
+            self.checked.errors.append(f"{error.filename}: cannot be read ({read_error(error)}).")
+        return isinstance(error, UserError | OSError)
+
+
+def _check_paths(config, checked):
+    templates = config["templates"]
+    paths = {
+        "templates": templates["build"] if isinstance(templates, dict) else templates,
+        "s4pred: weights": config["s4pred"]["weights"],
+    }
+    for key, path in paths.items():
+        if "{" in path or "}" in path:
+            checked.errors.append(
+                f"configuration, {key}: {path}: braces in a path are wildcards to Snakemake. Rename or link the folder."
+            )
 
 
 def _check_programs(checked):
@@ -107,6 +125,8 @@ class _Sequences:
         self.checked = checked
         self.by_id = {}  # query_id -> (Query, where)
         self.by_stem = {}  # protein -> query_id
+        self.refused = set()  # ids and stems of records with an error
+        self.all_read = True
         self.mended = Counter()  # (path, what was mended) -> records
         self.examples = {}
 
@@ -119,12 +139,20 @@ class _Sequences:
                 self._add(path, record)
         except FastaError as error:
             self.checked.errors.append(f"{error}.")
+            self.all_read = False
             return
         if not count:
+            self.all_read = False
             why = "is empty" if not os.path.getsize(path) else "holds no FASTA record (no line starts with '>')"
             self.checked.errors.append(f"{path}: {why}: give a FASTA file with at least one protein.")
 
     def _add(self, path, record):
+        errors = len(self.checked.errors)
+        self._add_or_refuse(path, record)
+        if len(self.checked.errors) > errors:
+            self.refused |= {record.id, protein_stem(record.id)}
+
+    def _add_or_refuse(self, path, record):
         where = f"{path}, line {record.line}: {_shown(record.id)}"
         query = self._query(path, record, where)
         if query is None:
@@ -157,20 +185,24 @@ class _Sequences:
                 "re-encode it."
             )
             return None
+        if hhsuite.is_annotation(record.id):
+            self.checked.errors.append(
+                f"{where}: HH-suite takes ids that begin with ss_, sa_ or aa_ or hold _consensus for annotation. "
+                "Rename it."
+            )
+            return None
         if sequence.endswith("*"):
             self._tell(path, "end with '*', which was dropped", record)
             sequence = sequence[:-1]
         if not sequence:
             self.checked.errors.append(f"{where}: no sequence. Add it or remove the record.")
             return None
-        if not sequence.isupper():
-            upper = sequence.upper()
-            if upper != sequence:
-                self._tell(path, "hold lower-case residues, which were taken as upper case", record)
-                sequence = upper
         if foreign := _FOREIGN.search(sequence):
             self.checked.errors.append(f"{where}: {_foreign_advice(sequence, foreign)}")
             return None
+        if not sequence.isupper():
+            self._tell(path, "hold lower-case residues, which were taken as upper case", record)
+            sequence = sequence.upper()
         if _RARE.search(sequence):
             self._tell(path, f"hold residues of {', '.join(RARE_RESIDUES)}, which count as unknown", record)
         if len(sequence) >= 30 and _NUCLEOTIDES.fullmatch(sequence):
@@ -204,14 +236,15 @@ class _Sequences:
                     if not name:
                         continue
                     query_id = name if name in self.by_id else self.by_stem.get(name)
-                    if query_id is None:
+                    if query_id is None and self.all_read and name not in self.refused:
                         self.checked.errors.append(
                             f"{ids_path}, line {number}: {_shown(name)} is in none of the FASTA files of "
                             "'proteins'. Add its record there or take it off the list."
                         )
                     wanted.add(query_id)
-        except (OSError, EOFError) as error:
-            self.checked.errors.append(f"{ids_path}: cannot be read ({error}). See 'ids' in the configuration.")
+        except READ_ERRORS as error:
+            why = read_error(error)
+            self.checked.errors.append(f"{ids_path}: cannot be read ({why}). See 'ids' in the configuration.")
         return [query for query in self.queries() if query.query_id in wanted]
 
 

@@ -20,7 +20,7 @@ def collect_alignments(source, prefix):
             Path(scratch, template.name).write_text(template.a3m, encoding="utf-8")
         for path in (data, index):
             Path(path).unlink(missing_ok=True)
-        subprocess.run(["ffindex_build", "-s", data, index, f"{scratch}/"], check=True)
+        subprocess.run([hhsuite.find_program("ffindex_build"), "-s", data, index, f"{scratch}/"], check=True)
 
 
 def translate_profiles(prefix):

@@ -20,7 +20,8 @@ MERGED = ("merge_results.csv", "best_hits.csv", "profile_output.csv", "hits.csv.
 
 OUTDATED = (
     "search",
-    "its result was of an earlier sequence or other settings and was discarded: the same command searches it again",
+    "its result was damaged, of an earlier sequence or of other settings and was discarded: the same command searches "
+    "it again",
     "",
 )
 
@@ -82,20 +83,20 @@ def merge_run(path):
 
 
 def _summary_row(run, member):
-    """The row of a member's ``.out``, or None if it has none that is of its sequence and the run's settings."""
+    """The row of a member's ``.out``, or None if it has none that is whole, of its sequence and the run's settings."""
     try:
         (usage,) = read_usage(run.folder.usage("search_templates", member.protein))
         if usage["result_key"] != run.result_key(member) or not run.folder.hits(member.protein).exists():
             return None
         with open(run.folder.out(member.protein), encoding="utf-8", newline="") as handle:
-            _, row = csv.reader(handle)
-    except FileNotFoundError:
-        return None
-    return row
+            header, row = csv.reader(handle)
+    except (FileNotFoundError, KeyError, ValueError, csv.Error):
+        return None  # not there, or damaged: a power cut can leave files empty
+    return row if tuple(header) == hits.SUMMARY_COLUMNS and len(row) == len(header) else None
 
 
 def _discard_outdated(run, member):
-    """Remove the ``.out`` of an earlier sequence or other settings, so that the next start makes it again."""
+    """Remove the ``.out`` that may not be merged, so that the next start makes it again."""
     try:
         run.folder.out(member.protein).unlink()
     except FileNotFoundError:

@@ -17,6 +17,8 @@ PREDICTION_VERSION = 1
 def predict_fasta(fasta, weights, *, device="cpu", threads=1):
     """The HFORMAT text of all records of a FASTA file, in order; residues go to the networks as they are written."""
     records = list(read_fasta(fasta))
+    if not records:
+        raise UserError(f"{fasta}: holds no FASTA record (no line starts with '>').")
     for record in records:
         if not record.sequence:
             raise UserError(f"{fasta}, line {record.line}: {record.id}: no sequence. Add it or remove the record.")

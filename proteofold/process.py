@@ -13,10 +13,13 @@ from pathlib import Path
 
 from proteofold.errors import UserError
 
-# The last line of the log of a job that failed: ERROR, the step, the reason. failures.py reads it.
+# The last line of the log of a job that failed: ERROR, the step, the reason; of one that ended well: DONE.
+# failures.py reads it.
 ERROR_MARK = "ERROR"
 STEP_MARK = "STEP"
+DONE_MARK = "DONE"
 
+_SIGNALS = {number.value: number.name for number in signal.Signals}
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -48,7 +51,8 @@ class JobLog:
 
     def __enter__(self):
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.handle = open(self.path, "w", encoding="utf-8")  # noqa: SIM115 - closed in __exit__
+        # closed in __exit__; backslashreplace because a path in a message may hold bytes that are no UTF-8
+        self.handle = open(self.path, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
         return self
 
     def step(self, name):
@@ -63,17 +67,27 @@ class JobLog:
             reason = " ".join(str(error).split()) or kind.__name__
             self.write(f"{ERROR_MARK} {self._step}: {reason}")
             self.exit_code = 1
+        elif error is None:
+            self.write(DONE_MARK)
         self.handle.close()
         return isinstance(error, Exception)
 
     def write(self, line):
         """Add a line, visible at once."""
-        print(line, file=self.handle, flush=True)
+        print(f"\n{line}" if self._line_is_open() else line, file=self.handle, flush=True)
+
+    def _line_is_open(self):
+        """Whether the last output, of a tool, lacks its line end."""
+        with open(self.path, "rb") as written:
+            size = written.seek(0, os.SEEK_END)
+            written.seek(max(size - 1, 0))
+            return written.read(1) not in (b"", b"\n")
 
 
 def measured_run(command, log, result_key=""):
     """Run a tool with its output in the log; returns its Usage. UserError if it fails, in words that say how."""
     log.write("$ " + " ".join(map(str, command)))
+    output_start = log.path.stat().st_size
     started = time.monotonic()
     try:
         child = subprocess.Popen(
@@ -88,7 +102,9 @@ def measured_run(command, log, result_key=""):
     _, status, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        raise UserError(_why_it_ended(Path(command[0]).name, child.returncode, log.path))
+        output = log.path.read_bytes()[output_start:].decode(errors="replace")
+        tool = Path(command[0]).name.partition("-")[0]  # Debian's builds are hhsearch-avx2 and so on
+        raise UserError(_why_it_ended(tool, child.returncode, output))
     return _usage(started, used, result_key)
 
 
@@ -120,11 +136,13 @@ def die_with_parent():
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _why_it_ended(tool, code, log_path):
+def _why_it_ended(tool, code, output):
+    if code > 128 and code - 128 in _SIGNALS:
+        code = 128 - code  # so a shell around the tool tells the signal that ended it
     if code == -signal.SIGKILL:
         return f"{tool} was killed (SIGKILL): most likely for want of memory"
     if code < 0:
-        return f"{tool} crashed ({signal.Signals(-code).name})"
-    lines = [line.strip() for line in log_path.read_text(errors="replace").splitlines()]
+        return f"{tool} crashed ({_SIGNALS.get(-code, f'signal {-code}')})"
+    lines = [line.strip() for line in output.splitlines()]
     errors = [line for line in lines if "ERROR" in line] or [line for line in lines if line][-1:]
     return f"{tool} ended with exit code {code}: {errors[-1] if errors else 'no message'}"

@@ -24,7 +24,8 @@ class Progress:
     def __init__(self, file=None):
         self.console = Console(file=file or sys.stderr, highlight=False, soft_wrap=True)
         self.lengths = {}
-        self.total = self.searches = self.searched = self.failures = 0
+        self.total = self.searches = self.searched = 0
+        self.failures = set()  # proteins; one that succeeds at a later attempt leaves it
         self.batches = self.batches_done = 0
         self.work = self.work_done = 0
         self.began = self.last_line = None
@@ -57,6 +58,7 @@ class Progress:
         """A job ended well."""
         if rule == "search_templates":
             self.searched += 1
+            self.failures.discard(wildcards["protein"])
             self.work_done += SEARCH_BASE_RESIDUES + self.lengths.get(wildcards["protein"], 0)
         elif rule == "predict_secondary_structure":
             self.batches_done += 1
@@ -68,7 +70,8 @@ class Progress:
     def failed(self, rule, wildcards, logs):
         """A job failed: say at once which, why and where the log is."""
         name = wildcards.get("protein") or wildcards.get("batch") or ""
-        self.failures += rule == "search_templates"
+        if rule == "search_templates":
+            self.failures.add(name)
         log = next(iter(logs), "")
         step, reason = last_words(log, rule)
         self.print(f"FAILED {name or rule} at {step}: {reason}{f' (log: {log})' if log else ''}")
@@ -77,7 +80,7 @@ class Progress:
         """The state of the run in words."""
         parts = [f"{self.done} of {self.total} proteins done"]
         if self.failures:
-            parts.append(f"{self.failures} failed")
+            parts.append(f"{len(self.failures)} failed")
         if self.batches_done < self.batches:
             parts.append(f"secondary structure: {self.batches_done} of {self.batches} batches")
         if (left := self.seconds_left()) is not None:

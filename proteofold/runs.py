@@ -4,23 +4,20 @@ Batches are immutable: a protein that is added, or whose sequence changes, gets 
 moves. A batch's name carries the checksum of its members, so a prediction file can belong to nothing else.
 """
 
-import csv
 import hashlib
 import json
 from dataclasses import asdict, astuple, dataclass, field, fields
 from pathlib import Path
 
 from proteofold import __version__, hhsuite
+from proteofold.batches import cut
+from proteofold.errors import UserError
 from proteofold.fasta import format_fasta
 from proteofold.files import existing_names, write_if_changed
 from proteofold.hits import SUMMARY_VERSION
 from proteofold.inputs import check_inputs, collected
 from proteofold.predict_step import PREDICTION_VERSION
-from proteofold.weights import check_tensors, weights_digest
-
-# S4PRED works best about this many residues wide (docs/decisions.md); a longer protein is a batch by itself, so
-# that what it needs in memory takes no other protein down.
-BATCH_RESIDUES = 16_384
+from proteofold.weights import BATCH_RESIDUES, check_tensors_once, weights_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +120,7 @@ def plan_run(config, results=RESULTS):
     batches = {member.batch for member in members.values()}
     if checked.weights and not (batches and all(folder.horiz(batch).exists() for batch in batches)):
         with collected(checked):
-            check_tensors(checked.weights)
+            check_tensors_once(checked.weights)
     checked.raise_errors()
     return Run(folder, members, _settings(config, checked), new_batches, history), checked.notes
 
@@ -131,7 +128,10 @@ def plan_run(config, results=RESULTS):
 def load_run(path):
     """The run as its folder describes it, for processes that must not plan anew (jobs on a node)."""
     folder = RunFolder(path)
-    settings = json.loads(folder.settings.read_text())
+    try:
+        settings = json.loads(folder.settings.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} is not the folder of a run: {folder.settings} is missing.") from None
     members = {member.protein: member for member in _read_members(folder.queries)}
     return Run(folder, members, settings, {}, [])
 
@@ -180,7 +180,8 @@ def _assign_batches(queries, history):
     number = len({member.batch for member in history})
     batches = {}
     # longest first: they start the longest searches, and neighbours of one length make full batches
-    for batch_queries in _cut(sorted(new, key=lambda query: -len(query.sequence))):
+    longest_first = sorted(new, key=lambda query: -len(query.sequence))
+    for batch_queries in cut(longest_first, lambda query: len(query.sequence), BATCH_RESIDUES):
         number += 1
         lines = "".join(f"{query.query_id}\t{query.protein}\t{query.md5}\n" for query in batch_queries)
         batch = f"{number:04d}-{hashlib.sha256(lines.encode()).hexdigest()[:8]}"
@@ -191,25 +192,20 @@ def _assign_batches(queries, history):
     return members, batches
 
 
-def _cut(queries):
-    batch, residues = [], 0
-    for query in queries:
-        if batch and residues + len(query.sequence) > BATCH_RESIDUES:
-            yield batch
-            batch, residues = [], 0
-        batch.append(query)
-        residues += len(query.sequence)
-    if batch:
-        yield batch
-
-
 def _read_members(path):
     if not path.is_file():
         return []
-    with open(path, encoding="utf-8", newline="") as handle:
-        rows = csv.reader(handle, delimiter="\t")
-        next(rows, None)
-        return [Member(query_id, protein, int(length), md5, batch) for query_id, protein, length, md5, batch in rows]
+    members = []
+    # ids hold neither tabs nor line ends (inputs.py), so nothing is quoted, quotes least of all
+    with open(path, encoding="utf-8", newline="\n") as handle:
+        next(handle, None)
+        for number, line in enumerate(handle, 2):
+            try:
+                query_id, protein, length, md5, batch = line.rstrip("\n").split("\t")
+                members.append(Member(query_id, protein, int(length), md5, batch))
+            except ValueError:
+                raise UserError(f"{path}, line {number}: not a row of {', '.join(MANIFEST_COLUMNS)}.") from None
+    return members
 
 
 def _write_members(path, members):

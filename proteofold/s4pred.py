@@ -13,16 +13,13 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
+from proteofold.batches import cut
 from proteofold.errors import UserError
-from proteofold.weights import weight_files
+from proteofold.weights import BATCH_RESIDUES, weight_files
 
 ALPHABET = "ARNDCQEGHILKMFPSTWYV"  # the order gives the token of a residue
 UNKNOWN, PADDING = 20, 21
 STATES = "CHE"  # the order of the networks' three outputs
-
-# Residues that go through a network at once. Wider batches use the processor better, and cost memory: about
-# 33 KB a residue at the official width, beside 0.6 GB for PyTorch and one network (docs/decisions.md).
-BATCH_RESIDUES = 16_384
 
 _TOKENS = np.full(256, UNKNOWN, dtype=np.int64)
 _TOKENS[np.frombuffer(ALPHABET.encode(), dtype=np.uint8)] = np.arange(len(ALPHABET))
@@ -59,7 +56,7 @@ def predict(sequences, weights, *, device="cpu", batch_residues=BATCH_RESIDUES):
     """
     paths = weight_files(weights)
     order = sorted(range(len(sequences)), key=lambda i: -len(sequences[i]))
-    batches = list(_batches(order, sequences, batch_residues))
+    batches = list(cut(order, lambda i: len(sequences[i]), batch_residues))
     totals = [None] * len(sequences)
     with torch.inference_mode():
         for path in paths:
@@ -67,6 +64,8 @@ def predict(sequences, weights, *, device="cpu", batch_residues=BATCH_RESIDUES):
             for batch in batches:
                 outputs = network([tokens(sequences[i]).to(device) for i in batch])
                 for i, output in zip(batch, outputs, strict=True):
+                    if not output.isfinite().all():
+                        raise UserError(f"S4PRED weights: {path} gives no probabilities: its numbers are damaged.")
                     share = output.cpu() * 0.2
                     totals[i] = share if totals[i] is None else totals[i] + share
             del network
@@ -80,19 +79,6 @@ def device_for(choice):
     if choice == "gpu":
         raise UserError("s4pred: device: gpu, but PyTorch finds no GPU here: choose cpu or auto, see bin/setup --gpu.")
     return "cpu"
-
-
-def _batches(order, sequences, batch_residues):
-    """Cut the order into batches of at most batch_residues residues; a longer sequence goes alone."""
-    batch, residues = [], 0
-    for i in order:
-        if batch and residues + len(sequences[i]) > batch_residues:
-            yield batch
-            batch, residues = [], 0
-        batch.append(i)
-        residues += len(sequences[i])
-    if batch:
-        yield batch
 
 
 def _states_and_probabilities(mean_log_probabilities):
@@ -121,8 +107,10 @@ def network_sizes(state, path):
     """Sizes of the network that a state_dict belongs to, as keyword arguments of Network."""
     try:
         layers = sum(1 for name in state if re.fullmatch(r"lstm\.weight_hh_l\d+", name))
-        vocabulary, embedding = state["embed.weight"].shape
+        _, embedding = state["embed.weight"].shape
         hidden = state["lstm.weight_hh_l0"].shape[1]
+        if not embedding or not hidden:
+            raise ValueError("empty tensors")
     except (KeyError, ValueError, IndexError, AttributeError) as error:
         raise UserError(f"S4PRED weights: {path} lacks the tensors of an S4PRED network ({error}).") from None
     return {"embedding": embedding, "hidden": hidden, "layers": layers}
@@ -136,7 +124,7 @@ def _read_state(path):
         except RuntimeError:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = str(error).splitlines()[0]
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"S4PRED weights: cannot read {path} ({reason}). Is the file whole?") from None
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise UserError(f"S4PRED weights: {path} does not hold a state_dict.")

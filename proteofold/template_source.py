@@ -6,9 +6,10 @@ and ``.fas`` files each record is a template of its own. All may be gzip files (
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from proteofold import hhsuite
 from proteofold.errors import UserError
 from proteofold.fasta import format_fasta, protein_stem, read_fasta
 
@@ -17,8 +18,10 @@ BUILD_VERSION = 1
 
 _ALIGNMENT = (".a3m",)
 _SEQUENCES = (".fasta", ".fa", ".faa", ".fas")
+_LONGEST_NAME = 40
 _COLUMNS_ONLY = re.compile("[a-z.]")
-_ANNOTATION = re.compile(r"ss_(pred|conf|dssp)|sa_dssp|aa_(pred|dssp|conf)", re.IGNORECASE)
+_NO_RESIDUE = re.compile("[^A-Za-z]")
+_NOT_OF_A3M = re.compile("[^A-Za-z.-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def read_templates(folder):
         try:
             for template in _templates_of(path):
                 if template.name in templates:
-                    problems.append(f"{path}: a second template {template.id}")
+                    problems.append(f"{path}: a second template {template.id}: remove or rename one of the two.")
                 templates[template.name] = template
         except UserError as error:
             problems.append(str(error))
@@ -67,28 +70,58 @@ def _suffix(path):
 
 
 def _templates_of(path):
-    records = list(read_fasta(path))
+    records = [replace(record, sequence=_without_stop(record)) for record in read_fasta(path, comment="#")]
     if not records:
         raise UserError(f"{path}: no record: an empty file is no template. Remove it or fill it.")
-    if _suffix(path) in _SEQUENCES:
-        return [_template(path, [record]) for record in records]
-    return [_template(path, records)]
+    if _suffix(path) in _ALIGNMENT:
+        _check_residues(path, records, _NOT_OF_A3M, "Only residues and gaps ('-', '.') are allowed.")
+        return [_template(path, records)]
+    advice = "A record of a FASTA file is a template by itself, of residues only; alignments go into .a3m files."
+    _check_residues(path, records, _NO_RESIDUE, advice)
+    # lower case is masking here; in an alignment it would be residues that the template does not have
+    return [_template(path, [replace(record, sequence=record.sequence.upper())]) for record in records]
+
+
+def _without_stop(record):
+    return record.sequence if hhsuite.is_annotation(record.id) else record.sequence.removesuffix("*")
+
+
+def _check_residues(path, records, foreign, advice):
+    for record in records:
+        if not hhsuite.is_annotation(record.id) and (found := foreign.search(record.sequence)):
+            raise UserError(f"{path}, line {record.line}: {record.id} holds {found[0]!r}. {advice}")
 
 
 def _template(path, records):
-    first = next((record for record in records if not _ANNOTATION.fullmatch(record.id)), None)
-    columns = len(_COLUMNS_ONLY.sub("", first.sequence)) if first else 0
+    first = next((record for record in records if not hhsuite.is_annotation(record.id)), None)
+    if first is None:
+        raise UserError(
+            f"{path}, line {records[0].line}: no template sequence: HH-suite takes {records[0].id!r} for annotation. "
+            "Rename it."
+        )
+    columns = _columns(first)
     if columns < 2:
-        raise UserError(f"{path}, line {records[0].line}: no template sequence of two residues or more.")
+        raise UserError(f"{path}, line {first.line}: no template sequence of two residues or more.")
     for record in records:
-        sequence = record.sequence if _ANNOTATION.fullmatch(record.id) else record.sequence.removesuffix("*")
-        if len(_COLUMNS_ONLY.sub("", sequence)) != columns:
+        if _columns(record) != columns:
             raise UserError(
-                f"{path}, line {record.line}: {record.id} has {len(_COLUMNS_ONLY.sub('', sequence))} match columns "
+                f"{path}, line {record.line}: {record.id} has {_columns(record)} match columns "
                 f"(upper case and '-'), the template {first.id} has {columns}: not an A3M alignment."
             )
     text = "".join(
-        format_fasta(f"{record.id} {record.description}".strip(), record.sequence.removesuffix("*"), width=None)
-        for record in records
+        format_fasta(f"{record.id} {record.description}".strip(), record.sequence, width=None) for record in records
     )
-    return Template(first.id, protein_stem(first.id)[:40], columns, text)
+    return Template(first.id, _library_name(first.id), columns, text)
+
+
+def _columns(record):
+    return len(_COLUMNS_ONLY.sub("", record.sequence))
+
+
+def _library_name(template_id):
+    """The stem of an id; a long one is cut, and told from others that begin alike by a checksum."""
+    stem = protein_stem(template_id)
+    if len(stem) <= _LONGEST_NAME:
+        return stem
+    checksum = hashlib.sha256(template_id.encode("utf-8", "replace")).hexdigest()[:12]
+    return f"{stem[: _LONGEST_NAME - 13]}-{checksum}"

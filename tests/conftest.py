@@ -1,0 +1,81 @@
+"""What several test files need: a stand-in template library, small random networks, and HH-suite where it is."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from proteofold import hhsuite, library_build
+from proteofold.weights import WEIGHT_FILES
+
+DATA = Path(__file__).parent / "data"
+TEMPLATES = Path(__file__).parents[1] / "config" / "demo" / "templates"
+
+# no deadline: the machine may be busy; no database: nothing is written beside the tests
+settings.register_profile("proteofold", deadline=None, database=None, max_examples=60)
+settings.load_profile("proteofold")
+
+
+def pytest_runtest_setup(item):
+    """Skip what needs hhsearch where it is not installed."""
+    if item.get_closest_marker("hhsuite") and not shutil.which("hhsearch"):
+        pytest.skip("hhsearch is not installed")
+
+
+@pytest.fixture
+def data():
+    """Folder of the example files."""
+    return DATA
+
+
+@pytest.fixture
+def make_library():
+    """Function that writes the files of a library: well-formed, but of zero bytes only."""
+
+    def write(prefix, columns):
+        Path(prefix).parent.mkdir(parents=True, exist_ok=True)
+        for part in hhsuite.PARTS:
+            index, offset = [], 0
+            for name, length in columns.items():
+                # as ffindex_build writes them: each entry ends with a zero byte
+                index.append(f"{name}\t{offset}\t{length + 1}\n")
+                offset += length + 1
+            Path(f"{prefix}_{part}.ffindex").write_text("".join(index))
+            Path(f"{prefix}_{part}.ffdata").write_bytes(b"\0" * offset)
+        return str(prefix)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def tiny_networks(tmp_path_factory):
+    """Folder of five random S4PRED networks, small and in half precision like the official ones."""
+    import torch
+
+    from proteofold import s4pred
+
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(1)
+    for name in WEIGHT_FILES:
+        state = s4pred.Network(embedding=6, hidden=5, layers=3).state_dict()
+        # wide enough that states differ along a sequence and no digit stands on an edge
+        torch.save({key: (3 * torch.randn_like(value)).half() for key, value in state.items()}, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_library(tmp_path_factory):
+    """Prefix of a real library of a few templates of the demo, built with HH-suite."""
+    source, prefix = tmp_path_factory.mktemp("templates"), tmp_path_factory.mktemp("library") / "small"
+    for name in ("1ERU_A", "2TRX_A", "1EGO_A", "1CRN_A", "4HHB_A", "1MBN_A"):
+        shutil.copy(TEMPLATES / f"{name}.a3m", source)
+    library_build.collect_alignments(source, prefix)
+    alignments, profiles = hhsuite.library_files(prefix, ["a3m"]), hhsuite.library_files(prefix, ["hhm"])
+    command = ["ffindex_apply", *alignments, "-d", profiles[0], "-i", profiles[1], "--"]
+    subprocess.run([*command, "hhmake", "-i", "stdin", "-o", "stdout", "-v", "0"], check=True, capture_output=True)
+    translate = [sys.executable, "-m", "proteofold.library_build", "translate", str(prefix)]
+    subprocess.run(translate, check=True, capture_output=True)
+    return str(prefix)

@@ -1,0 +1,212 @@
+"""The command proteofold: what it prints, its exit codes, and that user errors come without a traceback."""
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from proteofold import __version__, inputs
+from proteofold.cli import cli
+from proteofold.psipred import HEADER, read_horiz
+from proteofold.runs import Member, Run, RunFolder, write_plan
+
+
+@pytest.fixture
+def call():
+    """Function that runs the command with these words."""
+
+    def run(*words):
+        outcome = CliRunner().invoke(cli, [str(word) for word in words])
+        assert outcome.exception is None or isinstance(outcome.exception, SystemExit), outcome.exception
+        return outcome
+
+    return run
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Function that writes a text file."""
+
+    def file(name, text):
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    return file
+
+
+def test_help_names_every_command(call):
+    outcome = call("-h")
+    assert outcome.exit_code == 0
+    assert all(name in outcome.output for name in ("s4pred", "a3m", "summarise", "check", "merge"))
+    for command in cli.commands:
+        assert call(command, "--help").exit_code == 0
+    assert call("--version").output == f"proteofold, version {__version__}\n"
+
+
+def test_summary_of_a_hhr_is_printed(call, data):
+    outcome = call("summarise", data / "hhblits3.hhr")
+    assert outcome.stdout == (
+        "query_id,best_hit,best_evalue,best_score,score_mean,score_std,score_gmean\n"
+        "sp|P0CG47|UBB_HUMAN,1UBQ_A,3.2e-47,270.43,204.56,65.87,193.66\n"
+    )
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+
+
+def test_query_without_a_name_is_summarised(call, write, data):
+    text = (data / "hhsearch3.hhr").read_text()
+    outcome = call("summarise", write("nameless.hhr", text.replace("sp|P69905|HBA_HUMAN", "", 1)))
+    assert outcome.exit_code == 0
+    assert outcome.stdout.splitlines()[1].startswith(",4HHB_A,")
+
+
+def test_hhr_that_lacks_alignments_is_summarised_with_a_warning(call, write, data):
+    text = (data / "hhsearch3.hhr").read_text()
+    outcome = call("summarise", write("cut.hhr", text[: text.index("No 4")]))
+    assert outcome.exit_code == 0
+    assert "cut.hhr lists 10 hits and aligns 3: is it cut short?" in outcome.stderr
+
+
+def test_file_that_is_no_hhr_is_an_error_without_traceback(call, write):
+    outcome = call("summarise", write("x.hhr", "nonsense"))
+    assert outcome.exit_code == 1
+    assert outcome.stderr.startswith("Error: ") and "x.hhr: no line starts with 'Query'" in outcome.stderr
+    assert outcome.stdout == ""
+
+
+def test_missing_file_and_folder_are_errors_of_use(call, tmp_path):
+    for path in (tmp_path / "none", tmp_path):
+        outcome = call("summarise", path)
+        assert outcome.exit_code == 2
+        assert "Traceback" not in outcome.output
+
+
+FASTA = ">sp|P1|A first\nMKV\nLA\n>b\nMKVL\n"
+
+
+def test_prediction_is_printed_as_hformat(call, write, tiny_networks):
+    outcome = call("s4pred", "--weights", tiny_networks, write("p.fasta", FASTA))
+    assert outcome.exit_code == 0
+    assert outcome.stdout.startswith(f"{HEADER}\n\nConf: ")
+    predictions = read_horiz(write("p.horiz", outcome.stdout))
+    assert [prediction.sequence for prediction in predictions] == ["MKVLA", "MKVL"]
+
+
+def test_prediction_goes_on_to_the_a3m(call, write, tiny_networks):
+    fasta = write("p.fasta", FASTA)
+    horiz = write("p.horiz", call("s4pred", "--weights", tiny_networks, fasta).stdout)
+    outcome = call("a3m", fasta, horiz, "--id", "sp|P1|A")
+    lines = outcome.stdout.splitlines()
+    assert lines[0::2] == [">ss_pred", ">ss_conf", ">sp|P1|A"]
+    assert (len(lines[1]), len(lines[3]), lines[5]) == (5, 5, "MKVLA")
+
+
+def test_residues_are_predicted_as_they_are_written(call, write, tiny_networks):
+    """As upstream does: lower case is unknown to the networks."""
+    lower = call("s4pred", "--weights", tiny_networks, write("p.fasta", ">a\nmkvl\n")).stdout
+    assert "  AA: mkvl\n" in lower
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("", "holds no FASTA record"),
+        ("MKV\n", "line 1: not FASTA"),
+        (">a\n\n>b\nMK\n", "line 1: a: no sequence"),
+    ],
+)
+def test_bad_fasta_is_told_before_the_networks_are_loaded(call, write, text, what):
+    outcome = call("s4pred", "--weights", "nowhere", write("p.fasta", text))
+    assert outcome.exit_code == 1
+    assert what in outcome.stderr and "p.fasta" in outcome.stderr
+
+
+def test_missing_weights_are_told(call, write):
+    outcome = call("s4pred", "--weights", "nowhere", write("p.fasta", FASTA))
+    assert outcome.exit_code == 1
+    assert "S4PRED weights: nowhere lacks weights_1.pt" in outcome.stderr
+
+
+HORIZ = f"{HEADER}\n\nConf: 999\nPred: CCC\n  AA: MKV\n              10\n\n"
+
+
+def test_one_record_needs_no_id(call, write):
+    outcome = call("a3m", write("p.fasta", ">sp|P1|A first\nMKV\n"), write("p.horiz", HORIZ))
+    assert outcome.stdout == ">ss_pred\nCCC\n>ss_conf\n999\n>sp|P1|A\nMKV\n"
+
+
+@pytest.mark.parametrize(
+    ("fasta", "horiz", "words", "what"),
+    [
+        (">a\nMKV\n>b\nMKV\n", HORIZ * 2, [], "choose one record with --id: a, b"),
+        (">a\nMKV\n", HORIZ, ["--id", "c"], "choose one record with --id: a"),
+        (">a\nMKV\n>b\nMKV\n", HORIZ, [], "has 2 records, "),
+        (">a\nMKI\n", HORIZ, [], "a: the prediction is for another sequence"),
+        (">a\nMKV\n", HORIZ[:50], [], "cut short"),
+        (">a\nMKV\n", "x", [], "not PSIPRED HFORMAT"),
+    ],
+)
+def test_what_does_not_fit_together_is_told(call, write, fasta, horiz, words, what):
+    outcome = call("a3m", write("p.fasta", fasta), write("p.horiz", horiz), *words)
+    assert outcome.exit_code == 1
+    assert what in outcome.stderr
+
+
+@pytest.fixture
+def config(tmp_path, make_library, tiny_networks, monkeypatch):
+    """Function that writes a configuration with everything in order but the changes."""
+    monkeypatch.setattr(inputs.shutil, "which", lambda name: f"/usr/bin/{name}")
+    (tmp_path / "p.fasta").write_text(">a\nMKV*\n>b\nMKVL\n")
+    good = {
+        "proteins": [str(tmp_path / "p.fasta")],
+        "templates": make_library(tmp_path / "my lib" / "db", {"A": 10, "B": 20}),
+        "s4pred": {"weights": str(tiny_networks)},
+    }
+
+    def file(**changes):
+        path = tmp_path / "my config.yaml"
+        path.write_text(yaml.safe_dump(good | changes))
+        return path
+
+    return file
+
+
+def test_good_inputs_are_ready(call, config, monkeypatch):
+    asked = []
+    monkeypatch.setattr(inputs, "check_tensors", asked.append)
+    outcome = call("check", "--configfile", config())
+    assert outcome.exit_code == 0
+    assert "note: " in outcome.stdout and "end with '*', which was dropped: a (line 1)" in outcome.stdout
+    assert outcome.stdout.endswith("ready: 2 proteins with 7 residues, 2 templates\n")
+    assert len(asked) == 1  # the weights are loaded to see whether they fit
+
+
+def test_every_problem_is_listed(call, config, monkeypatch):
+    monkeypatch.setattr(inputs, "check_tensors", lambda folder: None)
+    outcome = call("check", "--configfile", config(templates="nowhere", proteins=["none.fasta"]))
+    assert outcome.exit_code == 1
+    assert "2 problems in the inputs; nothing was run:\n  - none.fasta: cannot be read" in outcome.stderr
+    assert "  - template library nowhere: missing" in outcome.stderr
+
+
+def test_mistyped_key_is_told(call, config):
+    outcome = call("check", "--configfile", config(temlpates="demo"))
+    assert outcome.exit_code == 1
+    assert "unknown key 'temlpates': did you mean 'templates'?" in outcome.stderr
+
+
+def test_defaults_alone_lack_proteins(call):
+    assert "configuration, proteins: [] will not do" in call("check").stderr
+
+
+def test_merge_tells_counts_and_failures_by_its_exit_code(call, tmp_path):
+    members = {"a": Member("a", "a", 3, "m", "0001-x")}
+    write_plan(Run(RunFolder(tmp_path / "my run"), members, {"key": "k"}, {}, []))
+    outcome = call("merge", tmp_path / "my run")
+    assert outcome.exit_code == 2
+    assert outcome.stdout.splitlines()[0] == f"0 of 1 proteins merged into {tmp_path}/my run/merge_results.csv"
+    assert "1 failed: see" in outcome.stdout
+
+
+def test_folder_that_is_no_run_is_told(call, tmp_path):
+    outcome = call("merge", tmp_path)
+    assert outcome.exit_code == 1
+    assert "is not the folder of a run" in outcome.stderr

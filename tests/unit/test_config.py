@@ -1,0 +1,185 @@
+"""The configuration: overlaying files, and what is said about keys and values that will not do."""
+
+import copy
+
+import pytest
+import yaml
+
+from proteofold import paths
+from proteofold.config import config_problems, load_config, template_choice, weights_folder
+from proteofold.errors import UserError
+
+GOOD = yaml.safe_load(paths.DEFAULT_CONFIG.read_text()) | {"proteins": ["a.fasta"]}
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    """Function that writes a configuration file."""
+
+    def write(content, name="my.yaml"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def problems_with(changes):
+    return config_problems(copy.deepcopy(GOOD) | changes)
+
+
+def test_defaults_lack_only_proteins():
+    (problem,) = config_problems(load_config())
+    assert problem.startswith("configuration, proteins: [] will not do: expected a list of at least one FASTA file")
+
+
+def test_demo_configuration_is_good():
+    assert config_problems(load_config(paths.DEMO / "config.yaml")) == []
+
+
+def test_later_files_change_only_what_they_name(config_file):
+    first = config_file("proteins: [a.fa]\ns4pred: {device: auto}\n", "1.yaml")
+    second = config_file("templates: {build: my folder}\nsearch:\n  mode: reference\n", "2.yaml")
+    config = load_config(first, second)
+    assert config == GOOD | {
+        "proteins": ["a.fa"],
+        "s4pred": {"weights": "demo", "device": "auto"},
+        "templates": {"build": "my folder"},
+        "search": {"mode": "reference"},
+    }
+    assert config_problems(config) == []
+
+
+def test_files_are_overlaid_as_snakemake_overlays_them(config_file):
+    from snakemake.utils import update_config
+
+    path = config_file("templates: {build: x}\ns4pred: {device: gpu}\nids: null\nkeep: [hhr]\n")
+    config = yaml.safe_load(paths.DEFAULT_CONFIG.read_text())
+    update_config(config, yaml.safe_load(path.read_text()))
+    assert load_config(path) == config
+
+
+def test_empty_file_and_byte_order_mark_do_no_harm(config_file):
+    assert load_config(config_file("")) == load_config()
+    assert load_config(config_file(b"\xef\xbb\xbfrun: x\r\n"))["run"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("proteins: [a.fasta\n", "not YAML"),
+        ("run:\tx\n\ty: 1\n", "not YAML"),
+        (b"run: caf\xe9\n", "not YAML"),
+        ("run: 2024-13-45\n", "not YAML"),
+        ("run: !!python/object:os.system x\n", "not YAML"),
+        ("- run\n", "expected 'key: value' lines"),
+        ("just words\n", "expected 'key: value' lines"),
+    ],
+)
+def test_file_that_is_no_configuration_is_named(config_file, content, what):
+    with pytest.raises(UserError, match=r"my\.yaml: ") as caught:
+        load_config(config_file(content))
+    assert what in str(caught.value)
+
+
+def test_missing_file_and_folder_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"none\.yaml: cannot be read \(No such file"):
+        load_config(tmp_path / "none.yaml")
+    with pytest.raises(UserError, match="cannot be read"):
+        load_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"temlpates": "demo"}, "configuration: unknown key 'temlpates': did you mean 'templates'?"),
+        ({"zzz": 1}, "unknown key 'zzz': known keys: run, proteins"),
+        ({5: 1}, "unknown key '5'"),
+        ({"s4pred": {"weigths": "x", "weights": "demo", "device": "cpu"}}, "s4pred: unknown key 'weigths': did you"),
+        ({"search": {"mode": "fast"}}, "search: mode: 'fast' will not do: expected reference or lean"),
+        ({"s4pred": {"weights": "demo", "device": "cuda"}}, "s4pred: device: 'cuda' will not do: expected cpu, gpu"),
+        ({"s4pred": {"weights": None, "device": "cpu"}}, "s4pred: weights: None will not do"),
+        ({"s4pred": {"device": "cpu"}}, "s4pred: 'weights' is a required property"),
+        ({"s4pred": {"weights": "demo"}}, "s4pred: 'device' is a required property"),
+        ({"search": {}}, "search: 'mode' is a required property"),
+        ({"s4pred": None}, "configuration, s4pred: None will not do"),
+        ({"search": "lean"}, "configuration, search: 'lean' will not do"),
+        ({"run": 5}, "configuration, run: 5 will not do: expected a name of letters"),
+        ({"run": "a/b"}, "configuration, run: 'a/b' will not do"),
+        ({"run": "../x"}, "configuration, run: '../x' will not do"),
+        ({"run": "$(id)"}, "configuration, run: '$(id)' will not do"),
+        ({"run": "x\n"}, "configuration, run: 'x\\n' will not do"),
+        ({"run": ""}, "configuration, run: '' will not do"),
+        ({"run": "a" * 65}, "will not do: expected a name"),
+        ({"run": None}, "configuration, run: None will not do"),
+        ({"proteins": "a.fasta"}, "configuration, proteins: 'a.fasta' will not do: expected a list"),
+        ({"proteins": [5]}, "configuration, proteins: 0: 5 will not do: expected the path of a FASTA file"),
+        ({"proteins": {"a": 1}}, "will not do: expected a list of at least one FASTA file"),
+        ({"ids": ["P1"]}, "configuration, ids: ['P1'] will not do: expected the path of a file"),
+        ({"ids": ""}, "configuration, ids: '' will not do"),
+        ({"templates": {"bulid": "x"}}, "configuration, templates: {'bulid': 'x'} will not do: expected demo, pdb70"),
+        ({"templates": None}, "configuration, templates: None will not do"),
+        ({"keep": "hhr"}, "configuration, keep: 'hhr' will not do: expected a list of horiz, a3m, hhr"),
+        ({"keep": ["out"]}, "configuration, keep: 0: 'out' will not do: expected horiz, a3m or hhr"),
+        ({"keep": None}, "configuration, keep: None will not do"),
+    ],
+)
+def test_value_that_will_not_do_is_named_with_what_is_expected(changes, what):
+    assert any(what in problem for problem in problems_with(changes))
+
+
+def test_every_key_that_is_missing_is_named():
+    assert [problem for problem in config_problems({}) if "'templates' is a required property" in problem]
+    assert len(config_problems({})) == len(GOOD)
+
+
+def test_all_problems_are_found_at_once():
+    assert len(problems_with({"run": 5, "proteins": "x", "keep": "hhr", "temlpates": 1})) == 4
+
+
+@pytest.mark.parametrize("run", ["a", "Human_2024.v1-2", "7", "a" * 64])
+def test_good_names_of_runs_pass(run):
+    assert problems_with({"run": run}) == []
+
+
+def test_weights_are_known_by_name_or_a_folder():
+    assert weights_folder(GOOD) == str(paths.DEMO / "s4pred")
+    assert weights_folder({"s4pred": {"weights": "official"}}) == "resources/s4pred/weights"
+    assert weights_folder({"s4pred": {"weights": "my weights"}}) == "my weights"
+
+
+def test_library_at_a_path_is_used_where_it_is(tmp_path, make_library):
+    prefix = make_library(tmp_path / "my lib" / "db", {"A": 10, "B": 30})
+    choice = template_choice({"templates": prefix})
+    assert (choice.source, choice.library.templates, choice.library.longest) == (None, 2, 30)
+
+
+def test_library_to_be_built_is_named_by_its_text(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "my 'templates'"
+    source.mkdir()
+    (source / "a.fa").write_text(">A\nMKV\n>B\nMKVLA\n")
+    choice = template_choice({"templates": {"build": str(source)}})
+    assert choice.source == str(source)
+    assert (choice.library.templates, choice.library.columns, choice.library.longest) == (2, 8, 5)
+    assert choice.library.prefix.startswith("resources/templates/my_templates")
+    (source / "a.fa").write_text(">A\nMKV\n>B\nMKVLG\n")
+    assert template_choice({"templates": {"build": str(source)}}).library.prefix != choice.library.prefix
+
+
+def test_built_library_that_lost_a_file_is_told(tmp_path, monkeypatch, make_library):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.fa").write_text(">A\nMKV\n")
+    prefix = template_choice({"templates": {"build": "src"}}).library.prefix
+    make_library(prefix, {"A": 3})
+    assert template_choice({"templates": {"build": "src"}}).library.prefix == prefix
+    (tmp_path / f"{prefix}_hhm.ffdata").unlink()
+    with pytest.raises(UserError, match="missing .*_hhm.ffdata"):
+        template_choice({"templates": {"build": "src"}})
+
+
+def test_official_library_that_is_not_there_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="resources/templates/pdb70/pdb70: missing"):
+        template_choice({"templates": "pdb70"})

@@ -1,0 +1,287 @@
+"""A run's plan: batches that never change, an append-only manifest, and keys that tell results apart."""
+
+import copy
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proteofold import inputs, runs
+from proteofold.errors import UserError
+from proteofold.fasta import protein_stem, read_fasta
+from proteofold.inputs import Query
+from proteofold.runs import BATCH_RESIDUES, load_run, plan_run, write_plan
+from proteofold.weights import WEIGHT_FILES
+
+
+@pytest.fixture
+def config(tmp_path, make_library, monkeypatch):
+    """Configuration of a run whose weights are taken to be sound."""
+    monkeypatch.setattr(runs, "check_tensors_once", lambda folder: None)
+    monkeypatch.setattr(inputs.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(runs.hhsuite, "hhsuite_version", lambda: "3.3.0")
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    for name in WEIGHT_FILES:
+        (weights / name).write_text(name)
+    return {
+        "run": "test",
+        "proteins": [str(tmp_path / "proteins.fasta")],
+        "ids": None,
+        "templates": make_library(tmp_path / "library" / "db", {"A": 10}),
+        "s4pred": {"weights": str(weights), "device": "cpu"},
+        "search": {"mode": "lean"},
+        "keep": [],
+    }
+
+
+@pytest.fixture
+def plan(tmp_path, config):
+    """Function that plans and writes a run of these proteins: id -> sequence."""
+
+    def planned(write=True, **proteins):
+        text = "".join(f">{query_id}\n{sequence}\n" for query_id, sequence in proteins.items())
+        (tmp_path / "proteins.fasta").write_text(text)
+        run, _ = plan_run(config, tmp_path / "results")
+        if write:
+            write_plan(run)
+        return run
+
+    return planned
+
+
+def batches(run):
+    return {protein: member.batch for protein, member in run.members.items()}
+
+
+def test_proteins_are_members_in_the_order_of_the_input(plan):
+    run = plan(b="MKV", a="MKVL", c="M")
+    assert list(run.members) == ["b", "a", "c"]
+    assert [member.length for member in run.members.values()] == [3, 4, 1]
+
+
+def test_same_input_gives_the_same_plan(plan):
+    first = plan(a="MKV", b="MKVL")
+    again = plan(a="MKV", b="MKVL")
+    assert batches(again) == batches(first)
+    assert again.new_batches == {}
+    assert again.members_digest == first.members_digest
+
+
+def test_added_protein_moves_no_other(plan):
+    before = batches(plan(a="MKV", b="MKVL"))
+    after = plan(c="MKVLA", a="MKV", b="MKVL")
+    assert {protein: batch for protein, batch in batches(after).items() if protein != "c"} == before
+    assert batches(after)["c"] not in before.values()
+    assert [[query.query_id for query in queries] for queries in after.new_batches.values()] == [["c"]]
+
+
+def test_removed_protein_moves_no_other_and_comes_back_to_its_batch(plan):
+    before = batches(plan(a="MKV", b="MKVL", c="MKVLA"))
+    without = batches(plan(a="MKV", c="MKVLA"))
+    assert without == {protein: batch for protein, batch in before.items() if protein != "b"}
+    back = plan(a="MKV", b="MKVL", c="MKVLA")
+    assert batches(back) == before
+    assert back.new_batches == {}
+
+
+def test_changed_sequence_gets_a_new_batch_and_another_key(plan):
+    before = plan(a="MKV", b="MKVL")
+    after = plan(a="MKI", b="MKVL")
+    assert batches(after)["b"] == batches(before)["b"]
+    assert batches(after)["a"] not in batches(before).values()
+    assert after.result_key(after.members["a"]) != before.result_key(before.members["a"])
+    assert after.result_key(after.members["b"]) == before.result_key(before.members["b"])
+
+
+def test_renamed_protein_is_another(plan):
+    before, after = plan(**{"sp|P1|A": "MKV"}), plan(**{"sp|P1|B": "MKV"})
+    assert batches(after) != batches(before)
+    assert after.result_key(after.members["P1"]) != before.result_key(before.members["P1"])
+
+
+def test_order_of_the_input_is_part_of_the_merge_and_not_of_the_batches(plan):
+    before, after = plan(a="MKV", b="MKVL"), plan(b="MKVL", a="MKV")
+    assert batches(after) == batches(before)
+    assert after.members_digest != before.members_digest
+
+
+def test_manifest_only_grows(plan):
+    texts = []
+    for proteins in ({"a": "MKV"}, {"b": "MKVL"}, {"b": "MKVL", "a": "MKI"}, {"a": "MKV"}):
+        texts.append(plan(**proteins).folder.manifest.read_text())
+    for earlier, later in zip(texts, texts[1:], strict=False):
+        assert later.startswith(earlier)
+    assert texts[-1] == texts[-2]
+    assert texts[-1].splitlines()[0] == "query_id\tprotein\tlength\tmd5\tbatch"
+    assert len(texts[-1].splitlines()) == 4
+
+
+def test_members_of_today_are_beside_the_manifest(plan):
+    plan(a="MKV", b="MKVL")
+    run = plan(b="MKVL")
+    assert [line.split("\t")[0] for line in run.folder.queries.read_text().splitlines()[1:]] == ["b"]
+
+
+def test_planning_alone_writes_nothing(plan, tmp_path):
+    plan(write=False, a="MKV")
+    assert not (tmp_path / "results").exists()
+
+
+def test_files_of_an_unchanged_plan_keep_their_times(plan, tmp_path):
+    plan(a="MKV")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "results").rglob("*")}
+    plan(a="MKV")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "results").rglob("*")} == before
+
+
+def test_fasta_of_a_batch_holds_its_members_longest_first(plan):
+    run = plan(a="MKV", b="mkvla*", c="MKVL")
+    (batch,) = set(batches(run).values())
+    records = list(read_fasta(run.folder.batch_fasta(batch)))
+    assert [(record.id, record.sequence) for record in records] == [("b", "MKVLA"), ("c", "MKVL"), ("a", "MKV")]
+
+
+def test_batches_are_cut_by_residues_and_a_long_protein_goes_alone(plan):
+    long, half = "M" * (BATCH_RESIDUES + 1), "K" * (BATCH_RESIDUES // 2)
+    run = plan(a=half, titin=long, b=half + "V", c=half)
+    of = batches(run)
+    assert [of["titin"], of["b"]] == sorted({of["titin"], of["b"], of["a"]})[:2]
+    assert of["a"] == of["c"]
+    assert run.batch_residues(of["a"]) == 2 * len(half)
+    assert len(set(of.values())) == 3
+
+
+def test_residues_of_a_batch_count_members_that_left(plan):
+    batch = batches(plan(a="MKV", b="MKVL"))["a"]
+    assert plan(a="MKV").batch_residues(batch) == 7
+
+
+ODD_IDS = ['"quoted', '"', "'", "a,b", "a;b", "日本", "#a", "a\\tb", "$(id)", "-", "x" * 500]
+
+
+def test_odd_ids_come_through_the_manifest(plan, tmp_path):
+    proteins = {query_id: "MKV" for query_id in ODD_IDS}
+    first = plan(**proteins)
+    again = plan(**proteins)
+    assert [member.query_id for member in again.members.values()] == ODD_IDS
+    assert again.new_batches == {}
+    assert load_run(tmp_path / "results" / "test").members == first.members
+
+
+def test_run_is_read_as_it_was_written(plan, tmp_path):
+    run = plan(a="MKV", b="MKVL")
+    loaded = load_run(tmp_path / "results" / "test")
+    assert (loaded.members, loaded.settings, loaded.library) == (run.members, run.settings, run.library)
+    assert loaded.result_key(loaded.members["a"]) == run.result_key(run.members["a"])
+
+
+def test_folder_that_is_no_run_is_told(tmp_path):
+    with pytest.raises(UserError, match=r"settings\.json is missing"):
+        load_run(tmp_path)
+
+
+@pytest.mark.parametrize("line", ["a\tb\n", "a\ta\tthree\tm\t0001-x\n", "<<<<<<< HEAD\n"])
+def test_manifest_that_was_damaged_is_told_with_its_line(plan, line):
+    manifest = plan(a="MKV").folder.manifest
+    manifest.write_text(manifest.read_text() + line)
+    with pytest.raises(UserError, match=r"manifest\.tsv, line 3"):
+        plan(a="MKV")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"search": {"mode": "reference"}},
+        {"templates": "other library"},
+        {"s4pred": {"weights": "other weights", "device": "cpu"}},
+    ],
+)
+def test_settings_that_decide_results_change_the_key(plan, config, tmp_path, make_library, change):
+    before = plan(a="MKV")
+    if "templates" in change:
+        change = {"templates": make_library(tmp_path / "other" / "db", {"A": 11})}
+    if "s4pred" in change:
+        weights = tmp_path / "other weights"
+        weights.mkdir()
+        for name in WEIGHT_FILES:
+            (weights / name).write_text("other")
+        change = {"s4pred": {"weights": str(weights), "device": "cpu"}}
+    config.update(change)
+    after = plan(a="MKV")
+    assert after.settings["key"] != before.settings["key"]
+    assert after.result_key(after.members["a"]) != before.result_key(before.members["a"])
+
+
+def test_settings_that_decide_no_result_leave_the_key(plan, config):
+    before = plan(a="MKV").settings["key"]
+    config.update(keep=["hhr"], s4pred=config["s4pred"] | {"device": "auto"})
+    assert plan(a="MKV").settings["key"] == before
+
+
+def test_missing_result_files_are_asked_for(plan):
+    run = plan(a="MKV", b="MKVL")
+    out, hits, usage = (run.folder.out("a"), run.folder.hits("a"), run.folder.usage("search_templates", "a"))
+    for path in (out, hits, usage):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    wanted = run.result_files()
+    # the .out always, so that Snakemake looks at it; the others only where they are not
+    assert str(out) in wanted and str(run.folder.out("b")) in wanted
+    assert str(hits) not in wanted and str(run.folder.hits("b")) in wanted
+    assert str(usage) not in wanted and str(run.folder.usage("search_templates", "b")) in wanted
+
+
+def test_problems_stop_the_plan_and_are_told_together(plan, config):
+    config["keep"] = []
+    with pytest.raises(UserError, match="3 problems in the inputs; nothing was run") as caught:
+        plan(a="MK1", b="", c="M*K")
+    assert all(f": {name}: " in str(caught.value) for name in "abc")
+
+
+def test_unsound_weights_stop_the_plan_unless_all_is_predicted(plan, monkeypatch):
+    def refuse(folder):
+        raise UserError("weights_1.pt is not whole")
+
+    run = plan(a="MKV")
+    monkeypatch.setattr(runs, "check_tensors_once", refuse)
+    with pytest.raises(UserError, match="weights_1.pt is not whole"):
+        plan(a="MKV")
+    horiz = run.folder.horiz(batches(run)["a"])
+    horiz.parent.mkdir(parents=True)
+    horiz.write_text("")
+    plan(a="MKV")
+
+
+def test_wrong_configuration_is_told_before_anything_is_read(config):
+    for change in ({"run": 5}, {"proteins": "x"}, {"run": None}):
+        with pytest.raises(UserError, match="1 problem in the inputs"):
+            plan_run(copy.deepcopy(config) | change)
+
+
+def queries_of(proteins):
+    return [
+        Query(query_id, protein_stem(query_id), "M" * length, f"md5 of {version}")
+        for query_id, (length, version) in proteins.items()
+    ]
+
+
+PROTEINS = st.dictionaries(
+    st.sampled_from([f"p{number}" for number in range(12)]),
+    st.tuples(st.sampled_from([1, 5000, 9000, 20_000]), st.integers(0, 1)),
+    max_size=12,
+)
+
+
+@given(st.lists(PROTEINS, max_size=5))
+def test_batches_never_change_whatever_is_added_changed_or_removed(inputs_in_turn):
+    history, contents = [], {}
+    for proteins in inputs_in_turn:
+        members, new = runs._assign_batches(queries_of(proteins), history)
+        assert list(members) == list(proteins)
+        assert not new.keys() & contents.keys()
+        contents |= {batch: [(query.query_id, query.md5) for query in queries] for batch, queries in new.items()}
+        for member in members.values():
+            assert (member.query_id, member.md5) in contents[member.batch]
+            assert member.md5 == f"md5 of {proteins[member.query_id][1]}"
+        history += [member for member in members.values() if member not in history]

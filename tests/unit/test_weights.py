@@ -1,0 +1,79 @@
+"""The weights on disk: what is missing or does not fit is named, without PyTorch in the asking process."""
+
+import subprocess
+import sys
+
+import pytest
+
+from proteofold.errors import UserError
+from proteofold.weights import (
+    WEIGHT_FILES,
+    batch_mem_mb,
+    check_tensors,
+    check_tensors_once,
+    weight_files,
+    weights_digest,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Folder with files of the right names."""
+    for name in WEIGHT_FILES:
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+def test_five_files_in_their_order(folder):
+    assert [path.name for path in weight_files(folder)] == [f"weights_{number}.pt" for number in (1, 2, 3, 4, 5)]
+
+
+def test_missing_files_are_named(folder):
+    (folder / "weights_2.pt").unlink()
+    (folder / "weights_5.pt").unlink()
+    (folder / "weights_5.pt").mkdir()
+    with pytest.raises(UserError, match=r"lacks weights_2\.pt, weights_5\.pt\. Set s4pred: weights: to 'demo'"):
+        weight_files(folder)
+    with pytest.raises(UserError, match="none lacks weights_1.pt"):
+        weight_files(folder / "none")
+
+
+def test_digest_is_that_of_content_and_order(folder, tmp_path):
+    digest = weights_digest(folder)
+    assert weights_digest(str(folder)) == digest
+    first, second = folder / "weights_1.pt", folder / "weights_2.pt"
+    first.write_text("weights_2.pt")
+    second.write_text("weights_1.pt")
+    assert weights_digest(folder) != digest
+
+
+def test_sound_networks_pass(tiny_networks):
+    check_tensors(tiny_networks)
+
+
+def test_first_bad_file_is_named_in_one_line(folder):
+    with pytest.raises(UserError) as caught:
+        check_tensors(folder)
+    assert "\n" not in str(caught.value)
+    assert "weights_1.pt" in str(caught.value)
+
+
+def test_asking_for_weights_does_not_load_pytorch():
+    script = "import sys, proteofold.weights, proteofold.runs, proteofold.cli; print('torch' in sys.modules)"
+    outcome = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert outcome.stdout == "False\n"
+
+
+def test_memory_of_a_batch_grows_with_its_residues():
+    assert 500 < batch_mem_mb(1) < batch_mem_mb(16_384) < batch_mem_mb(34_350) < 3000
+
+
+def test_good_weights_are_read_once_and_changed_ones_again(folder, tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr("proteofold.weights.check_tensors", read.append)
+    check_tensors_once(folder, tmp_path / "state")
+    check_tensors_once(folder, tmp_path / "state")
+    assert read == [folder]
+    (folder / "weights_3.pt").write_text("other")
+    check_tensors_once(folder, tmp_path / "state")
+    assert read == [folder, folder]
