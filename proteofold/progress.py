@@ -63,7 +63,8 @@ class Progress:
         elif rule == "predict_secondary_structure":
             self.batches_done += 1
         now = time.monotonic()
-        if self.live is None and self.total and now - self.last_line >= _SECONDS_BETWEEN_LINES:
+        all_done = self.done == self.total  # told once, by stop
+        if self.live is None and self.total and not all_done and now - self.last_line >= _SECONDS_BETWEEN_LINES:
             self.last_line = now
             self.print(self.text())
 
