@@ -22,7 +22,9 @@ _FOREIGN = re.compile(f"[^{RESIDUES}{RARE_RESIDUES}]", re.IGNORECASE | re.ASCII)
 _RARE = re.compile(f"[{RARE_RESIDUES}]")
 _NUCLEOTIDES = re.compile("[ACGTUN]+")
 _LONGEST_QUERY_ID = 500
+_BUILDING_PROGRAMS = ("ffindex_build", "ffindex_apply", "hhmake", "cstranslate")
 _EXAMPLES = 5
+_MOST_ERRORS = 200  # shown: a wrong list of ids would fill the screen with thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,9 @@ class Checked:
         """Raise one UserError that lists all errors, if there are any."""
         if self.errors:
             count = "1 problem" if len(self.errors) == 1 else f"{len(self.errors)} problems"
-            lines = "\n".join(f"  - {error}" for error in self.errors)
+            lines = "\n".join(f"  - {error}" for error in self.errors[:_MOST_ERRORS])
+            if len(self.errors) > _MOST_ERRORS:
+                lines += f"\n  and {len(self.errors) - _MOST_ERRORS} more"
             raise UserError(f"{count} in the inputs; nothing was run:\n{lines}")
 
 
@@ -111,11 +115,12 @@ def _check_paths(config, checked):
 
 
 def _check_programs(checked):
-    # with conda the programs live in the environment that Snakemake makes for the rule
-    if not shutil.which("hhsearch") and not shutil.which("conda"):
-        checked.errors.append(
-            "HH-suite's hhsearch is not installed: run bin/setup, or 'apt-get install hhsuite hhsuite-data'."
-        )
+    if shutil.which("conda"):
+        return  # the programs may live in the environment that Snakemake makes for the rule
+    building = checked.templates is not None and checked.templates.source
+    with collected(checked):
+        for name in ("hhsearch", *(_BUILDING_PROGRAMS if building else ())):
+            hhsuite.find_program(name)
 
 
 class _Sequences:
@@ -204,7 +209,7 @@ class _Sequences:
             self._tell(path, "hold lower-case residues, which were taken as upper case", record)
             sequence = sequence.upper()
         if _RARE.search(sequence):
-            self._tell(path, f"hold residues of {', '.join(RARE_RESIDUES)}, which count as unknown", record)
+            self._tell(path, f"hold residues of {', '.join(RARE_RESIDUES)}, which S4PRED takes as unknown", record)
         if len(sequence) >= 30 and _NUCLEOTIDES.fullmatch(sequence):
             self._tell(path, "look like nucleotides, not like proteins", record)
         md5 = hashlib.md5(sequence.encode(), usedforsecurity=False).hexdigest()

@@ -86,7 +86,8 @@ def _summary_row(run, member):
     """The row of a member's ``.out``, or None if it has none that is whole, of its sequence and the run's settings."""
     try:
         (usage,) = read_usage(run.folder.usage("search_templates", member.protein))
-        if usage["result_key"] != run.result_key(member) or not run.folder.hits(member.protein).exists():
+        hits_size = run.folder.hits(member.protein).stat().st_size
+        if usage["result_key"] != run.result_key(member) or not hits_size:
             return None
         with open(run.folder.out(member.protein), encoding="utf-8", newline="") as handle:
             header, row = csv.reader(handle)

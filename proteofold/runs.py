@@ -110,13 +110,13 @@ class Run:
 
 
 def plan_run(config, results=RESULTS):
-    """Check all inputs and plan the run; returns (run, notes). Nothing is written. Raises UserError."""
+    """Check all inputs and plan the run; returns (run, notes). The run's folder is not touched. Raises UserError."""
     checked = check_inputs(config)
     folder = RunFolder(Path(results) / str(config.get("run")))
     history, members, new_batches = [], {}, {}
     if not checked.errors:
         history = _read_members(folder.manifest)
-        members, new_batches = _assign_batches(checked.queries, history)
+        members, new_batches = _assign_batches(checked.queries, history, _still_usable(folder, history))
     batches = {member.batch for member in members.values()}
     if checked.weights and not (batches and all(folder.horiz(batch).exists() for batch in batches)):
         with collected(checked):
@@ -172,9 +172,15 @@ def _settings(config, checked):
     }
 
 
-def _assign_batches(queries, history):
+def _still_usable(folder, history):
+    """The members whose batch can serve them: its FASTA is there, or they are done and need it no more."""
+    cut_batches, done = existing_names(folder.path / "fas"), existing_names(folder.path / "out")
+    return [m for m in history if f"{m.batch}.fas" in cut_batches or f"{m.protein}.out" in done]
+
+
+def _assign_batches(queries, history, usable):
     """Members in input order, and the batches to make for queries that have none yet."""
-    known = {(member.query_id, member.protein, member.md5): member for member in history}
+    known = {(member.query_id, member.protein, member.md5): member for member in usable}
     members = {query.protein: known.get((query.query_id, query.protein, query.md5)) for query in queries}
     new = [query for query in queries if members[query.protein] is None]
     number = len({member.batch for member in history})

@@ -109,13 +109,13 @@ def test_problem_is_told_with_its_place_and_a_way_out(check, content, what):
     [
         (">a\nMKV*\n", "MKV", "1 record end with '*', which was dropped: a (line 1)"),
         (">a\nmkV\n", "MKV", "hold lower-case residues, which were taken as upper case: a (line 1)"),
-        (">a\nMUX\n", "MUX", "hold residues of B, J, O, U, X, Z, which count as unknown"),
+        (">a\nMUX\n", "MUX", "hold residues of B, J, O, U, X, Z, which S4PRED takes as unknown"),
         (">a\nMKV\n>a\nmkv\n", "MKV", "repeat an earlier record with the same sequence and were taken once"),
         (f">a\n{'ACGT' * 8}\n", "ACGT" * 8, "look like nucleotides, not like proteins"),
         (b">a\r\nMK\r\nV\r\n", "MKV", None),
         (gzip.compress(b">a\nMKV\n"), "MKV", None),
         (f">{'a' * 500}\nMKV\n", "MKV", None),
-        (">a\nBJOUXZ\n", "BJOUXZ", "which count as unknown"),
+        (">a\nBJOUXZ\n", "BJOUXZ", "which S4PRED takes as unknown"),
     ],
 )
 def test_what_can_be_mended_is_mended_and_told(check, content, sequence, note):
@@ -281,6 +281,7 @@ def test_configuration_is_checked_first(check):
 
 def test_missing_hhsearch_is_told(check, monkeypatch):
     monkeypatch.setattr(inputs.shutil, "which", lambda name: None)
+    monkeypatch.setattr(inputs.hhsuite, "DEBIAN_BINARIES", "/nowhere")
     (error,) = check(FASTA).errors
     assert "hhsearch is not installed: run bin/setup" in error
 

@@ -277,7 +277,7 @@ PROTEINS = st.dictionaries(
 def test_batches_never_change_whatever_is_added_changed_or_removed(inputs_in_turn):
     history, contents = [], {}
     for proteins in inputs_in_turn:
-        members, new = runs._assign_batches(queries_of(proteins), history)
+        members, new = runs._assign_batches(queries_of(proteins), history, usable=history)
         assert list(members) == list(proteins)
         assert not new.keys() & contents.keys()
         contents |= {batch: [(query.query_id, query.md5) for query in queries] for batch, queries in new.items()}
@@ -285,3 +285,14 @@ def test_batches_never_change_whatever_is_added_changed_or_removed(inputs_in_tur
             assert (member.query_id, member.md5) in contents[member.batch]
             assert member.md5 == f"md5 of {proteins[member.query_id][1]}"
         history += [member for member in members.values() if member not in history]
+
+
+def test_lost_batch_fasta_gives_unfinished_members_a_new_batch_and_leaves_finished_ones(plan):
+    run = plan(a="MKV", b="MKVL")
+    run.folder.batch_fasta(batches(run)["a"]).unlink()
+    done = run.folder.out("a")
+    done.parent.mkdir(parents=True)
+    done.write_text("")
+    again = plan(a="MKV", b="MKVL")
+    assert batches(again)["a"] == batches(run)["a"]
+    assert batches(again)["b"] != batches(run)["b"]

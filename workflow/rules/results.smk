@@ -23,6 +23,7 @@ rule merge_results:
         overview=run_file("overview.json"),
     log:
         run_file("logs/merge_results.log"),
+    localrule: True
     params:
         members=RUN.members_digest,
         settings=RUN.settings["key"],
@@ -43,6 +44,7 @@ rule draw_report:
         ],
     log:
         run_file("logs/draw_report.log"),
+    localrule: True
     params:
         version=REPORT_VERSION,
         folder=str(RUN.folder.path),

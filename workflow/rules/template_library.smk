@@ -12,6 +12,7 @@ if RUN.settings["library_source"]:
             multiext(f"{LIBRARY}_a3m", ".ffdata", ".ffindex"),
         log:
             f"{LIBRARY_LOGS}/collect_templates.log",
+        localrule: True
         params:
             source=RUN.settings["library_source"],
             prefix=LIBRARY,
