@@ -5,6 +5,7 @@ import sys
 import click
 
 from proteofold import __version__
+from proteofold.cli_store import add_commands
 from proteofold.errors import UserError
 
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -141,6 +142,9 @@ def merge(run_folder, report):
     if counts["failed"]:
         click.echo(f"{counts['failed']} failed: see {run_folder}/failed.csv; the same command again runs only those")
         sys.exit(2)
+
+
+add_commands(cli)
 
 
 def main():

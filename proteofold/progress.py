@@ -21,8 +21,9 @@ _ESTIMATE_AFTER = 3  # searches
 class Progress:
     """Counts the events of a run and shows them on standard error."""
 
-    def __init__(self, file=None):
+    def __init__(self, file=None, quiet=False):
         self.console = Console(file=file or sys.stderr, highlight=False, soft_wrap=True)
+        self.quiet = quiet  # about progress; what went wrong is told all the same
         self.lengths = {}
         self.total = self.searches = self.searched = 0
         self.failures = set()  # proteins; one that succeeds at a later attempt leaves it
@@ -50,7 +51,7 @@ class Progress:
         """A job begins (on a cluster: is submitted)."""
         if self.began is None:
             self.began = self.last_line = time.monotonic()
-            if self.console.is_terminal and self.total:
+            if self.console.is_terminal and self.total and not self.quiet:
                 self.live = Live(get_renderable=self._line, console=self.console, refresh_per_second=2, transient=True)
                 self.live.start()
 
@@ -64,7 +65,13 @@ class Progress:
             self.batches_done += 1
         now = time.monotonic()
         all_done = self.done == self.total  # told once, by stop
-        if self.live is None and self.total and not all_done and now - self.last_line >= _SECONDS_BETWEEN_LINES:
+        if (
+            self.live is None
+            and self.total
+            and not self.quiet
+            and not all_done
+            and now - self.last_line >= _SECONDS_BETWEEN_LINES
+        ):
             self.last_line = now
             self.print(self.text())
 
@@ -103,7 +110,7 @@ class Progress:
         if self.live is not None:
             self.live.stop()
             self.live = None
-        if self.began is not None and self.total:
+        if self.began is not None and self.total and not self.quiet:
             self.print(self.text())
             self.began = None
 

@@ -1,15 +1,20 @@
-"""Snakemake logger plugin: a line of progress in proteins instead of a wall of job texts.
+"""Snakemake logger plugin: progress in proteins on the terminal, and every event in the results store.
 
 Snakemake finds it by its name; profiles switch it on with ``logger: proteofold``. The full job texts are still
-written to Snakemake's own log file, whose path is shown at the end of a run.
+written to Snakemake's own log file, whose path is shown at the end of a run; ``-p`` shows them on the terminal.
 """
 
+import platform
 from logging import WARNING, LogRecord
 
+from snakemake.logging import DefaultFilter
+from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from proteofold.progress import Progress
+from proteofold.store.recorder import Recorder
+from proteofold.store.states import Event
 
 # Lines of Snakemake that tell a user of proteofold something. All else is about single jobs, and in the log file.
 _SHOWN = ("Building DAG of jobs", "Nothing to be done", "Unlocking", "Complete log")
@@ -17,57 +22,100 @@ _SHOWN = ("Building DAG of jobs", "Nothing to be done", "Unlocking", "Complete l
 # What Snakemake says beside the error of a job, which is told with its reason.
 _TOLD_ALREADY = ("RuleException", "Exiting because a job execution failed")
 
+_PREDICTION = "predict_secondary_structure"
+_SEARCH = "search_templates"
+
 
 class LogHandler(LogHandlerBase):
-    """Turns the events of a run into progress; warnings, errors and dry runs are shown as Snakemake words them."""
+    """Turns what Snakemake logs into progress and into rows of the store.
 
-    def __post_init__(self):
-        self.progress = Progress()
-        self.jobs = {}  # jobid -> (rule, wildcards)
+    The Snakefile hands over what a log record cannot say, as attributes of records: ``protein_lengths`` when the run
+    is planned, ``proteofold_run`` when it starts, ``proteofold_end`` with its status when it ends.
+    """
 
     writes_to_stream = True
     writes_to_file = False
-    has_filter = False
+    has_filter = True  # all events are wanted; what is shown is filtered in _show
     has_formatter = False
     needs_rulegraph = False
 
+    def __post_init__(self):
+        settings = self.common_settings
+        quiet = set(settings.quiet or ())
+        self.filter_shown = DefaultFilter(
+            quiet, settings.debug_dag, settings.verbose, settings.dryrun, settings.printshellcmds
+        ).filter
+        self.wordy = settings.dryrun or settings.verbose or settings.printshellcmds
+        self.progress = Progress(quiet=bool(quiet & {Quietness.ALL, Quietness.PROGRESS}))
+        self.recorder = None
+        self.members = {}  # batch -> proteins
+        self.jobs = {}  # jobid -> (rule, wildcards)
+
     def emit(self, record: LogRecord):
         try:
-            self._emit(record)
+            self._hear(record)
+            if self.wordy or self._concerns_user(record):
+                self._show(record)
         except Exception:
             self.handleError(record)
 
     def close(self):
         self.progress.stop()
+        if self.recorder:
+            self.recorder.close()
+            self.recorder = None
         super().close()
 
-    def _emit(self, record):
+    def _hear(self, record):
         event = getattr(record, "event", None)
         if lengths := getattr(record, "protein_lengths", None):
             self.progress.plan(lengths)
-        if self.common_settings.dryrun or self.common_settings.verbose or self.common_settings.printshellcmds:
-            self._show(record)
+        elif run := getattr(record, "proteofold_run", None):
+            self._record(run)
+        elif (status := getattr(record, "proteofold_end", None)) and self.recorder:
+            self.recorder.end(status)
         elif event == LogEvent.RUN_INFO:
             self.progress.jobs(record.stats)
-        elif event == LogEvent.JOB_INFO:
-            self.jobs[record.jobid] = (record.rule_name, dict(record.wildcards or {}))
-            self.progress.started(*self.jobs[record.jobid])
+        elif event == LogEvent.JOB_INFO and not self.common_settings.dryrun:
+            self.jobs[record.jobid] = job = (record.rule_name, dict(record.wildcards or {}))
+            self.progress.started(*job)
+            self._note(record, *job, "running" if record.local else "submitted")
         elif event == LogEvent.JOB_FINISHED and record.job_id in self.jobs:
-            self.progress.finished(*self.jobs.pop(record.job_id))
+            job = self.jobs.pop(record.job_id)
+            self.progress.finished(*job)
+            self._note(record, *job, "waiting" if job[0] == _PREDICTION else "done")
         elif event == LogEvent.JOB_ERROR:
-            rule, wildcards = self.jobs.get(record.jobid, (record.rule_name, {}))
-            self.progress.failed(rule, wildcards, list(record.log or []))
-        elif self._concerns_user(record, event):
-            self._show(record)
+            job = self.jobs.get(record.jobid, (record.rule_name, {}))
+            self.progress.failed(*job, list(record.log or []))
+            self._note(record, *job, "failed")
 
-    @staticmethod
-    def _concerns_user(record, event):
-        message = record.getMessage()
+    def _record(self, run):
+        for member in run.members.values():
+            self.members.setdefault(member.batch, []).append(member.protein)
+        self.recorder = Recorder(run, warn=self.progress.print)
+
+    def _note(self, record, rule, wildcards, phase):
+        """Give the store an event for each protein of a job."""
+        if not self.recorder or rule not in (_SEARCH, _PREDICTION):
+            return
+        predicted = self.members.get(wildcards.get("batch"), ()) if rule == _PREDICTION else ()
+        for protein in predicted or filter(None, [wildcards.get("protein")]):
+            self.recorder.add(
+                Event(
+                    protein,
+                    phase,
+                    record.created,
+                    node=platform.node() if phase == "running" else None,
+                    step="secondary_structure" if rule == _PREDICTION and phase != "waiting" else None,
+                )
+            )
+
+    def _concerns_user(self, record):
+        message, event = record.getMessage(), getattr(record, "event", None)
         if message.startswith(_TOLD_ALREADY):
             return False
-        worded = event is None and (record.levelno >= WARNING or message.startswith(_SHOWN))
-        return worded or event == LogEvent.ERROR or hasattr(record, "proteofold")
+        return event == LogEvent.ERROR or (event is None and (record.levelno >= WARNING or message.startswith(_SHOWN)))
 
     def _show(self, record):
-        if text := self.format(record).strip("\n"):
+        if self.filter_shown(record) and (text := self.format(record).strip("\n")):
             self.progress.print(text)

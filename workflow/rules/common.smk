@@ -65,6 +65,19 @@ def batch_fasta(wildcards):
     return str(RUN.folder.batch_fasta(batch))
 
 
+def begin_run():
+    """Write the plan down, now that the run really starts, and tell the logger plugin which run it records."""
+    if workflow.is_main_process:
+        runs.write_plan(RUN)
+        logger.info("run starts", extra={"proteofold_run": RUN})
+
+
+def end_run(status):
+    """Tell the logger plugin how the run ended."""
+    if workflow.is_main_process:
+        logger.info("run ends", extra={"proteofold_end": status})
+
+
 def deliver_what_is_there():
     """After a failure: merge the proteins that are done, list the others, and say where to look."""
     if workflow.is_main_process:

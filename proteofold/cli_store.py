@@ -1,0 +1,361 @@
+"""Commands of ``proteofold`` that read and fill the results store."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+_FILE = click.Path(exists=True, dir_okay=False)
+_NOT_FOUND = 3
+
+_store = click.option(
+    "--store",
+    "store_path",
+    type=click.Path(dir_okay=False),
+    default="results/proteofold.db",
+    show_default=True,
+    envvar="PROTEOFOLD_STORE",
+    show_envvar=True,
+    help="The store: a file on a local disk.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def add_commands(group):
+    """Give a click group the commands of the store."""
+    for command in (runs, show, protein, proteins, add, export, store):
+        group.add_command(command)
+
+
+@click.command(short_help="List the runs of the store.")
+@_store
+@_json
+def runs(store_path, as_json):
+    """List the runs of the store, the newest first.
+
+    \b
+    Examples:
+      proteofold runs
+      proteofold runs --json | jq -r '.[] | select(.status == "FAILED") | .run_id'
+    """
+    from proteofold.store import queries
+
+    rows = queries.list_runs(_open_fresh(store_path))
+    if as_json:
+        return _print_json(rows)
+    shown = [
+        (row["run_id"], row["status"], _time(row["date_started"]), row["total"], row["succeeded"], row["failed"])
+        for row in rows
+    ]
+    _print_table(("run", "status", "started (UTC)", "proteins", "done", "failed"), shown)
+
+
+@click.command(short_help="Show a run: progress, failures, best hits.")
+@click.argument("run")
+@click.option("--limit", type=click.IntRange(0), default=10, show_default=True, help="Rows of each list.")
+@_store
+@_json
+def show(run, limit, store_path, as_json):
+    """Show how far RUN is, which proteins failed and why, and the hits with the smallest E-values.
+
+    Exit code 3 if the store has no such run.
+
+    \b
+    Examples:
+      proteofold show demo
+      proteofold show demo --json --limit 100000
+    """
+    from proteofold.store import queries
+
+    conn = _open_fresh(store_path)
+    row = _found(queries.find_run, conn, run)
+    row["phases"] = queries.phase_counts(conn, run)
+    failed, best = queries.failures(conn, run, limit), queries.best_results(conn, run, limit)
+    if as_json:
+        return _print_json(row | {"failures": failed, "best": best})
+    phases = ", ".join(f"{count} {phase}" for phase, count in row["phases"].items())
+    settings = row["settings"] or {}
+    _print_facts(
+        {
+            "run": row["run_id"],
+            "status": row["status"],
+            "started": _time(row["date_started"]) and f"{_time(row['date_started'])} UTC",
+            "finished": _time(row["date_finished"]) and f"{_time(row['date_finished'])} UTC",
+            "author": row["author"],
+            "proteins": f"{row['total']}{f' ({phases})' if phases else ''}",
+            "reused": row["reused"] or None,
+            "templates": settings.get("library", {}).get("prefix"),
+            "mode": row["mode"],
+            "mean of score_std": row["score_std"],
+            "mean of score_gmean": row["score_gmean"],
+        }
+    )
+    if failed:
+        click.echo(f"\nFailed: {len(failed)} of {row['failed']}")
+        _print_table(("protein", "step", "reason"), [(r["query_id"], r["step"], r["reason"]) for r in failed])
+    if best:
+        click.echo("\nSmallest E-values")
+        columns = ("query_id", "best_hit", "best_evalue", "best_score", "hits")
+        _print_table(("protein", "best hit", "E-value", "score", "hits"), [[r[name] for name in columns] for r in best])
+
+
+@click.command(short_help="Show a protein, its results and hits.")
+@click.argument("name", metavar="ID")
+@click.option("--limit", type=click.IntRange(0), default=10, show_default=True, help="Hits to show.")
+@_store
+@_json
+def protein(name, limit, store_path, as_json):
+    """Show a protein, the runs that include it, and the hits of its newest result.
+
+    ID is a full id or an accession. Exit code 3 if the store has no such protein.
+
+    \b
+    Examples:
+      proteofold protein P69905
+      proteofold protein 'sp|P69905|HBA_HUMAN' --json
+    """
+    from proteofold.store import queries
+
+    conn = _open_fresh(store_path)
+    found = []
+    for row in _found(queries.find_proteins, conn, name):
+        results = queries.results_of(conn, row["query_id"])
+        newest = next((result for result in results if result["status"] == "SUCCESS"), None)
+        hits = queries.hits_of(conn, newest["run_id"], row["query_id"], limit) if newest else []
+        found.append(row | {"results": results, "hits": hits})
+    if as_json:
+        return _print_json(found)
+    for row in found:
+        facts = ("query_id", "accession", "entry_name", "description", "gene", "organism", "length", "md5", "source")
+        _print_facts({fact: row[fact] for fact in facts})
+        columns = ("run_id", "status", "best_hit", "best_evalue", "best_score", "reason")
+        click.echo("\nResults" if row["results"] else "\nIn no run yet")
+        _print_table(
+            ("run", "status", "best hit", "E-value", "score", "reason"),
+            [[result[column] for column in columns] for result in row["results"]],
+        )
+        if row["hits"]:
+            click.echo(f"\nHits in {row['hits'][0]['run_id']}")
+            columns = ("rank", "template", "probability", "evalue", "score", "aligned_columns", "description")
+            _print_table(
+                ("rank", "template", "prob. %", "E-value", "score", "columns", "description"),
+                [[hit[column] for column in columns] for hit in row["hits"]],
+            )
+
+
+@click.command(short_help="Print the records of a list of ids.")
+@click.option(
+    "--ids", type=click.File(encoding="utf-8"), required=True, help="One id or accession a line; - for stdin."
+)
+@click.option("--fasta", is_flag=True, help="Print FASTA.")
+@_store
+@_json
+def proteins(ids, fasta, store_path, as_json):
+    """Print the records of the proteins that a list names, in its order; names that are not there go to stderr.
+
+    Exit code 3 if any name was not found.
+
+    \b
+    Examples:
+      proteofold proteins --ids wanted.txt --fasta > wanted.fasta
+      echo P69905 | proteofold proteins --ids - --json
+    """
+    from proteofold.fasta import format_fasta
+    from proteofold.store import queries
+
+    conn = _open(store_path)
+    absent, rows = [], []
+    for name in dict.fromkeys(filter(None, (line.strip() for line in ids))):
+        try:
+            found = queries.find_proteins(conn, name)
+        except queries.NotFoundError:
+            absent.append(name)
+            continue
+        if fasta and not as_json:
+            for row in found:
+                if row["sequence"] is None:
+                    absent.append(name)
+                else:
+                    header = " ".join(filter(None, (row["query_id"], _header(row))))
+                    click.echo(format_fasta(header, row["sequence"]), nl=False)
+        else:
+            rows += found
+    if as_json:
+        _print_json(rows)
+    elif not fasta:
+        columns = ("query_id", "gene", "length", "description")
+        _print_table(("protein", "gene", "length", "description"), [[row[name] for name in columns] for row in rows])
+    for name in absent:
+        click.echo(f"not in the store: {name}", err=True)
+    if absent:
+        sys.exit(_NOT_FOUND)
+
+
+@click.command(short_help="Add the proteins of a FASTA file.")
+@click.argument("fasta", type=_FILE)
+@_store
+@_json
+def add(fasta, store_path, as_json):
+    """Add the proteins of FASTA, plain or gzip, with their descriptions. What is there already is kept.
+
+    Exit code 1 if any record was refused, for example because its id stands for another sequence; the others are
+    added all the same.
+
+    \b
+    Examples:
+      proteofold add UP000005640_9606.fasta.gz
+      proteofold add my.fasta --json
+    """
+    from proteofold.store import add_fasta
+
+    done = add_fasta(_open(store_path, create=True), fasta)
+    if as_json:
+        failed = [{"id": name, "reason": reason} for name, reason in done.failed]
+        counts = {"added": done.added, "present": done.present, "described": done.described}
+        _print_json(counts | {"failed": failed})
+    else:
+        described = f" ({done.described} of them got their description)" if done.described else ""
+        click.echo(f"{done.added} added, {done.present} present{described}, {len(done.failed)} failed")
+        for _, reason in done.failed:
+            click.echo(reason, err=True)
+    if done.failed:
+        sys.exit(1)
+
+
+@click.command(short_help="Write a run as CSV, JSON lines or Parquet.")
+@click.argument("run")
+@click.option(
+    "--format", "format_name", type=click.Choice(["csv", "jsonl", "parquet"]), default="csv", show_default=True
+)
+@click.option("--to", "folder", type=click.Path(file_okay=False), help="Folder to write to.  [default: export/RUN]")
+@_store
+@_json
+def export(run, format_name, folder, store_path, as_json):
+    """Write the proteins, results and hits of RUN, one file each, and the run itself as run.json.
+
+    Exit code 3 if the store has no such run.
+
+    \b
+    Examples:
+      proteofold export demo
+      proteofold export demo --format parquet --to /tmp/demo
+    """
+    from proteofold.store import export_run
+
+    paths = _found(export_run, _open(store_path), run, folder or Path("export") / run, format_name)
+    if as_json:
+        return _print_json([str(path) for path in paths])
+    for path in paths:
+        click.echo(path)
+
+
+@click.group()
+def store():
+    """Fill the store from run folders, or write runs to files."""
+
+
+@store.command("import", short_help="Make the rows of runs from their folders.")
+@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False))
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
+@_store
+@_json
+def import_(folders, jobs, store_path, as_json):
+    """Make the rows of runs from their FOLDERS; what the store had of these runs is replaced.
+
+    Folders without settings.json are no runs and an error; a store that was lost is made again by importing all.
+
+    \b
+    Examples:
+      proteofold store import results/demo
+      proteofold store import results/*/
+    """
+    from proteofold.store import import_order, import_run
+    from proteofold.store.queries import find_run
+
+    conn, done = _open(store_path, create=True), []
+    for folder in import_order(folders):
+        row = find_run(conn, import_run(conn, folder, workers=jobs))
+        done.append({name: row[name] for name in ("run_id", "status", "total", "succeeded", "failed")})
+        if not as_json:
+            click.echo("{run_id}: {status}, {succeeded} of {total} proteins, {failed} failed".format(**done[-1]))
+    if as_json:
+        _print_json(done)
+
+
+store.add_command(export, "export")
+
+
+def _open(path, create=False):
+    from proteofold.store import open_store
+
+    return open_store(path, create=create)
+
+
+def _open_fresh(path):
+    """The store, after runs whose head was killed were marked."""
+    from proteofold.runs import RESULTS
+    from proteofold.store import interrupt_dead_runs
+
+    conn = _open(path)
+    interrupt_dead_runs(conn, Path(path).parent, RESULTS)
+    return conn
+
+
+def _found(function, *arguments):
+    """The value of a function; what is not in the store becomes a message and exit code 3."""
+    from proteofold.store.queries import NotFoundError
+
+    try:
+        return function(*arguments)
+    except NotFoundError as error:
+        failure = click.ClickException(str(error))
+        failure.exit_code = _NOT_FOUND
+        raise failure from None
+
+
+def _header(row):
+    """The rest of a FASTA header, as UniProt writes it."""
+    tags = [f"{tag}={row[name]}" for tag, name in (("OS", "organism"), ("GN", "gene")) if row[name]]
+    return " ".join(filter(None, (row["description"], *tags)))
+
+
+def _print_json(value):
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _print_table(header, rows):
+    """A table for a terminal: numbers to the right, long texts wrapped; nothing without rows."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name, values in zip(header, zip(*rows, strict=True), strict=True):
+        number = all(isinstance(value, int | float | None) for value in values)
+        # a template's description is long and told whole by --json; anything else is worth its lines
+        short = name == "description"
+        overflow = "ellipsis" if short else "fold"
+        table.add_column(name, justify="right" if number else "left", no_wrap=number or short, overflow=overflow)
+    for row in rows:
+        table.add_row(*(Text(_shown(value)) for value in row))
+    Console(highlight=False).print(table)
+
+
+def _print_facts(facts):
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        if value is not None:
+            click.echo(f"{name:<{width}}  {_shown(value)}")
+
+
+def _shown(value):
+    text = "" if value is None else str(value)
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def _time(text):
+    return text and text[:16].replace("T", " ")

@@ -1,0 +1,28 @@
+"""The results store: one SQLite file with proteins, runs, results and hits, written while a run goes on.
+
+Files are the truth: whatever the store says of a run is made again from the run's folder by ``import_run``.
+"""
+
+from proteofold.store.database import open_store, transaction
+from proteofold.store.exporting import export_run
+from proteofold.store.importing import import_order, import_run
+from proteofold.store.proteins import add_fasta
+from proteofold.store.results import read_result
+from proteofold.store.states import Event
+from proteofold.store.writing import finish_run, interrupt_dead_runs, mark_interrupted, record_events, start_run
+
+__all__ = [
+    "Event",
+    "add_fasta",
+    "export_run",
+    "finish_run",
+    "import_order",
+    "import_run",
+    "interrupt_dead_runs",
+    "mark_interrupted",
+    "open_store",
+    "read_result",
+    "record_events",
+    "start_run",
+    "transaction",
+]

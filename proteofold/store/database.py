@@ -1,0 +1,114 @@
+"""Opening the store: SQLite in WAL mode, on a local disk only, by any number of processes of one machine."""
+
+import contextlib
+import os
+import re
+import sqlite3
+from pathlib import Path
+
+from proteofold.errors import UserError
+from proteofold.store.schema import migrate
+
+BUSY_TIMEOUT_S = 30
+
+MOUNTS = Path("/proc/self/mounts")
+
+# Processes that share a WAL talk through shared memory, and lock: on these file systems either is missing or
+# fails silently, and the file is damaged.
+_NETWORK = re.compile(
+    r"nfs\d?|cifs|smb\d?|smbfs|ncpfs|afs|9p|ceph|lustre|gpfs|beegfs|orangefs|pvfs2|glusterfs|panfs|davfs"
+    r"|fuse\.(?:sshfs|s3fs|gcsfuse|rclone|glusterfs|ceph|ceph-fuse|davfs2?|lizardfs|moosefs|mfs|juicefs|nfs\w*|smb\w*)"
+)
+
+
+def open_store(path, create=True):
+    """A connection to the store, made or brought to the newest schema where needed.
+
+    Transactions are begun by ``transaction`` and by nothing else. With ``create`` False a store that is not there
+    is an error. Raises UserError, which says what to do, for a path on a network file system, a damaged file, or
+    one that cannot be opened.
+    """
+    path = Path(path)
+    refuse_network(path)
+    if not path.exists():
+        if not create:
+            raise UserError(
+                f"{path}: there is no store yet. A run makes it; 'proteofold store import results/<run>' makes it of "
+                "the runs that are there."
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+    conn = None
+    try:
+        conn = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        conn.execute(f"pragma busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+        conn.execute("pragma journal_mode = wal")
+        # a power cut may cost the last transactions, never the file: what is lost is imported from the run's files
+        conn.execute("pragma synchronous = normal")
+        conn.execute("pragma foreign_keys = on")
+        migrate(conn)
+    except (sqlite3.DatabaseError, UserError) as error:
+        if conn is not None:
+            conn.close()
+        if isinstance(error, UserError):
+            raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{path}: {_advice(path, error)}") from None
+    return conn
+
+
+def _advice(path, error):
+    text = str(error)
+    if isinstance(error, sqlite3.OperationalError) and ("unable to open" in text or "readonly" in text):
+        return f"cannot be opened for writing ({text}). The folder must be writable, too."
+    if isinstance(error, sqlite3.OperationalError) and ("locked" in text or "busy" in text):
+        return f"another process has kept it locked for {BUSY_TIMEOUT_S} s. Try again when it has finished."
+    return (
+        f"not a store, or damaged ({text}). Move it away together with {path.name}-wal and {path.name}-shm, then "
+        "build it anew: proteofold store import results/*"
+    )
+
+
+@contextlib.contextmanager
+def transaction(conn):
+    """One writing transaction: all of the block or, when it raises, nothing. Keep it under a second."""
+    conn.execute("begin immediate")
+    try:
+        yield conn
+        conn.execute("commit")
+    except BaseException:
+        if conn.in_transaction:
+            conn.execute("rollback")
+        raise
+
+
+def path_of(conn):
+    """The path of the store that a connection has open."""
+    return next(file for _, name, file in conn.execute("pragma database_list") if name == "main")
+
+
+def refuse_network(path):
+    """Raise UserError if a path lies, or would lie, on a file system of another machine."""
+    kind, mount = file_system(path)
+    if _NETWORK.fullmatch(kind):
+        raise UserError(
+            f"{path}: the store cannot lie on a network file system ({mount} is {kind}): SQLite's locks and shared "
+            "memory do not work there, and the file would be damaged. Choose a local disk with --store, for example "
+            "/var/lib/proteofold/proteofold.db; the run folders may stay where they are."
+        )
+
+
+def file_system(path):
+    """Type and mount point of the file system that holds a path: ('ext4', '/'); ('', '') where nobody tells."""
+    target = os.path.realpath(path)
+    found = ("", "")
+    try:
+        lines = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        _, mount, kind, *_ = line.split(" ")
+        mount = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), mount)
+        inside = target == mount or target.startswith(mount.rstrip("/") + "/")
+        # of two file systems at one place the later hides the earlier
+        if inside and len(mount) >= len(found[1]):
+            found = (kind, mount)
+    return found

@@ -1,0 +1,198 @@
+"""The rows of a run, made from the files of its folder. Until all are ready the store shows the earlier ones."""
+
+import contextlib
+import fcntl
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+from multiprocessing import get_context
+
+from proteofold.errors import UserError
+from proteofold.runs import load_run
+from proteofold.store.database import path_of, transaction
+from proteofold.store.journal import head_is_alive, read_history
+from proteofold.store.proteins import add_members
+from proteofold.store.results import RunFiles, run_id_of
+from proteofold.store.rows import WRITE_RESULT, count_run, new_result_ids, write_hits, write_run
+from proteofold.store.writing import ROWS_AT_ONCE, remove_others
+
+# While importing: room for the index of two million hits, which grows in random places, and fewer copies of the
+# same pages from the log into the file.
+_FOR_IMPORT = {"cache_size": -65_536, "wal_autocheckpoint": 16_000}
+
+_PROTEINS_WORTH_A_PROCESS = 2000  # a second of reading; a process takes half a second to start
+
+_files = None  # of a reading process: the run that it reads
+
+
+def import_run(conn, folder, workers=1):
+    """Replace a run's rows by what its folder holds; returns the run's id. Raises UserError if it is no run folder.
+
+    Of ``workers`` processes this one writes and the others read; with 1 it does both. A script that asks for more
+    must be importable without side effects (``if __name__ == "__main__"``).
+
+    Hits are written first, under ids that no result has, so nobody sees them; then one transaction puts the rows of
+    all proteins in place. An import that is killed before leaves the earlier rows, and hits that the next one removes.
+    """
+    run = _load(folder)
+    with _only_import(conn), _pragmas(conn, _FOR_IMPORT):
+        _remove_unused(conn)
+        _import(conn, run, workers)
+        _remove_unused(conn)
+    return run_id_of(run)
+
+
+def _load(folder):
+    try:
+        return load_run(folder)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UserError(
+            f"{folder}: not the folder of a run ({why}). Give a folder that holds settings.json and queries.tsv, such "
+            "as results/demo."
+        ) from None
+
+
+def _import(conn, run, workers):
+    run_id, history, files = run_id_of(run), read_history(run.folder.path), RunFiles(run)
+    ended = _ending(run, history, files)
+    add_members(conn, run)
+    with transaction(conn):
+        first = new_result_ids(conn, len(run.members))
+        reserved = (first, first + len(run.members) - 1)
+        conn.execute("insert into unused_results values (?, ?)", reserved)
+    rows = []
+    library = run.settings["library"]["key"]
+    known = {name for (name,) in conn.execute("select template from templates where library_key = ?", (library,))}
+    numbered = enumerate(enumerate(run.members.values(), 1), first)
+    with contextlib.closing(_read_results(files, workers)) as results:
+        while chunk := list(islice(zip(numbered, results, strict=False), ROWS_AT_ONCE)):
+            for (result_id, (position, member)), result in chunk:
+                state = history.state(member.protein)
+                rows.append((result_id, *files.row(position, member, state, ended, result)))
+            with transaction(conn):
+                known |= write_hits(conn, library, ((numbers[0], result) for numbers, result in chunk if result), known)
+    rows.sort(key=lambda row: row[2])  # query_id: in the order of the key it is written in half the time
+    with transaction(conn):
+        old = conn.execute("select min(result_id), max(result_id) from protein_results where run_id = ?", (run_id,))
+        (earlier,) = old.fetchall()
+        write_run(conn, run, history, ended)
+        remove_others(conn, run)
+        conn.executemany(WRITE_RESULT, rows)
+        conn.execute("delete from unused_results where (first, last) = (?, ?)", reserved)
+        if earlier[0] is not None:
+            conn.execute("insert into unused_results values (?, ?)", earlier)
+        if history.last_start is None:
+            _date_by_results(conn, run_id, ended)
+        count_run(conn, run_id)
+
+
+def _read_results(files, workers):
+    """Yield the Result, or None, of each member in order."""
+    members = list(files.run.members.values())
+    if workers < 2 or len(members) < _PROTEINS_WORTH_A_PROCESS:
+        yield from map(files.result, members)
+        return
+    parts = (members[start : start + ROWS_AT_ONCE] for start in range(0, len(members), ROWS_AT_ONCE))
+    # spawn: a fork would share the connection to the store
+    pool = ProcessPoolExecutor(workers - 1, get_context("spawn"), _open_run, (files.run.folder.path,))
+    with pool:
+        ahead = deque(pool.submit(_read_part, part) for part in islice(parts, 2 * workers))
+        while ahead:
+            results = ahead.popleft().result()
+            ahead.extend(pool.submit(_read_part, part) for part in islice(parts, 1))
+            yield from results
+
+
+def _open_run(folder):
+    global _files
+    _files = RunFiles(load_run(folder))
+
+
+def _read_part(members):
+    return [_files.result(member) for member in members]
+
+
+@contextlib.contextmanager
+def _only_import(conn):
+    """One import at a time: another may not take the hits of this one, not visible yet, for leftovers."""
+    with open(f"{path_of(conn)}.import.lock", "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _pragmas(conn, values):
+    before = {name: conn.execute(f"pragma {name}").fetchone()[0] for name in values}
+    for name, value in values.items():
+        conn.execute(f"pragma {name} = {value}")
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            conn.execute(f"pragma {name} = {value}")
+
+
+def _remove_unused(conn):
+    """Remove hits that belong to no result any more, in short transactions."""
+    for first, last in conn.execute("select first, last from unused_results").fetchall():
+        for start in range(first, last + 1, ROWS_AT_ONCE):
+            part = {"start": start, "end": min(start + ROWS_AT_ONCE - 1, last)}
+            with transaction(conn):
+                conn.execute(
+                    """
+                    delete from hit_rows where result_id between :start and :end and result_id not in (
+                        select result_id from protein_results where result_id between :start and :end
+                    )
+                    """,
+                    part,
+                )
+        with transaction(conn):
+            conn.execute("delete from unused_results where (first, last) = (?, ?)", (first, last))
+
+
+def import_order(folders):
+    """Run folders in the order in which the runs were first started, in which live recording met them."""
+
+    def started(folder):
+        with contextlib.suppress(OSError, ValueError, UserError):
+            run = load_run(folder)
+            return read_history(folder).date_started or _first_result(run) or ""
+        return ""
+
+    return sorted(folders, key=started)
+
+
+def _first_result(run):
+    files = RunFiles(run)
+    return min(filter(None, map(files.finished_at, run.members.values())), default=None)
+
+
+def _ending(run, history, files):
+    """The status with which a run ended; None if its head is at work."""
+    if history.ended:
+        return history.ended
+    if head_is_alive(run.folder.path):
+        return None
+    if history.last_start is not None:
+        return "INTERRUPTED"
+    if all(map(files.has_result, run.members.values())):
+        return "SUCCESS"
+    return "FAILED" if (run.folder.path / "failed.csv").exists() else "INTERRUPTED"
+
+
+def _date_by_results(conn, run_id, ended):
+    """Of a run without a journal: its first and last result as its start and end, and failed if any protein did."""
+    conn.execute(
+        """
+        update runs set date_started = first, date_finished = iif(:ended is null, null, last),
+            duration_s = iif(:ended is null, null, round((julianday(last) - julianday(first)) * 86400, 3)),
+            status = iif(:ended = 'SUCCESS' and any_failed, 'FAILED', status)
+        from (
+            select min(started_at) as first, max(finished_at) as last, max(phase = 'failed') as any_failed
+            from protein_results where run_id = :run_id
+        )
+        where run_id = :run_id
+        """,
+        {"run_id": run_id, "ended": ended},
+    )

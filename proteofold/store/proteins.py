@@ -1,0 +1,162 @@
+"""Proteins of the store: from FASTA files with full headers, and from the batches of runs."""
+
+import os
+import re
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from proteofold.fasta import FastaError, read_fasta
+from proteofold.inputs import Checked, _Sequences
+from proteofold.runs import RESULTS
+from proteofold.store.database import transaction
+from proteofold.store.results import run_id_of
+from proteofold.store.states import timestamp
+
+ROWS_AT_ONCE = 1000
+
+_UNIPROT = re.compile(r"(?:sp|tr)\|([A-Za-z0-9]+(?:-[0-9]+)?)\|(\S+)")
+_UNIPROT_FIELD = re.compile(r"(?:^|\s)(OS|OX|GN|PE|SV)=")
+_ORGANISM_AT_END = re.compile(r"\s*\[([^][]+)\]$")  # as NCBI writes it
+
+_ADD = """
+    insert into proteins (number, query_id, accession, entry_name, description, gene, organism, length, sequence, md5,
+        added_at, source)
+    values ((select ifnull(max(number), 0) + 1 from proteins), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict (query_id) do
+"""
+
+# A run decides which sequence an id stands for now; each of its results keeps the MD5 it was made of.
+_ADD_OF_RUN = f"""{_ADD} update set sequence = excluded.sequence, length = excluded.length, md5 = excluded.md5,
+    added_at = excluded.added_at, source = excluded.source
+    where proteins.md5 <> excluded.md5 or (proteins.sequence is null and excluded.sequence is not null)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What an id and the rest of its FASTA header tell; None where they do not."""
+
+    accession: str | None
+    entry_name: str | None
+    description: str | None
+    gene: str | None
+    organism: str | None
+
+
+def parse_header(query_id, rest=""):
+    """Read a header of UniProt (OS=, GN=), or a plain one, with NCBI's organism in brackets at its end."""
+    known = _UNIPROT.fullmatch(query_id)
+    accession, entry_name = known.groups() if known else (None, None)
+    description, *tagged = _UNIPROT_FIELD.split(rest)
+    tags = dict(zip(tagged[::2], tagged[1::2], strict=True))
+    organism = tags.get("OS")
+    if not tags and (at_end := _ORGANISM_AT_END.search(description)):
+        organism, description = at_end[1], description[: at_end.start()]
+    words = (description, tags.get("GN"), organism)
+    return Header(accession, entry_name, *((text or "").strip() or None for text in words))
+
+
+@dataclass(slots=True)
+class Added:
+    """What became of the records of a FASTA file.
+
+    ``described`` counts those of ``present`` whose description was new; ``failed`` holds (id, reason).
+    """
+
+    added: int = 0
+    present: int = 0
+    described: int = 0
+    failed: list = field(default_factory=list)
+
+
+def add_fasta(conn, path):
+    """Add the proteins of a FASTA file with their descriptions; returns Added. Nothing that is there is replaced.
+
+    Raises FastaError where the file stops being FASTA; records before that place are added.
+    """
+    done, now = Added(), timestamp(time.time())
+    checker = _Sequences(Checked())
+    records = _until_damage(path)
+    while batch := list(islice(records, ROWS_AT_ONCE)):
+        damage = batch.pop() if isinstance(batch[-1], FastaError) else None
+        with transaction(conn):
+            for record in batch:
+                _add_record(conn, path, record, checker, now, done)
+        if damage:
+            raise damage
+    return done
+
+
+def _until_damage(path):
+    """The records of a FASTA file; where it is damaged the error comes as the last of them."""
+    try:
+        yield from read_fasta(path)
+    except FastaError as error:
+        yield error
+
+
+def _add_record(conn, path, record, checker, now, done):
+    query = checker._query(path, record, f"line {record.line}")
+    if query is None:
+        done.failed.append((record.id, checker.checked.errors.pop()))
+        return
+    header = parse_header(record.id, record.description)
+    row = (
+        *(record.id, header.accession, header.entry_name, header.description, header.gene, header.organism),
+        *(len(query.sequence), query.sequence, query.md5, now, str(path)),
+    )
+    if conn.execute(f"{_ADD} nothing", row).rowcount:
+        done.added += 1
+        return
+    there = "select length, md5, source, description, sequence from proteins where query_id = ?"
+    length, md5, source, description, sequence = conn.execute(there, (record.id,)).fetchone()
+    if md5 != query.md5:
+        done.failed.append(
+            (
+                record.id,
+                f"line {record.line}: this id stands for another sequence in the store: {length} residues, MD5 {md5}, "
+                f"from {source}; here {len(query.sequence)} residues, MD5 {query.md5}. Rename the record.",
+            )
+        )
+        return
+    done.present += 1
+    if (header.description and description is None) or sequence is None:
+        conn.execute(
+            "update proteins set description = ?, gene = ?, organism = ?, sequence = ? where query_id = ?",
+            (header.description, header.gene, header.organism, query.sequence, record.id),
+        )
+        done.described += 1
+
+
+def add_members(conn, run):
+    """Add the members of a run, with the sequences of its batches; an id takes over the run's sequence."""
+    for rows in _batches(_member_rows(run)):
+        with transaction(conn):
+            conn.executemany(_ADD_OF_RUN, rows)
+
+
+def _member_rows(run):
+    by_batch = {}
+    for member in run.members.values():
+        by_batch.setdefault(member.batch, []).append(member)
+    for batch, members in sorted(by_batch.items()):
+        path = run.folder.batch_fasta(batch)
+        source = str(RESULTS / run_id_of(run) / Path(path).relative_to(run.folder.path))
+        try:
+            sequences, made = {record.id: record.sequence for record in read_fasta(path)}, os.stat(path).st_mtime
+        except (FastaError, OSError):
+            sequences, made = {}, os.stat(run.folder.queries).st_mtime
+        for member in members:
+            header = parse_header(member.query_id)
+            yield (
+                *(member.query_id, header.accession, header.entry_name, None, None, None),
+                *(member.length, sequences.get(member.query_id), member.md5, timestamp(made), source),
+            )
+
+
+def _batches(rows):
+    rows = iter(rows)
+    while batch := list(islice(rows, ROWS_AT_ONCE)):
+        yield batch

@@ -1,0 +1,95 @@
+"""What the command line asks the store. Rows are dicts by column, values as stored."""
+
+import json
+
+from proteofold.errors import UserError
+
+
+class NotFoundError(UserError):
+    """Nothing of that name is in the store."""
+
+
+def _rows(conn, query, *values):
+    cursor = conn.execute(query, values)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def list_runs(conn):
+    """All runs, the newest first; settings left out."""
+    return [
+        {name: value for name, value in run.items() if name != "settings"}
+        for run in _rows(conn, "select * from runs order by date_started desc, run_id")
+    ]
+
+
+def find_run(conn, run_id):
+    """A run, with its settings; NotFoundError if there is none."""
+    rows = _rows(conn, "select * from runs where run_id = ?", run_id)
+    if not rows:
+        near = [name for (name,) in conn.execute("select run_id from runs order by date_started desc limit 5")]
+        raise NotFoundError(f"no run {run_id!r} in the store. Newest runs: {', '.join(near) or 'none'}.")
+    return rows[0] | {"settings": json.loads(rows[0]["settings"] or "null")}
+
+
+def phase_counts(conn, run_id):
+    """How many proteins of a run are in each phase that has any."""
+    return dict(conn.execute("select phase, count(*) from protein_results where run_id = ? group by phase", (run_id,)))
+
+
+def best_results(conn, run_id, limit):
+    """The proteins of a run with the smallest E-values."""
+    return _rows(
+        conn,
+        "select query_id, best_hit, best_evalue, best_score, hits from protein_results"
+        " where run_id = ? and best_evalue is not null order by best_evalue, position limit ?",
+        run_id,
+        limit,
+    )
+
+
+def failures(conn, run_id, limit):
+    """Failed proteins of a run, in the order of the input."""
+    return _rows(
+        conn,
+        "select query_id, step, reason, log, node, attempts from protein_results"
+        " where run_id = ? and status = 'FAILED' order by position limit ?",
+        run_id,
+        limit,
+    )
+
+
+def find_proteins(conn, name):
+    """The proteins that a full id or else an accession stands for; NotFoundError if there is none."""
+    for column in ("query_id", "accession"):
+        if rows := _rows(conn, f"select * from proteins where {column} = ?", name):
+            return [{key: value for key, value in row.items() if key != "number"} for row in rows]
+    raise NotFoundError(f"no protein {name!r} in the store. Give a full id or an accession.")
+
+
+def results_of(conn, query_id):
+    """The results of a protein, the newest run first."""
+    rows = _rows(
+        conn,
+        "select protein_results.* from protein_results join runs using (run_id) where query_id = ?"
+        " order by runs.date_started desc",
+        query_id,
+    )
+    return [{key: value for key, value in row.items() if key != "result_id"} for row in rows]
+
+
+def hits_of(conn, run_id, query_id, limit):
+    """The first hits of a protein in a run."""
+    return _rows(
+        conn, "select * from hits where run_id = ? and query_id = ? order by rank limit ?", run_id, query_id, limit
+    )
+
+
+def reusable_results(conn, md5s, settings_key):
+    """md5 -> (run_id, query_id) of a result for the same sequence and settings, the latest where there are several."""
+    query = (
+        "select protein_results.run_id, query_id from protein_results join runs using (run_id)"
+        " where protein_results.md5 = ? and phase = 'done' and settings_key = ? order by finished_at desc limit 1"
+    )
+    found = ((md5, conn.execute(query, (md5, settings_key)).fetchone()) for md5 in md5s)
+    return {md5: row for md5, row in found if row}

@@ -1,0 +1,108 @@
+"""Writing the rows of a run; each function works inside a transaction that the caller began."""
+
+import json
+
+from proteofold.store.results import HIT_ROW_COLUMNS, RESULT_COLUMNS, run_id_of
+from proteofold.store.states import timestamp
+
+_KEY = ("run_id", "query_id")
+_WRITTEN = ("result_id", *RESULT_COLUMNS)
+
+WRITE_RESULT = (
+    f"insert into protein_results ({', '.join(_WRITTEN)}) values ({', '.join('?' * len(_WRITTEN))})"
+    f" on conflict ({', '.join(_KEY)}) do update set "
+    + ", ".join(f"{name} = excluded.{name}" for name in _WRITTEN if name not in _KEY)
+)
+_WRITE_HIT = (
+    f"insert into hit_rows (result_id, {', '.join(HIT_ROW_COLUMNS)})"
+    f" values ({', '.join('?' * (1 + len(HIT_ROW_COLUMNS)))}) on conflict do nothing"
+)
+_WRITE_TEMPLATE = "insert into templates (library_key, template, description) values (?, ?, ?) on conflict do nothing"
+
+
+def write_hits(conn, library_key, results, known=()):
+    """Write the hits of (result_id, Result) pairs, and those of their templates that are not in ``known``.
+
+    Returns the templates that were written.
+    """
+    new = {}
+    for result_id, result in results:
+        conn.executemany(_WRITE_HIT, [(result_id, *hit) for hit in result.hits])
+        for template in result.descriptions.keys() - known:
+            new[template] = result.descriptions[template]
+    conn.executemany(_WRITE_TEMPLATE, [(library_key, *entry) for entry in new.items()])
+    return new.keys()
+
+
+def new_result_ids(conn, count):
+    """The first of ``count`` result ids that nobody has had."""
+    (after,) = conn.execute("update next_result set result_id = result_id + ? returning result_id", (count,)).fetchone()
+    return after - count
+
+
+def write_rows(conn, run, rows):
+    """Write (row of RESULT_COLUMNS, Result or None) pairs: what stood in their places goes, hits too."""
+    known = "select result_id from protein_results where run_id = ? and query_id = ?"
+    ids = [conn.execute(known, row[:2]).fetchone() for row, _ in rows]
+    fresh = new_result_ids(conn, ids.count(None))
+    written = []
+    for found, (row, result) in zip(ids, rows, strict=True):
+        if found is None:
+            found, fresh = (fresh,), fresh + 1
+        written.append((found[0], row, result))
+    conn.executemany("delete from hit_rows where result_id = ?", [found for found in ids if found])
+    conn.executemany(WRITE_RESULT, [(result_id, *row) for result_id, row, _ in written])
+    found = ((result_id, result) for result_id, _, result in written if result)
+    write_hits(conn, run.settings["library"]["key"], found)
+
+
+def write_run(conn, run, history, ended):
+    """Write the row of a run, without its counts; ``ended`` is None while it runs. Inside a transaction."""
+    has_journal = history.last_start is not None
+    row = {
+        "run_id": run_id_of(run),
+        "status": ended or "RUNNING",
+        "date_started": history.date_started,
+        "date_resumed": history.date_resumed,
+        "date_finished": timestamp(history.last_at) if ended and has_journal else None,
+        "duration_s": (history.duration_s if ended else history.worked_s) if has_journal else None,
+        "author": history.author,
+        "settings": json.dumps(run.settings, ensure_ascii=False),
+    }
+    conn.execute(
+        f"insert into runs ({', '.join(row)}) values ({', '.join(f':{name}' for name in row)})"
+        f" on conflict (run_id) do update set {', '.join(f'{name} = excluded.{name}' for name in row)}",
+        row,
+    )
+
+
+def count_run(conn, run_id):
+    """Bring the counts and mean statistics of a run up to date. Inside a transaction."""
+    conn.execute(
+        """
+        update runs set (total, succeeded, failed, reused) = (
+            select count(*), ifnull(sum(phase = 'done'), 0), ifnull(sum(phase = 'failed'), 0),
+                ifnull(sum(phase = 'done' and reused_from is not null), 0)
+            from protein_results where run_id = runs.run_id
+        ), score_std = null, score_gmean = null
+        where run_id = ?
+        """,
+        (run_id,),
+    )
+    (status,) = conn.execute("select status from runs where run_id = ?", (run_id,)).fetchone()
+    if status != "RUNNING":
+        means = [_mean(conn, run_id, name) for name in ("score_std", "score_gmean")]
+        conn.execute("update runs set score_std = ?, score_gmean = ? where run_id = ?", (*means, run_id))
+
+
+def _mean(conn, run_id, name):
+    """The mean over the proteins that have a value, added up and rounded as in profile_output.csv; None without any."""
+    values = conn.execute(
+        f"select {name} from protein_results where run_id = ? and phase = 'done' and {name} is not null"
+        " order by position",
+        (run_id,),
+    )
+    total, count = 0.0, 0
+    for (value,) in values:
+        total, count = total + value, count + 1
+    return float(f"{total / count:.2f}") if count else None

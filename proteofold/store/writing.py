@@ -1,0 +1,201 @@
+"""Recording a run while it goes on: its start, batches of events, its end.
+
+All of it may be done again: events that the store knows already change nothing. What the run's files do not tell is
+noted in its journal before it is committed, so a store that was lost is imported again as it was.
+"""
+
+import contextlib
+import time
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from proteofold.errors import UserError
+from proteofold.runs import load_run
+from proteofold.store.database import transaction
+from proteofold.store.journal import head_is_alive, note_end, note_events, note_start, read_history
+from proteofold.store.proteins import add_members
+from proteofold.store.results import RunFiles, run_id_of
+from proteofold.store.rows import count_run, write_rows, write_run
+from proteofold.store.states import STATE_COLUMNS, State, apply_event, seconds_of
+
+# Rows of one transaction: about 0.1 s.
+ROWS_AT_ONCE = 500
+
+_READ_STATE = f"select position, {', '.join(STATE_COLUMNS)} from protein_results where run_id = ? and query_id = ?"
+
+
+def start_run(conn, run, author=None, at=None):
+    """Record that a head begins to work on a run, for the first time or again.
+
+    Adds the proteins, and a row for each: waiting, or done where its files are. ``at`` is in seconds since 1970.
+    """
+    run_id = run_id_of(run)
+    note_start(run.folder.path, time.time() if at is None else at, author)
+    history = read_history(run.folder.path)
+    files = RunFiles(run)
+    known = _stored_results(conn, run)
+    add_members(conn, run)
+    with transaction(conn):
+        write_run(conn, run, history, None)
+        remove_others(conn, run)
+
+    def rows():
+        for position, member in enumerate(run.members.values(), 1):
+            made = files.finished_at(member)
+            if made is None or known.get(member.query_id) != (position, member.md5, made):
+                result = files.result(member)
+                yield files.row(position, member, history.state(member.protein), None, result), result
+
+    _write_in_batches(conn, run, rows())
+    with transaction(conn):
+        count_run(conn, run_id)
+
+
+def record_events(conn, run, events):
+    """Record events of proteins; returns those to give again with the next batch.
+
+    These are ends whose result files are not to be seen yet, as happens on a shared folder. Events of proteins that
+    are not in the run, and events that are known already, change nothing.
+    """
+    files, early = RunFiles(run), []
+    events = iter(events)
+    while chunk := list(islice(events, ROWS_AT_ONCE)):
+        ready, results = [], {}
+        for event in chunk:
+            member = run.members.get(event.protein)
+            if member is None:
+                continue
+            if event.phase == "done":
+                result = files.read(member)
+                if result is None:
+                    early.append(event)
+                    continue
+                results[event.protein] = result
+            elif event.phase == "failed" and not event.reason:
+                step, reason, log, _ = files.failure(member)
+                event = replace(event, step=event.step or step, reason=reason, log=event.log or log)
+            ready.append(replace(event, log=files.log_text(event.log)) if event.log else event)
+        _record(conn, run, files, ready, results)
+    return early
+
+
+def _record(conn, run, files, events, results):
+    states, new = {}, []
+    with transaction(conn):
+        for event in events:
+            if event.protein not in states:
+                key = (files.run_id, run.members[event.protein].query_id)
+                row = conn.execute(_READ_STATE, key).fetchone()
+                if row is None:
+                    continue  # the run has not been started
+                states[event.protein] = [row[0], State(*row[1:]), False]
+            entry = states[event.protein]
+            if apply_event(entry[1], event):
+                new.append(event)
+                entry[2] = True
+        if not new:
+            return
+        note_events(run.folder.path, new)
+        rows = []
+        for protein, (position, state, changed) in states.items():
+            if changed:
+                result = results.get(protein) if state.phase == "done" else None
+                rows.append((files.row(position, run.members[protein], state, None, result), result))
+        write_rows(conn, run, rows)
+        count_run(conn, files.run_id)
+
+
+def finish_run(conn, run, status, at=None):
+    """Record that the head ends, with the run's status: SUCCESS, FAILED or INTERRUPTED.
+
+    Proteins that are not done get what their files tell: a result, or why there is none. Interrupted ones wait.
+    """
+    note_end(run.folder.path, time.time() if at is None else at, status)
+    _end_run(conn, run, status)
+
+
+def mark_interrupted(conn, run_id, run=None):
+    """Record that the head of a run was killed. ``run``, where its folder is there, tells what was done till then."""
+    if run is not None:
+        _end_run(conn, run, "INTERRUPTED")
+        return
+    with transaction(conn):
+        cleared = [name for name in STATE_COLUMNS if name not in ("phase", "attempts", "updated_at")]
+        conn.execute(
+            f"update protein_results set phase = 'waiting', {', '.join(f'{name} = null' for name in cleared)}"
+            " where run_id = ? and phase in ('submitted', 'running')",
+            (run_id,),
+        )
+        resumed, worked_s, last = conn.execute(
+            "select date_resumed, ifnull(duration_s, 0), (select max(updated_at) from protein_results where run_id = ?)"
+            " from runs where run_id = ?",
+            (run_id, run_id),
+        ).fetchone()
+        if resumed:
+            last = max(resumed, last or "")
+            worked_s = round(worked_s + seconds_of(last) - seconds_of(resumed), 3)
+        conn.execute(
+            "update runs set status = 'INTERRUPTED', date_finished = ?, duration_s = ? where run_id = ?",
+            (last, worked_s, run_id),
+        )
+
+
+def interrupt_dead_runs(conn, *results):
+    """Mark the runs whose head was killed on this machine; ``results`` are folders that may hold the run folders.
+
+    Returns their ids. A run whose folder is in none of them may be at work elsewhere and is left alone.
+    """
+    dead = []
+    for (run_id,) in conn.execute("select run_id from runs where status = 'RUNNING'").fetchall():
+        folder = next((path for path in (Path(parent) / run_id for parent in results) if path.is_dir()), None)
+        if folder and not head_is_alive(folder):
+            with contextlib.suppress(OSError, ValueError, UserError):
+                mark_interrupted(conn, run_id, load_run(folder))
+                dead.append(run_id)
+    return dead
+
+
+def _end_run(conn, run, ended):
+    run_id, files, history = run_id_of(run), RunFiles(run), read_history(run.folder.path)
+    unsettled = conn.execute(
+        "select query_id, position from protein_results where run_id = ? and phase <> 'done' order by position",
+        (run_id,),
+    ).fetchall()
+    members = {member.query_id: member for member in run.members.values()}
+
+    def rows():
+        for query_id, position in unsettled:
+            if member := members.get(query_id):
+                result = files.result(member)
+                yield files.row(position, member, history.state(member.protein), ended, result), result
+
+    _write_in_batches(conn, run, rows())
+    with transaction(conn):
+        write_run(conn, run, history, ended)
+        count_run(conn, run_id)
+
+
+def _stored_results(conn, run):
+    """query_id -> (position, md5, finished_at) of the finished proteins that the store has, of the same settings."""
+    rows = conn.execute(
+        "select query_id, position, md5, finished_at from protein_results join runs using (run_id)"
+        " where run_id = ? and phase = 'done' and settings_key = ?",
+        (run_id_of(run), run.settings["key"]),
+    )
+    return {row[0]: row[1:] for row in rows}
+
+
+def remove_others(conn, run):
+    """Remove the rows of proteins that have left the run."""
+    run_id = run_id_of(run)
+    members = {member.query_id for member in run.members.values()}
+    stored = conn.execute("select query_id from protein_results where run_id = ?", (run_id,))
+    gone = [(run_id, query_id) for (query_id,) in stored if query_id not in members]
+    conn.executemany("delete from protein_results where run_id = ? and query_id = ?", gone)
+
+
+def _write_in_batches(conn, run, rows):
+    while batch := list(islice(rows, ROWS_AT_ONCE)):
+        with transaction(conn):
+            write_rows(conn, run, batch)

@@ -1,0 +1,97 @@
+"""The results store while a run goes on, after it, and after it was killed."""
+
+import csv
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+MYG = "sp|P02144|MYG_HUMAN"
+
+
+def query(bench, sql):
+    """Rows of the bench's store."""
+    conn = sqlite3.connect(f"file:{bench.path / 'results' / 'proteofold.db'}?mode=ro", uri=True)
+    try:
+        return conn.execute(sql).fetchall()
+    finally:
+        conn.close()
+
+
+def proteofold(bench, *words):
+    """Run the command in the bench's folder; returns what it printed."""
+    command = [sys.executable, "-m", "proteofold", *words]
+    return subprocess.run(command, cwd=bench.path, capture_output=True, text=True, check=True).stdout
+
+
+def wait_for(condition, seconds=60):
+    """Wait until a condition holds; fails the test when it never does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+def test_store_holds_the_rows_of_the_merged_tables(finished):
+    rows = query(finished, "select query_id, best_hit, best_evalue, best_score from protein_results order by position")
+    merged = [row[:4] for row in csv.reader(finished.rows("merge_results.csv"))]
+    assert [[query_id, hit, f"{evalue!r}", f"{score!r}"] for query_id, hit, evalue, score in rows] == merged
+    assert query(finished, "select status, total, succeeded, failed from runs") == [("SUCCESS", 4, 4, 0)]
+
+
+def test_finished_protein_appears_while_the_run_goes_on(fresh):
+    fresh.mark("slow")
+    head = fresh.start()
+    store = fresh.path / "results" / "proteofold.db"
+    wait_for(lambda: len(list((fresh.results / "out").glob("*.out"))) >= 1)
+    made = time.monotonic()
+    wait_for(lambda: store.exists() and query(fresh, "select count(*) from hits") != [(0,)], seconds=5)
+    assert head.poll() is None, "the run was over before its rows were looked for"
+    assert time.monotonic() - made < 5
+    assert query(fresh, "select status from runs") == [("RUNNING",)]
+    assert head.wait(timeout=120) == 0
+
+
+def test_failed_protein_has_step_reason_log_and_attempts(fresh):
+    fresh.mark("fail", MYG)
+    fresh.snakemake(expect=1)
+    ((phase, step, reason, log, attempts),) = query(
+        fresh, f"select phase, step, reason, log, attempts from protein_results where query_id = '{MYG}'"
+    )
+    assert (phase, step, attempts) == ("failed", "search", 1)
+    assert reason == "hhsearch ended with exit code 3: ERROR: made to fail"
+    assert (fresh.path / log).is_file()
+    assert query(fresh, "select status, succeeded, failed from runs") == [("FAILED", 3, 1)]
+
+
+def test_killed_run_is_told_as_interrupted_and_goes_on_afterwards(fresh):
+    fresh.mark("slow")
+    head = fresh.start()
+    wait_for(lambda: fresh.searched() and (fresh.path / "results" / "proteofold.db").exists())
+    os.killpg(head.pid, signal.SIGKILL)
+    head.wait()
+    (run,) = json.loads(proteofold(fresh, "runs", "--json"))
+    assert run["status"] == "INTERRUPTED"
+    fresh.snakemake()
+    assert query(fresh, "select status, succeeded from runs") == [("SUCCESS", 4)]
+
+
+def test_deleted_store_is_rebuilt_from_the_run_folder_with_identical_rows(done):
+    tables = ("proteins", "runs", "protein_results", "hits")
+    before = {table: query(done, f"select * from {table} order by 1, 2, 3") for table in tables}
+    for path in (done.path / "results").glob("proteofold.db*"):
+        path.unlink()
+    proteofold(done, "store", "import", "results/test")
+    after = {table: query(done, f"select * from {table} order by 1, 2, 3") for table in tables}
+    assert after == before
+
+
+def test_store_that_cannot_be_written_does_not_stop_the_run(fresh, finished):
+    (fresh.path / "results").mkdir()
+    (fresh.path / "results" / "proteofold.db").write_text("not a store")
+    printed = fresh.snakemake()
+    assert "the store is not written" in printed
+    assert fresh.tables() == finished.tables()
