@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from proteofold import paths
+
 _FILE = click.Path(exists=True, dir_okay=False)
 _NOT_FOUND = 3
 
@@ -13,9 +15,9 @@ _store = click.option(
     "--store",
     "store_path",
     type=click.Path(dir_okay=False),
-    default="results/proteofold.db",
+    default=f"results/{paths.STORE_NAME}",
     show_default=True,
-    envvar="PROTEOFOLD_STORE",
+    envvar=paths.STORE_VARIABLE,
     show_envvar=True,
     help="The store: a file on a local disk.",
 )

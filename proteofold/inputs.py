@@ -35,6 +35,7 @@ class Query:
     protein: str
     sequence: str
     md5: str
+    description: str = ""
 
 
 @dataclass(slots=True)
@@ -213,7 +214,7 @@ class _Sequences:
         if len(sequence) >= 30 and _NUCLEOTIDES.fullmatch(sequence):
             self._tell(path, "look like nucleotides, not like proteins", record)
         md5 = hashlib.md5(sequence.encode(), usedforsecurity=False).hexdigest()
-        return Query(record.id, protein_stem(record.id), sequence, md5)
+        return Query(record.id, protein_stem(record.id), sequence, md5, record.description)
 
     def _tell(self, path, what, record):
         self.mended[path, what] += 1

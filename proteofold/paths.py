@@ -9,3 +9,8 @@ DEMO = CHECKOUT / "config" / "demo"
 
 # Relative to the working directory: large files that are fetched or built once and serve many runs.
 RESOURCES = Path("resources")
+
+# The results store stands beside the run folders, unless this variable names another place: on clusters `results` is
+# a shared folder, and a store needs a local disk.
+STORE_NAME = "proteofold.db"
+STORE_VARIABLE = "PROTEOFOLD_STORE"

@@ -139,7 +139,8 @@ def load_run(path):
 def write_plan(run):
     """Write the FASTA files of new batches, the manifest, today's queries and the settings; each aside, then moved."""
     for batch, queries in run.new_batches.items():
-        text = "".join(format_fasta(query.query_id, query.sequence) for query in queries)
+        # the description is for people and for the store; no result depends on it
+        text = "".join(format_fasta(f"{q.query_id} {q.description}".strip(), q.sequence) for q in queries)
         write_if_changed(run.folder.batch_fasta(batch), text)
     known = set(run.history)
     rows = run.history + [member for member in run.members.values() if member not in known]

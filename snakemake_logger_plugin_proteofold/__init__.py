@@ -45,7 +45,6 @@ class LogHandler(LogHandlerBase):
         self.filter_shown = DefaultFilter(
             quiet, settings.debug_dag, settings.verbose, settings.dryrun, settings.printshellcmds
         ).filter
-        self.wordy = settings.dryrun or settings.verbose or settings.printshellcmds
         self.progress = Progress(quiet=bool(quiet & {Quietness.ALL, Quietness.PROGRESS}))
         self.recorder = None
         self.members = {}  # batch -> proteins
@@ -54,7 +53,7 @@ class LogHandler(LogHandlerBase):
     def emit(self, record: LogRecord):
         try:
             self._hear(record)
-            if self.wordy or self._concerns_user(record):
+            if self._wants_all() or self._concerns_user(record):
                 self._show(record)
         except Exception:
             self.handleError(record)
@@ -110,7 +109,12 @@ class LogHandler(LogHandlerBase):
                 )
             )
 
-    def _concerns_user(self, record):
+    def _wants_all(self):
+        settings = self.common_settings
+        return settings.dryrun or settings.verbose or settings.printshellcmds
+
+    @staticmethod
+    def _concerns_user(record):
         message, event = record.getMessage(), getattr(record, "event", None)
         if message.startswith(_TOLD_ALREADY):
             return False

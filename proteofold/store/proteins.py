@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -145,14 +145,15 @@ def _member_rows(run):
         path = run.folder.batch_fasta(batch)
         source = str(RESULTS / run_id_of(run) / Path(path).relative_to(run.folder.path))
         try:
-            sequences, made = {record.id: record.sequence for record in read_fasta(path)}, os.stat(path).st_mtime
+            records, made = {record.id: record for record in read_fasta(path)}, os.stat(path).st_mtime
         except (FastaError, OSError):
-            sequences, made = {}, os.stat(run.folder.queries).st_mtime
+            records, made = {}, os.stat(run.folder.queries).st_mtime
         for member in members:
-            header = parse_header(member.query_id)
+            record = records.get(member.query_id)
+            header = parse_header(member.query_id, record.description if record else "")
             yield (
-                *(member.query_id, header.accession, header.entry_name, None, None, None),
-                *(member.length, sequences.get(member.query_id), member.md5, timestamp(made), source),
+                *(member.query_id, *astuple(header)),
+                *(member.length, record and record.sequence, member.md5, timestamp(made), source),
             )
 
 

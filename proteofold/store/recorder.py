@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+from proteofold import paths
 from proteofold.errors import UserError
 from proteofold.store.database import open_store
 from proteofold.store.writing import finish_run, record_events, start_run
@@ -20,15 +21,10 @@ from proteofold.store.writing import finish_run, record_events, start_run
 SECONDS_BETWEEN_WRITES = 0.5
 EVENTS_AT_ONCE = 500
 
-# Where the store is, unless this variable names another place: on clusters `results` is a shared folder, and a store
-# needs a local disk.
-STORE_VARIABLE = "PROTEOFOLD_STORE"
-STORE_NAME = "proteofold.db"
-
 
 def store_path(results):
     """The store of the runs in a folder of results."""
-    return Path(os.environ.get(STORE_VARIABLE) or Path(results) / STORE_NAME)
+    return Path(os.environ.get(paths.STORE_VARIABLE) or Path(results) / paths.STORE_NAME)
 
 
 class Recorder:

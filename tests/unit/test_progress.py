@@ -139,8 +139,10 @@ def test_time_is_told_in_the_unit_that_matters(seconds, text):
 def handler(shown, monkeypatch):
     """Snakemake's side: the plugin's handler, without Snakemake."""
     plugin = pytest.importorskip("snakemake_logger_plugin_proteofold")
-    monkeypatch.setattr(plugin, "Progress", lambda: Progress(file=shown))
-    common = SimpleNamespace(dryrun=False, verbose=False, printshellcmds=False, nocolor=True, quiet=None)
+    monkeypatch.setattr(plugin, "Progress", lambda quiet: Progress(file=shown, quiet=quiet))
+    common = SimpleNamespace(
+        dryrun=False, verbose=False, printshellcmds=False, debug_dag=False, nocolor=True, quiet=None
+    )
     return plugin.LogHandler(common_settings=common, settings=None)
 
 
@@ -157,7 +159,7 @@ def event(name, **extra):
 
 
 def start(handler, jobid, rule, **wildcards):
-    handler.emit(event("JOB_INFO", jobid=jobid, rule_name=rule, wildcards=wildcards))
+    handler.emit(event("JOB_INFO", jobid=jobid, rule_name=rule, wildcards=wildcards, local=True))
 
 
 def test_events_of_snakemake_become_progress(handler, shown):
