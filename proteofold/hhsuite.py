@@ -17,9 +17,25 @@ from proteofold.errors import UserError
 
 PARTS = ("a3m", "hhm", "cs219")
 
-# Options of each search mode, beside -i, -d, -o, -cpu and -maxres. `lean` leaves out what no reported value
-# needs: realignment and the merging of the best hits into the query (-e -1), and with it every use of _a3m.
-SEARCH_MODES = {"reference": (), "lean": ("-e", "-1", "-norealign")}
+# Programs and options of each kind of search, beside -i, -d, -o, -cpu and -maxres. `lean` leaves out what no
+# reported value needs: realignment and the merging of the best hits into the query (-e -1), and with it every use of
+# _a3m. `fast` searches only what hhblits' prefilter lets pass; -alphaa 0 -alphab 0 switch off a correction of E-values
+# that hhsearch does not make. docs/decisions.md has the measured agreement.
+SEARCHES = {
+    "reference": ("hhsearch", ()),
+    "lean": ("hhsearch", ("-e", "-1", "-norealign")),
+    "fast": (
+        "hhblits",
+        ("-n", "1", "-alphaa", "0", "-alphab", "0", "-premerge", "0", "-norealign", "-min_prefilter_hits", "2000"),
+    ),
+}
+
+# The searches of each mode: the next one is made when the one before found nothing with E < FALLBACK_EVALUE.
+SEARCH_MODES = {"reference": ("reference",), "lean": ("lean",), "fast": ("fast",), "hybrid": ("fast", "lean")}
+FALLBACK_EVALUE = 1e-3
+
+# Templates that may pass the prefilter: hhblits' default, and for giant queries, each of whose hits takes much memory.
+PREFILTERED, PREFILTERED_GIANT, GIANT = 20_000, 4_000, 5_000
 
 # Records of these names HH-suite takes for annotation of a sequence, wherever they come from.
 _ANNOTATION = re.compile("(?:ss|sa|aa)_|.*_consensus")
@@ -101,28 +117,41 @@ def maxres(query_length, library_longest):
     return max(query_length, library_longest) + 100
 
 
-def search_command(mode, query, library_prefix, output, *, maxres, threads=1):
-    """The command line of one search as a list. ``query`` is an ``.a3m``, ``output`` the ``.hhr``."""
-    command = [find_program("hhsearch"), "-i", query, "-d", library_prefix, "-o", output, "-cpu", threads]
-    return [str(word) for word in [*command, "-maxres", maxres, *SEARCH_MODES[mode]]]
+def search_command(search, query, library_prefix, output, *, query_length, maxres, threads=1):
+    """The command line of one of SEARCHES as a list. ``query`` is an ``.a3m``, ``output`` the ``.hhr``."""
+    program, options = SEARCHES[search]
+    if search == "fast" and query_length > GIANT:
+        options = (*options, "-maxfilt", PREFILTERED_GIANT)
+    command = [find_program(program), "-i", query, "-d", library_prefix, "-o", output, "-cpu", threads]
+    return [str(word) for word in [*command, "-maxres", maxres, *options]]
 
 
 def search_mem_mb(query_length, library, mode, threads=1):
-    """Private memory of one search in MB, as measured for hhsearch 3.3.0 within 16 % (docs/decisions.md).
+    """Private memory in MB of the search of a mode that needs most, as measured for HH-suite 3.3.0.
 
-    Either the context pseudocounts of the query decide, or what the scan holds at its end: fixed buffers, the
-    backtrace of the longest template, and one hit with its buffers for every template scored.
+    docs/decisions.md tells how close the model is.
+    """
+    return max(_mem_mb(query_length, library, search, threads) for search in SEARCH_MODES[mode])
+
+
+def _mem_mb(query_length, library, search, threads):
+    """Either the context pseudocounts of the query decide, or what the scan holds at its end.
+
+    That is fixed buffers, the backtrace of the longest template, and a hit with its buffers for every template scored.
     """
     pseudocounts = 45 + 0.0305 * query_length
     longest_maxres = maxres(query_length, library.longest)
+    scored = library.templates
+    if search == "fast":
+        scored = min(scored, PREFILTERED_GIANT if query_length > GIANT else PREFILTERED)
     scan = (
         14.5
         + 0.00508 * longest_maxres
         + 76 * (threads - 1) * longest_maxres / 20001
         + threads * 12 * query_length * library.longest / 2**20
-        + library.templates * min(6.5 + 0.006 * query_length, 12 + 0.002 * query_length) / 1024
+        + scored * min(6.5 + 0.006 * query_length, 12 + 0.002 * query_length) / 1024
     )
-    needed = scan + 0.0305 * query_length if mode == "reference" else max(pseudocounts, scan)
+    needed = scan + 0.0305 * query_length if search == "reference" else max(pseudocounts, scan)
     return round(1.1 * needed)
 
 

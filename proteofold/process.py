@@ -37,6 +37,16 @@ class Usage:
     node: str
     result_key: str = ""
 
+    def __add__(self, other):
+        """Both one after the other, on the same node and for the same result."""
+        return Usage(
+            self.wall_s + other.wall_s,
+            self.cpu_s + other.cpu_s,
+            max(self.max_rss_mb, other.max_rss_mb),
+            other.node,
+            other.result_key,
+        )
+
 
 USAGE_COLUMNS = tuple(field.name for field in fields(Usage))
 

@@ -30,25 +30,38 @@ def search_protein(arguments, log):
         a3m.write_text(format_a3m(query.id, query.sequence, prediction), encoding="utf-8")
         if arguments.keep_a3m:
             write_aside(arguments.keep_a3m, a3m.read_bytes())
-        log.step("search")
-        command = hhsuite.search_command(
-            arguments.mode,
-            a3m,
-            arguments.library,
-            hhr,
-            maxres=hhsuite.maxres(len(query.sequence), arguments.longest_template),
-            threads=arguments.threads,
-        )
-        usage = measured_run(command, log, arguments.result_key)
-        log.step("summary")
-        result = hits.read_hhr(hhr)
-        if result.table_rows != len(result.hits):
-            raise UserError(f"hhsearch lists {result.table_rows} hits but aligns {len(result.hits)}: not whole")
+        usage = None
+        for search in hhsuite.SEARCH_MODES[arguments.mode]:
+            log.step("search")
+            used, result = run_search(search, query, a3m, hhr, arguments, log)
+            usage = usage + used if usage else used
+            if any(hit.evalue < hhsuite.FALLBACK_EVALUE for hit in result.hits):
+                break
         if arguments.keep_hhr:
             write_aside(arguments.keep_hhr, hhr.read_bytes())
     write_aside(arguments.hits, hits.hits_csv_gz(query.id, result.hits))
     write_aside(arguments.out, hits.format_summary(hits.summarise(query.id, result.hits)))
     return usage
+
+
+def run_search(search, query, a3m, hhr, arguments, log):
+    """Make one search and read its hits; returns (Usage, SearchResult)."""
+    length = len(query.sequence)
+    command = hhsuite.search_command(
+        search,
+        a3m,
+        arguments.library,
+        hhr,
+        query_length=length,
+        maxres=hhsuite.maxres(length, arguments.longest_template),
+        threads=arguments.threads,
+    )
+    usage = measured_run(command, log, arguments.result_key)
+    log.step("summary")
+    result = hits.read_hhr(hhr)
+    if result.table_rows != len(result.hits):
+        raise UserError(f"{search} search lists {result.table_rows} hits but aligns {len(result.hits)}: not whole")
+    return usage, result
 
 
 def batch_member(fasta, horiz, protein):

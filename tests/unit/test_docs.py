@@ -39,12 +39,12 @@ def test_config_readme_states_the_defaults():
 
 
 def test_config_readme_has_a_row_for_every_search_mode():
-    assert all(f"| `{mode}` | `hh" in CONFIG_README for mode in hhsuite.SEARCH_MODES)
+    assert all(f"| `{mode}` | " in CONFIG_README for mode in hhsuite.SEARCH_MODES)
 
 
 def test_schema_modes_are_those_of_the_package():
     schema = yaml.safe_load(paths.CONFIG_SCHEMA.read_text())
-    assert schema["properties"]["search"]["properties"]["mode"]["enum"] == sorted(hhsuite.SEARCH_MODES, reverse=True)
+    assert schema["properties"]["search"]["properties"]["mode"]["enum"] == list(hhsuite.SEARCH_MODES)
 
 
 def test_every_column_of_every_table_is_explained():

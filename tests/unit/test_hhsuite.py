@@ -144,14 +144,38 @@ def test_search_cuts_neither_query_nor_template():
     assert hhsuite.maxres(50, 5_000) - 2 >= 5_000
 
 
-@pytest.mark.parametrize(("mode", "options"), [("reference", []), ("lean", ["-e", "-1", "-norealign"])])
-def test_command_of_a_search(monkeypatch, mode, options):
+FAST = ["-n", "1", "-alphaa", "0", "-alphab", "0", "-premerge", "0", "-norealign", "-min_prefilter_hits", "2000"]
+
+
+@pytest.mark.parametrize(
+    ("search", "length", "program", "options"),
+    [
+        ("reference", 400, "hhsearch", []),
+        ("lean", 400, "hhsearch", ["-e", "-1", "-norealign"]),
+        ("fast", 400, "hhblits", FAST),
+        ("fast", 14_507, "hhblits", [*FAST, "-maxfilt", "4000"]),
+    ],
+)
+def test_command_of_a_search(monkeypatch, search, length, program, options):
     monkeypatch.setattr(hhsuite, "find_program", lambda name: name)
-    command = search_command(mode, Path("my q.a3m"), "/my lib/db", "o.hhr", maxres=600, threads=2)
+    query = Path("my q.a3m")
+    command = search_command(search, query, "/my lib/db", "o.hhr", query_length=length, maxres=600, threads=2)
     assert command == [
-        *("hhsearch", "-i", "my q.a3m", "-d", "/my lib/db", "-o", "o.hhr", "-cpu", "2", "-maxres", "600"),
+        *(program, "-i", "my q.a3m", "-d", "/my lib/db", "-o", "o.hhr", "-cpu", "2", "-maxres", "600"),
         *options,
     ]
+
+
+# length, measured private memory in MB of `fast` at 91,501 templates, the longest of 5,000 residues
+@pytest.mark.parametrize(("length", "measured"), [(62, 129), (300, 134), (601, 137), (1057, 178), (5000, 252)])
+def test_memory_of_a_fast_search_is_never_below_what_was_measured(monkeypatch, length, measured):
+    monkeypatch.setattr(hhsuite, "maxres", lambda *_: 20_001)
+    assert search_mem_mb(length, Library("db", 91_501, 0, 5000, ""), "fast") >= measured
+
+
+def test_hybrid_asks_for_the_memory_of_its_hungriest_search():
+    library = Library("db", 91_501, 0, 5000, "")
+    assert search_mem_mb(300, library, "hybrid") == search_mem_mb(300, library, "lean")
 
 
 def test_files_of_a_library_are_six():
@@ -232,7 +256,7 @@ def test_killed_job_takes_the_real_hhsearch_with_it(tmp_path, small_library):
     script = (
         "import sys; from proteofold import hhsuite; from proteofold.process import JobLog, measured_run\n"
         "with JobLog(sys.argv[1]) as log:\n"
-        "    measured_run(hhsuite.search_command('lean', *sys.argv[2:], maxres=900), log)\n"
+        "    measured_run(hhsuite.search_command('lean', *sys.argv[2:], query_length=9, maxres=900), log)\n"
     )
     never = str(tmp_path / "never.a3m")
     words = [str(tmp_path / "job.log"), never, small_library, str(tmp_path / "o.hhr")]

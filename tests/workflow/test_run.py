@@ -48,6 +48,22 @@ def test_reference_mode_reports_the_same_values_as_lean(finished, fresh):
     assert fresh.tables()["merge_results.csv"] == finished.tables()["merge_results.csv"]
 
 
+@pytest.mark.parametrize("mode", ["fast", "hybrid"])
+def test_prefiltered_modes_report_the_same_values_for_proteins_with_relatives(finished, fresh, mode):
+    fresh.config["search"] = {"mode": mode}
+    fresh.snakemake()
+    assert fresh.tables()["merge_results.csv"] == finished.tables()["merge_results.csv"]
+    assert fresh.searched() == []  # hhsearch had nothing left to find
+
+
+def test_hybrid_searches_all_templates_for_a_protein_without_relatives(fresh):
+    fresh.records = {"alone": "MARYRCCRSQSRSRYYRQRQRSRRRRRRSCQTRRRAMRCCRPRYRPRCRRH"}
+    fresh.config["search"] = {"mode": "hybrid"}
+    fresh.snakemake()
+    assert fresh.searched() == ["alone"]
+    assert fresh.rows("merge_results.csv")[0].endswith(",nan,nan,nan")
+
+
 def test_dry_run_writes_nothing(fresh):
     fresh.snakemake("--dry-run")
     assert not fresh.results.exists()
