@@ -1,12 +1,13 @@
 """Commands of ``proteofold`` that read and fill the results store."""
 
-import json
+import os
 import sys
 from pathlib import Path
 
 import click
 
 from proteofold import paths
+from proteofold.cli_output import print_facts, print_json, print_table, time_shown
 
 _FILE = click.Path(exists=True, dir_okay=False)
 _NOT_FOUND = 3
@@ -45,12 +46,12 @@ def runs(store_path, as_json):
 
     rows = queries.list_runs(_open_fresh(store_path))
     if as_json:
-        return _print_json(rows)
+        return print_json(rows)
     shown = [
-        (row["run_id"], row["status"], _time(row["date_started"]), row["total"], row["succeeded"], row["failed"])
+        (row["run_id"], row["status"], time_shown(row["date_started"]), row["total"], row["succeeded"], row["failed"])
         for row in rows
     ]
-    _print_table(("run", "status", "started (UTC)", "proteins", "done", "failed"), shown)
+    print_table(("run", "status", "started (UTC)", "proteins", "done", "failed"), shown)
 
 
 @click.command(short_help="Show a run: progress, failures, best hits.")
@@ -75,15 +76,15 @@ def show(run, limit, store_path, as_json):
     row["phases"] = queries.phase_counts(conn, run)
     failed, best = queries.failures(conn, run, limit), queries.best_results(conn, run, limit)
     if as_json:
-        return _print_json(row | {"failures": failed, "best": best})
+        return print_json(row | {"failures": failed, "best": best})
     phases = ", ".join(f"{count} {phase}" for phase, count in row["phases"].items())
     settings = row["settings"] or {}
-    _print_facts(
+    print_facts(
         {
             "run": row["run_id"],
             "status": row["status"],
-            "started": _time(row["date_started"]) and f"{_time(row['date_started'])} UTC",
-            "finished": _time(row["date_finished"]) and f"{_time(row['date_finished'])} UTC",
+            "started": time_shown(row["date_started"]) and f"{time_shown(row['date_started'])} UTC",
+            "finished": time_shown(row["date_finished"]) and f"{time_shown(row['date_finished'])} UTC",
             "author": row["author"],
             "proteins": f"{row['total']}{f' ({phases})' if phases else ''}",
             "reused": row["reused"] or None,
@@ -95,11 +96,11 @@ def show(run, limit, store_path, as_json):
     )
     if failed:
         click.echo(f"\nFailed: {len(failed)} of {row['failed']}")
-        _print_table(("protein", "step", "reason"), [(r["query_id"], r["step"], r["reason"]) for r in failed])
+        print_table(("protein", "step", "reason"), [(r["query_id"], r["step"], r["reason"]) for r in failed])
     if best:
         click.echo("\nSmallest E-values")
         columns = ("query_id", "best_hit", "best_evalue", "best_score", "hits")
-        _print_table(("protein", "best hit", "E-value", "score", "hits"), [[r[name] for name in columns] for r in best])
+        print_table(("protein", "best hit", "E-value", "score", "hits"), [[r[name] for name in columns] for r in best])
 
 
 @click.command(short_help="Show a protein, its results and hits.")
@@ -127,20 +128,20 @@ def protein(name, limit, store_path, as_json):
         hits = queries.hits_of(conn, newest["run_id"], row["query_id"], limit) if newest else []
         found.append(row | {"results": results, "hits": hits})
     if as_json:
-        return _print_json(found)
+        return print_json(found)
     for row in found:
         facts = ("query_id", "accession", "entry_name", "description", "gene", "organism", "length", "md5", "source")
-        _print_facts({fact: row[fact] for fact in facts})
+        print_facts({fact: row[fact] for fact in facts})
         columns = ("run_id", "status", "best_hit", "best_evalue", "best_score", "reason")
         click.echo("\nResults" if row["results"] else "\nIn no run yet")
-        _print_table(
+        print_table(
             ("run", "status", "best hit", "E-value", "score", "reason"),
             [[result[column] for column in columns] for result in row["results"]],
         )
         if row["hits"]:
             click.echo(f"\nHits in {row['hits'][0]['run_id']}")
             columns = ("rank", "template", "probability", "evalue", "score", "aligned_columns", "description")
-            _print_table(
+            print_table(
                 ("rank", "template", "prob. %", "E-value", "score", "columns", "description"),
                 [[hit[column] for column in columns] for hit in row["hits"]],
             )
@@ -184,10 +185,10 @@ def proteins(ids, fasta, store_path, as_json):
         else:
             rows += found
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     elif not fasta:
         columns = ("query_id", "gene", "length", "description")
-        _print_table(("protein", "gene", "length", "description"), [[row[name] for name in columns] for row in rows])
+        print_table(("protein", "gene", "length", "description"), [[row[name] for name in columns] for row in rows])
     for name in absent:
         click.echo(f"not in the store: {name}", err=True)
     if absent:
@@ -215,7 +216,7 @@ def add(fasta, store_path, as_json):
     if as_json:
         failed = [{"id": name, "reason": reason} for name, reason in done.failed]
         counts = {"added": done.added, "present": done.present, "described": done.described}
-        _print_json(counts | {"failed": failed})
+        print_json(counts | {"failed": failed})
     else:
         described = f" ({done.described} of them got their description)" if done.described else ""
         click.echo(f"{done.added} added, {done.present} present{described}, {len(done.failed)} failed")
@@ -247,7 +248,7 @@ def export(run, format_name, folder, store_path, as_json):
 
     paths = _found(export_run, _open(store_path), run, folder or Path("export") / run, format_name)
     if as_json:
-        return _print_json([str(path) for path in paths])
+        return print_json([str(path) for path in paths])
     for path in paths:
         click.echo(path)
 
@@ -259,7 +260,7 @@ def store():
 
 @store.command("import", short_help="Make the rows of runs from their folders.")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False))
-@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one a core, at most 4]")
 @_store
 @_json
 def import_(folders, jobs, store_path, as_json):
@@ -277,12 +278,12 @@ def import_(folders, jobs, store_path, as_json):
 
     conn, done = _open(store_path, create=True), []
     for folder in import_order(folders):
-        row = find_run(conn, import_run(conn, folder, workers=jobs))
+        row = find_run(conn, import_run(conn, folder, workers=jobs or min(os.cpu_count() or 1, 4)))
         done.append({name: row[name] for name in ("run_id", "status", "total", "succeeded", "failed")})
         if not as_json:
             click.echo("{run_id}: {status}, {succeeded} of {total} proteins, {failed} failed".format(**done[-1]))
     if as_json:
-        _print_json(done)
+        print_json(done)
 
 
 store.add_command(export, "export")
@@ -320,44 +321,3 @@ def _header(row):
     """The rest of a FASTA header, as UniProt writes it."""
     tags = [f"{tag}={row[name]}" for tag, name in (("OS", "organism"), ("GN", "gene")) if row[name]]
     return " ".join(filter(None, (row["description"], *tags)))
-
-
-def _print_json(value):
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _print_table(header, rows):
-    """A table for a terminal: numbers to the right, long texts wrapped; nothing without rows."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    if not rows:
-        return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name, values in zip(header, zip(*rows, strict=True), strict=True):
-        number = all(isinstance(value, int | float | None) for value in values)
-        # a template's description is long and told whole by --json; anything else is worth its lines
-        short = name == "description"
-        overflow = "ellipsis" if short else "fold"
-        table.add_column(name, justify="right" if number else "left", no_wrap=number or short, overflow=overflow)
-    for row in rows:
-        table.add_row(*(Text(_shown(value)) for value in row))
-    Console(highlight=False).print(table)
-
-
-def _print_facts(facts):
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        if value is not None:
-            click.echo(f"{name:<{width}}  {_shown(value)}")
-
-
-def _shown(value):
-    text = "" if value is None else str(value)
-    return text if text.isprintable() else ascii(text)[1:-1]
-
-
-def _time(text):
-    return text and text[:16].replace("T", " ")

@@ -14,11 +14,14 @@ from proteofold.store.journal import head_is_alive, read_history
 from proteofold.store.proteins import add_members
 from proteofold.store.results import RunFiles, run_id_of
 from proteofold.store.rows import WRITE_RESULT, count_run, new_result_ids, write_hits, write_run
-from proteofold.store.writing import ROWS_AT_ONCE, remove_others
+from proteofold.store.writing import remove_others
 
 # While importing: room for the index of two million hits, which grows in random places, and fewer copies of the
 # same pages from the log into the file.
 _FOR_IMPORT = {"cache_size": -65_536, "wal_autocheckpoint": 16_000}
+
+# Proteins of one transaction: a quarter of a second.
+PROTEINS_AT_ONCE = 500
 
 _PROTEINS_WORTH_A_PROCESS = 2000  # a second of reading; a process takes half a second to start
 
@@ -66,7 +69,7 @@ def _import(conn, run, workers):
     known = {name for (name,) in conn.execute("select template from templates where library_key = ?", (library,))}
     numbered = enumerate(enumerate(run.members.values(), 1), first)
     with contextlib.closing(_read_results(files, workers)) as results:
-        while chunk := list(islice(zip(numbered, results, strict=False), ROWS_AT_ONCE)):
+        while chunk := list(islice(zip(numbered, results, strict=False), PROTEINS_AT_ONCE)):
             for (result_id, (position, member)), result in chunk:
                 state = history.state(member.protein)
                 rows.append((result_id, *files.row(position, member, state, ended, result)))
@@ -93,7 +96,7 @@ def _read_results(files, workers):
     if workers < 2 or len(members) < _PROTEINS_WORTH_A_PROCESS:
         yield from map(files.result, members)
         return
-    parts = (members[start : start + ROWS_AT_ONCE] for start in range(0, len(members), ROWS_AT_ONCE))
+    parts = (members[start : start + PROTEINS_AT_ONCE] for start in range(0, len(members), PROTEINS_AT_ONCE))
     # spawn: a fork would share the connection to the store
     pool = ProcessPoolExecutor(workers - 1, get_context("spawn"), _open_run, (files.run.folder.path,))
     with pool:
@@ -136,8 +139,8 @@ def _pragmas(conn, values):
 def _remove_unused(conn):
     """Remove hits that belong to no result any more, in short transactions."""
     for first, last in conn.execute("select first, last from unused_results").fetchall():
-        for start in range(first, last + 1, ROWS_AT_ONCE):
-            part = {"start": start, "end": min(start + ROWS_AT_ONCE - 1, last)}
+        for start in range(first, last + 1, PROTEINS_AT_ONCE):
+            part = {"start": start, "end": min(start + PROTEINS_AT_ONCE - 1, last)}
             with transaction(conn):
                 conn.execute(
                     """

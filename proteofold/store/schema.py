@@ -128,7 +128,7 @@ _FIRST = (
     "create index protein_results_query_id on protein_results (query_id)",
     "create index protein_results_best_hit on protein_results (best_hit) where best_hit is not null",
     "create index protein_results_step on protein_results (run_id, step) where step is not null",
-    "create index protein_results_reused_from on protein_results (reused_from) where reused_from is not null",
+    "create index protein_results_reused_from on protein_results (run_id, reused_from) where reused_from is not null",
     # where a sequence was predicted already; joined to runs for the settings
     "create index protein_results_md5 on protein_results (md5) where phase = 'done'",
     # a description is two thirds of a hit's row, and the same in each of thousands of rows

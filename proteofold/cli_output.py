@@ -1,0 +1,58 @@
+"""Printing for people and scripts: tables that fit a terminal, and JSON."""
+
+import json
+
+import click
+
+_GAP = 3  # between columns
+_LEAST_OF_A_DESCRIPTION = 20
+
+
+def print_json(value):
+    """Rows or a dict as JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(header, rows):
+    """A table for a terminal: numbers to the right, long texts wrapped; nothing without rows."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        return
+    console = Console(highlight=False)
+    columns = {name: [_shown(row[place]) for row in rows] for place, name in enumerate(header)}
+    if "description" in columns:
+        # a template's description is long and told whole by --json; anything else is worth its lines
+        others = sum(max(map(len, (name, *texts))) + _GAP for name, texts in columns.items() if name != "description")
+        room = max(console.width - others, _LEAST_OF_A_DESCRIPTION)
+        columns["description"] = [
+            text if len(text) <= room else f"{text[: room - 1]}…" for text in columns["description"]
+        ]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for place, name in enumerate(columns):
+        number = all(isinstance(row[place], int | float | None) for row in rows)
+        table.add_column(name, justify="right" if number else "left", no_wrap=number, overflow="fold")
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*map(Text, cells))
+    console.print(table)
+
+
+def print_facts(facts):
+    """Names and values, one a line; None is left out."""
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        if value is not None:
+            click.echo(f"{name:<{width}}  {_shown(value)}")
+
+
+def _shown(value):
+    text = "" if value is None else str(value)
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def time_shown(text):
+    """A time of the store to the minute; None stays None."""
+    return text and text[:16].replace("T", " ")

@@ -1,0 +1,143 @@
+"""The commands of the store, as a user or a script calls them."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from proteofold.cli import cli
+
+
+@pytest.fixture
+def call(results):
+    """Function: run ``proteofold <words>`` on the store; returns click's result."""
+
+    def run(*words, **options):
+        return CliRunner().invoke(cli, [*words, "--store", str(results.path / "proteofold.db")], **options)
+
+    return run
+
+
+@pytest.fixture
+def demo(results, call, make):
+    """A run of three proteins in the store, one of them failed."""
+    run = results.plan(proteins=["sp|P69905|HBA_HUMAN", "007", "bad"])
+    results.finish(run, "P69905", [make.hit(), make.hit(2, "2XYZ_B", 0.5, 20.0)])
+    results.finish(run, "007", [])
+    results.fail(run, "bad", "no memory")
+    (run.folder.path / "failed.csv").write_text("")
+    assert call("store", "import", str(run.folder.path)).output == "demo: FAILED, 2 of 3 proteins, 1 failed\n"
+    return run
+
+
+def test_runs_are_listed(demo, call):
+    assert "demo   FAILED   2026-09-21 14:14" in call("runs").output
+    (row,) = json.loads(call("runs", "--json").output)
+    assert (row["run_id"], row["total"], row["succeeded"], row["failed"]) == ("demo", 3, 2, 1)
+
+
+def test_run_is_shown_with_failures_and_best_hits(demo, call):
+    shown = call("show", "demo")
+    assert shown.exit_code == 0
+    for expected in ("3 (2 done, 1 failed)", "no memory", "1ABC_A", "1e-20"):
+        assert expected in shown.output
+    told = json.loads(call("show", "demo", "--json").output)
+    assert told["phases"] == {"done": 2, "failed": 1}
+    assert told["failures"][0]["reason"] == "no memory"
+    assert told["settings"]["mode"] == "lean"
+
+
+def test_tables_fit_a_terminal_of_80_columns(demo, call):
+    for words in (["runs"], ["show", "demo"], ["protein", "P69905"]):
+        assert max(map(len, call(*words).output.splitlines())) <= 80
+
+
+def test_long_descriptions_leave_room_for_the_other_columns(results, call, make):
+    run = results.plan(proteins=["P1"])
+    hit = make.hit()
+    hit.description = "long " * 60
+    results.finish(run, "P1", [hit])
+    call("store", "import", str(run.folder.path))
+    (line,) = [line for line in call("protein", "P1").output.splitlines() if "long" in line]
+    assert line.split()[:6] == ["1", "1ABC_A", "99.5", "1e-20", "150.0", "50"]
+    assert line.rstrip().endswith("…")
+
+
+@pytest.mark.parametrize("name", ["P69905", "sp|P69905|HBA_HUMAN"])
+def test_protein_is_found_by_id_and_accession(demo, call, name):
+    assert "2XYZ_B" in call("protein", name).output
+    (row,) = json.loads(call("protein", name, "--json").output)
+    assert [hit["template"] for hit in row["hits"]] == ["1ABC_A", "2XYZ_B"]
+    assert row["results"][0]["best_hit"] == "1ABC_A"
+
+
+@pytest.mark.parametrize("words", [["show", "x"], ["protein", "'; drop table runs; --"], ["export", "x"]])
+def test_what_is_not_there_is_exit_code_3(demo, call, words):
+    result = call(*words)
+    assert result.exit_code == 3
+    assert "in the store" in result.output
+    assert call("runs").exit_code == 0
+
+
+def test_absent_store_is_exit_code_1(call):
+    result = call("runs")
+    assert result.exit_code == 1
+    assert "store import" in result.output
+
+
+def test_records_of_a_list_are_printed_and_absent_ones_told(demo, call, tmp_path):
+    (tmp_path / "ids").write_text("007\n\nP69905\nnobody\n007\n")
+    result = call("proteins", "--ids", str(tmp_path / "ids"), "--fasta")
+    assert result.exit_code == 3
+    assert result.stdout == ">007\nMKV\n>sp|P69905|HBA_HUMAN\nMKV\n"
+    assert result.stderr == "not in the store: nobody\n"
+    result = call("proteins", "--ids", "-", "--json", input="007\n")
+    assert result.exit_code == 0
+    assert [row["query_id"] for row in json.loads(result.stdout)] == ["007"]
+
+
+def test_fasta_keeps_the_description_it_was_added_with(call, tmp_path):
+    path = tmp_path / "p.fasta"
+    path.write_text(">sp|P1|A_B alpha chain OS=Homo sapiens GN=F5\nMKV\n")
+    assert call("add", str(path)).output == "1 added, 0 present, 0 failed\n"
+    assert call("proteins", "--ids", "-", "--fasta", input="P1\n").stdout == path.read_text()
+
+
+def test_refused_records_are_told_and_exit_code_1(call, tmp_path):
+    path = tmp_path / "p.fasta"
+    path.write_text(">a\nMKV\n>a\nMKVA\n")
+    result = call("add", str(path))
+    assert result.exit_code == 1
+    assert result.stdout == "1 added, 0 present, 1 failed\n"
+    assert "another sequence" in result.stderr
+    told = json.loads(call("add", str(path), "--json").stdout)
+    assert (told["added"], told["present"], told["failed"][0]["id"]) == (0, 1, "a")
+
+
+@pytest.mark.parametrize("words", [["export"], ["store", "export"]])
+def test_export_tells_its_files(demo, call, tmp_path, words):
+    result = call(*words, "demo", "--format", "jsonl", "--to", str(tmp_path / "out"), "--json")
+    told = {path.rpartition("/")[2] for path in json.loads(result.output)}
+    assert told == {path.name for path in (tmp_path / "out").iterdir()}
+    assert "hits.jsonl" in told
+
+
+def test_import_of_several_runs_reports_each(results, call):
+    folders = []
+    for run_id in ("one", "two"):
+        run = results.plan(run_id)
+        for protein in run.members:
+            results.finish(run, protein)
+        folders.append(str(run.folder.path))
+    told = json.loads(call("store", "import", *folders, "--json").output)
+    assert [(row["run_id"], row["status"], row["succeeded"]) for row in told] == [
+        ("one", "SUCCESS", 3),
+        ("two", "SUCCESS", 3),
+    ]
+
+
+def test_every_command_has_help_with_an_example():
+    for words in (["runs"], ["show"], ["protein"], ["proteins"], ["add"], ["export"], ["store", "import"]):
+        text = CliRunner().invoke(cli, [*words, "--help"]).output
+        assert f"  proteofold {' '.join(words)}" in text
+        assert "--json" in text

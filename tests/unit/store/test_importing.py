@@ -1,0 +1,190 @@
+"""Making a run's rows from its folder."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from proteofold.errors import UserError
+from proteofold.store import finish_run, import_order, import_run, importing, open_store, record_events, start_run
+from proteofold.store.results import STORED_HITS
+from proteofold.store.states import Event
+
+KILLED = """
+import os, signal, sys
+from proteofold.store import importing, open_store
+writes = 0
+def write_hits(*arguments):
+    global writes
+    writes += 1
+    if writes == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*arguments)
+real, importing.write_hits, importing.PROTEINS_AT_ONCE = importing.write_hits, write_hits, 2
+importing.import_run(open_store(sys.argv[1]), sys.argv[2])
+"""
+
+
+def unused_hits(conn):
+    query = "select count(*) from hit_rows where result_id not in (select result_id from protein_results)"
+    return conn.execute(query).fetchone()[0]
+
+
+@pytest.fixture
+def done(results):
+    """A finished run of five proteins, without a journal."""
+    run = results.plan(proteins=[f"00{number}" for number in range(5)])
+    for protein in run.members:
+        results.finish(run, protein)
+    return run
+
+
+def test_run_without_a_journal_is_dated_by_its_results(store, done, make):
+    import_run(store, done.folder.path)
+    row = store.execute("select status, total, succeeded, date_started, date_finished, duration_s from runs").fetchone()
+    assert row == ("SUCCESS", 5, 5, "2026-09-21T14:14:40.000Z", "2026-09-21T14:15:00.000Z", 20.0)
+
+
+def test_ids_keep_leading_zeros_and_order(store, done):
+    import_run(store, done.folder.path)
+    names = store.execute("select query_id from protein_results order by position").fetchall()
+    assert names == [(f"00{number}",) for number in range(5)]
+
+
+def test_import_replaces_and_leaves_no_hits_behind(store, done, results, make, rows):
+    import_run(store, done.folder.path)
+    results.finish(done, "000", [make.hit(rank, f"{rank}NEW_A", score=200.0 - rank) for rank in (1, 2, 3)])
+    done.folder.out("001").unlink()
+    import_run(store, done.folder.path)
+    assert store.execute("select count(*) from hits").fetchone() == (6,)
+    assert unused_hits(store) == 0
+    assert store.execute("select status, succeeded from runs").fetchone() == ("INTERRUPTED", 4)
+    before = rows(store)
+    import_run(store, done.folder.path)
+    assert rows(store) == before
+
+
+def test_protein_that_left_the_run_leaves_the_store(store, done, results):
+    import_run(store, done.folder.path)
+    import_run(store, results.plan(proteins=["001", "003"]).folder.path)
+    assert store.execute("select query_id, position from protein_results").fetchall() == [("001", 1), ("003", 2)]
+    assert store.execute("select count(*) from hit_rows").fetchone() == (2,)
+
+
+def test_killed_import_leaves_the_earlier_rows(store, done, results, make, rows):
+    import_run(store, done.folder.path)
+    before = rows(store)
+    for protein in done.members:
+        results.finish(done, protein, [make.hit(template="9NEW_A")])
+    path = results.path / "proteofold.db"
+    killed = subprocess.run([sys.executable, "-c", KILLED, path, done.folder.path], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert rows(store) == before
+    assert unused_hits(store) == 2
+    import_run(store, done.folder.path)
+    assert {name for (name,) in store.execute("select template from hits")} == {"9NEW_A"}
+    assert unused_hits(store) == 0
+
+
+def test_several_processes_read_the_same(store, done, rows, monkeypatch, tmp_path):
+    import_run(store, done.folder.path)
+    monkeypatch.setattr(importing, "_PROTEINS_WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(importing, "PROTEINS_AT_ONCE", 2)
+    other = open_store(tmp_path / "other.db")
+    import_run(other, done.folder.path, workers=3)
+    assert rows(other) == rows(store)
+
+
+def test_deleted_store_is_rebuilt_from_run_folders_with_identical_rows(results, rows, make):
+    path = results.path / "proteofold.db"
+    conn = open_store(path)
+    for number, (run_id, proteins) in enumerate({"b": ["P1", "P2"], "a": ["P2", "P3"]}.items()):
+        run = results.plan(run_id, proteins)
+        start_run(conn, run, "ada", at=make.start + number)
+        for protein in run.members:
+            record_events(conn, run, [Event(protein, "running", make.start + 5, node="n")])
+            results.finish(run, protein)
+            record_events(conn, run, [Event(protein, "done", make.start + 9)])
+        finish_run(conn, run, "SUCCESS", at=make.start + 50 + number)
+    before = rows(conn)
+    conn.close()
+    for name in ("", "-wal", "-shm"):
+        (results.path / f"proteofold.db{name}").unlink(missing_ok=True)
+    conn = open_store(path)
+    folders = import_order(sorted(entry for entry in results.path.iterdir() if entry.is_dir()))
+    assert [folder.name for folder in folders] == ["b", "a"]
+    for folder in folders:
+        import_run(conn, folder)
+    assert rows(conn) == before
+    assert {source for (source,) in conn.execute("select source from proteins where query_id = 'P2'")} < {
+        f"results/b/fas/{name}" for name in os.listdir(results.path / "b" / "fas")
+    } | {""}
+
+
+def test_best_hit_is_stored_wherever_it_ranks(store, results, make):
+    run = results.plan(proteins=["P1"])
+    found = [make.hit(rank, f"T,{rank}", score=10.0) for rank in range(1, 200)]
+    found[149].score = 99.0
+    results.finish(run, "P1", found)
+    import_run(store, run.folder.path)
+    ranks = [rank for (rank,) in store.execute("select rank from hits order by rank")]
+    assert ranks == [*range(1, STORED_HITS + 1), 150]
+    assert store.execute("select best_hit, hits from protein_results").fetchone() == ("T,150", 199)
+    assert store.execute("select description from hits where rank = 150").fetchone() == ('about "T,150", a; b',)
+
+
+def test_values_that_are_missing_or_no_number_are_null(store, results, make):
+    run = results.plan(proteins=["P1", "P2"])
+    results.finish(
+        run, "P1", [make.hit(pvalue=float("nan"), ss_score=float("-inf"), aligned_columns=None, query_start=3)]
+    )
+    results.finish(run, "P2", [])
+    import_run(store, run.folder.path)
+    query = "select pvalue, ss_score, aligned_columns, query_start, template_length from hits"
+    assert store.execute(query).fetchall() == [(None, None, None, 3, None)]
+    query = "select best_hit, best_evalue, score_mean, hits from protein_results where query_id = 'P2'"
+    assert store.execute(query).fetchone() == (None, None, None, 0)
+
+
+def test_stored_summary_is_that_of_the_out_files(store, done):
+    import_run(store, done.folder.path)
+    columns = "query_id, best_hit, best_evalue, best_score, score_mean, score_std, score_gmean"
+    for row in store.execute(f"select {columns} from protein_results"):
+        with open(done.folder.out(row[0])) as handle:
+            _, written = csv.reader(handle)
+        assert [row[0], row[1], *row[2:]] == [written[0], written[1], *map(float, written[2:])]
+
+
+def test_failed_run_tells_reasons_from_the_logs(store, results):
+    run = results.plan()
+    results.finish(run, "P1")
+    results.fail(run, "P2", "no memory")
+    (run.folder.path / "failed.csv").write_text("query_id,step,reason,log\n")
+    import_run(store, run.folder.path)
+    query = "select query_id, status, step, reason, log from protein_results order by position"
+    assert store.execute(query).fetchall()[1:] == [
+        ("P2", "FAILED", "search", "no memory", "results/demo/logs/search_templates/P2.log"),
+        ("P3", "FAILED", "secondary_structure", "not started: the run ended before", None),
+    ]
+    assert store.execute("select status, total, succeeded, failed from runs").fetchone() == ("FAILED", 3, 1, 2)
+
+
+def test_template_of_two_libraries_keeps_both_descriptions(store, results, make):
+    for run_id, key in (("one", "k1"), ("two", "k2")):
+        run = results.plan(run_id, ["P1"], library=make.settings["library"] | {"key": key})
+        hit = make.hit()
+        hit.description = f"of {key}"
+        results.finish(run, "P1", [hit])
+        import_run(store, run.folder.path)
+    assert store.execute("select run_id, description from hits order by 1").fetchall() == [
+        ("one", "of k1"),
+        ("two", "of k2"),
+    ]
+
+
+def test_folder_that_is_no_run_is_refused(store, tmp_path):
+    with pytest.raises(UserError):
+        import_run(store, tmp_path)

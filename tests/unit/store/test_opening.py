@@ -1,0 +1,113 @@
+"""Opening a store: its schema, its settings, and the places and files that are refused."""
+
+import sqlite3
+
+import pytest
+
+from proteofold.errors import UserError
+from proteofold.store import database, open_store
+from proteofold.store.schema import MIGRATIONS
+
+
+def version(conn):
+    return conn.execute("pragma user_version").fetchone()[0]
+
+
+def tables(conn):
+    return {name for (name,) in conn.execute("select name from sqlite_schema where type in ('table', 'view')")}
+
+
+def test_empty_file_of_version_0_is_migrated(tmp_path):
+    path = tmp_path / "store.db"
+    sqlite3.connect(path).close()
+    conn = open_store(path)
+    assert version(conn) == len(MIGRATIONS)
+    assert {"proteins", "runs", "protein_results", "hits", "templates"} <= tables(conn)
+
+
+def test_opening_again_keeps_version_and_rows(tmp_path):
+    open_store(tmp_path / "s.db").execute("insert into runs (run_id, status) values ('007', 'QUEUED')")
+    conn = open_store(tmp_path / "s.db")
+    assert conn.execute("select run_id from runs").fetchall() == [("007",)]
+    assert version(conn) == len(MIGRATIONS)
+
+
+def test_store_is_wal_waits_for_locks_and_enforces_foreign_keys(store):
+    pragmas = [
+        store.execute(f"pragma {name}").fetchone()[0] for name in ("journal_mode", "busy_timeout", "foreign_keys")
+    ]
+    assert pragmas == ["wal", 30_000, 1]
+    with pytest.raises(sqlite3.IntegrityError):
+        store.execute(
+            "insert into protein_results (run_id, query_id, result_id, position, md5, phase)"
+            " values ('no run', 'no protein', 1, 1, '', 'done')"
+        )
+
+
+def test_store_of_a_newer_version_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "s.db"
+    open_store(path).execute(f"pragma user_version = {len(MIGRATIONS) + 1}")
+    with pytest.raises(UserError, match="newer proteofold"):
+        open_store(path)
+
+
+def test_failing_migration_leaves_the_earlier_version(tmp_path, monkeypatch):
+    path = tmp_path / "s.db"
+    open_store(path).close()
+    monkeypatch.setattr("proteofold.store.schema.MIGRATIONS", (*MIGRATIONS, ("create table more (a)", "nonsense")))
+    with pytest.raises(UserError):
+        open_store(path)
+    conn = sqlite3.connect(path)
+    assert version(conn) == len(MIGRATIONS)
+    assert "more" not in tables(conn)
+
+
+def test_file_that_is_no_store_says_how_to_build_it_anew(tmp_path):
+    path = tmp_path / "s.db"
+    path.write_bytes(b"no database at all\n" * 100)
+    with pytest.raises(UserError, match="store import"):
+        open_store(path)
+    assert path.read_bytes().startswith(b"no database")
+
+
+def test_absent_store_is_not_made_by_reading(tmp_path):
+    with pytest.raises(UserError, match="there is no store yet"):
+        open_store(tmp_path / "s.db", create=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "fuse.sshfs", "lustre", "9p"])
+def test_network_file_system_is_refused_with_what_to_do(tmp_path, monkeypatch, kind):
+    mounts = tmp_path / "mounts"
+    shared = tmp_path / "shared disk"
+    escaped = str(shared).replace(" ", "\\040")
+    mounts.write_text(f"/dev/vda / ext4 rw 0 0\nserver:/x {escaped} {kind} rw 0 0\n")
+    monkeypatch.setattr(database, "MOUNTS", mounts)
+    with pytest.raises(UserError, match=rf"is {kind}\).*local disk with --store"):
+        open_store(shared / "results" / "s.db")
+    assert not shared.exists()
+    open_store(tmp_path / "local.db")
+
+
+def test_link_to_a_network_file_system_is_refused(tmp_path, monkeypatch):
+    shared, mounts = tmp_path / "shared", tmp_path / "mounts"
+    shared.mkdir()
+    (tmp_path / "link").symlink_to(shared)
+    mounts.write_text(f"/dev/vda / ext4 rw 0 0\nserver:/x {shared} nfs4 rw 0 0\n")
+    monkeypatch.setattr(database, "MOUNTS", mounts)
+    with pytest.raises(UserError, match="network"):
+        open_store(tmp_path / "link" / "s.db")
+
+
+def test_local_disk_mounted_inside_a_network_one_is_taken(tmp_path, monkeypatch):
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"server:/ / nfs rw 0 0\n/dev/vdb {tmp_path} xfs rw 0 0\n")
+    monkeypatch.setattr(database, "MOUNTS", mounts)
+    open_store(tmp_path / "s.db")
+
+
+def test_transaction_that_fails_leaves_nothing(store):
+    with pytest.raises(ZeroDivisionError), database.transaction(store):
+        store.execute("insert into runs (run_id, status) values ('a', 'QUEUED')")
+        raise ZeroDivisionError
+    assert not store.execute("select * from runs").fetchall()

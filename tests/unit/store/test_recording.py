@@ -1,0 +1,288 @@
+"""Recording a run while it goes on, and after its head was killed."""
+
+import fcntl
+import os
+
+import pytest
+
+from proteofold.merge import merge_run
+from proteofold.store import (
+    Event,
+    finish_run,
+    import_run,
+    interrupt_dead_runs,
+    mark_interrupted,
+    open_store,
+    record_events,
+    start_run,
+)
+from proteofold.store.states import State, apply_event
+
+
+def phases(conn):
+    query = "select query_id, phase, status, attempts, node from protein_results order by position"
+    return {name: tuple(values) for name, *values in conn.execute(query)}
+
+
+def column(conn, name, table="protein_results"):
+    return [value for (value,) in conn.execute(f"select {name} from {table}")]
+
+
+def run_row(conn):
+    query = "select status, total, succeeded, failed, reused, duration_s from runs"
+    return conn.execute(query).fetchone()
+
+
+@pytest.fixture
+def events(make):
+    """Function: an event, its time counted from the start of the run."""
+    return lambda protein, phase, second, **values: Event(protein, phase, make.start + second, **values)
+
+
+@pytest.fixture
+def recorded(results, store, make, events):
+    """A run of four proteins that was recorded to its end: two done, one failed at last, one never started."""
+    run = results.plan(proteins=["P1", "P2", "P3", "P4"])
+    start_run(store, run, "ada", at=make.start)
+    batch = [
+        events("P1", "submitted", 1),
+        events("P1", "running", 2, node="worker1"),
+        events("P2", "submitted", 1),
+        events("P2", "running", 2.5, node="worker2"),
+        events("P3", "submitted", 1),
+        events("P3", "running", 3, node="worker3"),
+        events(
+            "P3", "failed", 5, step="search", reason="killed", log=f"{run.folder.path}/logs/search_templates/P3.log"
+        ),
+        events("P3", "submitted", 6),
+        events("P3", "running", 7, node="worker4"),
+    ]
+    record_events(store, run, batch)
+    results.fail(run, "P3")
+    results.finish(run, "P1", at=make.start + 20.5)
+    results.finish(run, "P2", [], at=make.start + 21.25, node="worker2")
+    batch += [events("P1", "done", 22), events("P2", "done", 22), events("P3", "failed", 23)]
+    record_events(store, run, batch[9:])
+    finish_run(store, run, "FAILED", at=make.start + 30)
+    return run, batch
+
+
+def test_started_run_waits_and_counts(results, store, make):
+    start_run(store, results.plan(), "ada", at=make.start)
+    assert set(phases(store).values()) == {("waiting", "PENDING", 0, None)}
+    assert run_row(store) == ("RUNNING", 3, 0, 0, 0, 0.0)
+    assert column(store, "author", "runs") == ["ada"]
+    assert sorted(column(store, "sequence", "proteins")) == ["MKV"] * 3
+
+
+def test_each_phase_is_told_with_its_node(results, store, make, events):
+    run = results.plan()
+    start_run(store, run, at=make.start)
+    record_events(store, run, [events("P1", "submitted", 1), events("P2", "running", 1, node="here")])
+    assert phases(store) == {
+        "P1": ("submitted", "PENDING", 1, None),
+        "P2": ("running", "RUNNING", 1, "here"),
+        "P3": ("waiting", "PENDING", 0, None),
+    }
+
+
+def test_finished_protein_shows_its_summary_and_hits_at_once(results, store, make, events):
+    run = results.plan()
+    start_run(store, run, at=make.start)
+    results.finish(run, "P2", [make.hit(1, "1ABC_A", 1e-20, 100), make.hit(2, "2XYZ_B", 1e-9, 80.25)])
+    assert record_events(store, run, [events("P2", "done", 9)]) == []
+    row = store.execute(
+        "select best_hit, best_evalue, best_score, score_mean, score_std, score_gmean, hits, node, cpu_s, max_rss_mb"
+        " from protein_results where query_id = 'P2'"
+    ).fetchone()
+    assert row == ("1ABC_A", 1e-20, 100.0, 90.12, 9.88, 89.58, 2, "worker1", 19.5, 300.0)
+    hits = store.execute("select query_id, rank, template, description, score from hits").fetchall()
+    assert hits == [
+        ("P2", 1, "1ABC_A", 'about "1ABC_A", a; b', 100.0),
+        ("P2", 2, "2XYZ_B", 'about "2XYZ_B", a; b', 80.25),
+    ]
+
+
+def test_end_without_visible_files_is_given_back(results, store, make, events):
+    run = results.plan()
+    start_run(store, run, at=make.start)
+    early = [events("P1", "done", 5)]
+    assert record_events(store, run, early) == early
+    assert phases(store)["P1"][0] == "waiting"
+    results.finish(run, "P1")
+    assert record_events(store, run, early) == []
+    assert phases(store)["P1"][0] == "done"
+
+
+def test_counts_and_mean_statistics_are_those_of_the_merged_tables(results, store, recorded):
+    run, _ = recorded
+    counts = merge_run(run.folder.path)
+    assert run_row(store)[1:5] == (counts["proteins"], counts["with_hit"] + counts["without_hit"], counts["failed"], 0)
+    means = ",".join(f"{value:.2f}" for value in store.execute("select score_std, score_gmean from runs").fetchone())
+    assert (run.folder.path / "profile_output.csv").read_text().splitlines()[1] == means
+    assert sum(phase in ("done", "failed") for phase, *_ in phases(store).values()) == 4
+
+
+def test_failure_tells_step_reason_node_log_and_attempts(store, recorded):
+    row = store.execute(
+        "select step, reason, node, log, attempts, finished_at from protein_results where query_id = 'P3'"
+    ).fetchone()
+    log = "results/demo/logs/search_templates/P3.log"
+    assert row == ("search", "hhsearch was killed (SIGKILL)", "worker4", log, 2, "2026-09-21T14:13:43.000Z")
+
+
+def test_protein_that_was_never_started_fails_when_the_run_ends(store, recorded):
+    row = store.execute("select phase, reason from protein_results where query_id = 'P4'").fetchone()
+    assert row == ("failed", "not started: the run ended before")
+
+
+def test_replayed_events_double_nothing(store, recorded, rows):
+    run, batch = recorded
+    before = rows(store)
+    record_events(store, run, batch)
+    record_events(store, run, reversed(batch))
+    assert rows(store) == before
+    assert len(column(store, "rank", "hits")) == 1
+
+
+def test_late_word_of_an_earlier_phase_undoes_nothing(results, store, make, events):
+    run = results.plan()
+    start_run(store, run, at=make.start)
+    results.finish(run, "P1")
+    record_events(store, run, [events("P1", "done", 9), events("P1", "running", 8, node="late")])
+    assert phases(store)["P1"] == ("done", "SUCCESS", 0, "worker1")
+
+
+def test_import_equals_live_recording_row_by_row(store, recorded, rows, tmp_path):
+    run, _ = recorded
+    other = open_store(tmp_path / "other.db")
+    import_run(other, run.folder.path)
+    assert rows(other) == rows(store)
+
+
+def test_resumed_run_counts_on_and_equals_its_import(store, recorded, results, rows, make, events, tmp_path):
+    run, _ = recorded
+    (run.folder.out("P2")).unlink()
+    run = results.plan(proteins=["P3", "P1", "P2", "P5"])
+    start_run(store, run, "eve", at=make.start + 100)
+    assert {name: row[0] for name, row in phases(store).items()} == {
+        "P3": "waiting",
+        "P1": "done",
+        "P2": "waiting",
+        "P5": "waiting",
+    }
+    results.finish(run, "P3", [make.hit(template="9NEW_A")], at=make.start + 110)
+    record_events(store, run, [events("P3", "running", 101, node="w"), events("P3", "done", 111)])
+    finish_run(store, run, "INTERRUPTED", at=make.start + 140)
+    assert phases(store)["P3"] == ("done", "SUCCESS", 3, "worker1")
+    assert run_row(store) == ("INTERRUPTED", 4, 2, 0, 0, 70.0)
+    other = open_store(tmp_path / "other.db")
+    import_run(other, run.folder.path)
+    assert rows(other) | {"proteins": []} == rows(store) | {"proteins": []}
+
+
+def test_changed_sequence_or_settings_make_a_protein_wait_again(store, results, make):
+    run = results.plan(proteins={"P1": "MKV", "P2": "MKV"})
+    results.finish(run, "P1")
+    results.finish(run, "P2")
+    start_run(store, run, at=make.start)
+    assert {row[0] for row in phases(store).values()} == {"done"}
+    run = results.plan(proteins={"P1": "MKVA", "P2": "MKV"})
+    start_run(store, run, at=make.start + 1)
+    assert [row[0] for row in phases(store).values()] == ["waiting", "done"]
+    assert store.execute("select sequence from proteins where query_id = 'P1'").fetchone() == ("MKVA",)
+    run = results.plan(proteins={"P1": "MKVA", "P2": "MKV"}, key="other")
+    start_run(store, run, at=make.start + 2)
+    assert {row[0] for row in phases(store).values()} == {"waiting"}
+    assert column(store, "rank", "hits") == []
+
+
+def test_killed_head_leaves_an_interrupted_run_with_what_was_done(store, results, rows, make, events, tmp_path):
+    run = results.plan()
+    start_run(store, run, "ada", at=make.start)
+    record_events(store, run, [events("P1", "running", 2, node="w"), events("P2", "running", 3, node="w")])
+    results.finish(run, "P1", at=make.start + 4)
+    assert interrupt_dead_runs(store, results.path) == ["demo"]
+    assert phases(store)["P1"] == ("done", "SUCCESS", 1, "worker1")
+    assert phases(store)["P2"] == ("waiting", "PENDING", 1, None)
+    assert run_row(store) == ("INTERRUPTED", 3, 1, 0, 0, 3.0)
+    other = open_store(tmp_path / "other.db")
+    import_run(other, run.folder.path)
+    assert rows(other) == rows(store)
+
+
+def test_run_whose_folder_is_gone_can_be_marked_interrupted(store, results, make, events):
+    run = results.plan()
+    start_run(store, run, at=make.start)
+    record_events(store, run, [events("P1", "running", 2, node="w")])
+    mark_interrupted(store, "demo")
+    assert phases(store)["P1"] == ("waiting", "PENDING", 1, None)
+    assert run_row(store) == ("INTERRUPTED", 3, 0, 0, 0, 2.0)
+
+
+def test_run_at_work_is_not_marked_interrupted(store, results, make):
+    run = results.plan()
+    start_run(store, run, at=make.start)
+    locks = results.path.parent / ".snakemake"
+    locks.mkdir()
+    with open(locks / "proteofold-demo.lock", "w") as head:
+        fcntl.flock(head, fcntl.LOCK_EX)
+        assert interrupt_dead_runs(store, results.path) == []
+        import_run(store, run.folder.path)
+        assert run_row(store)[0] == "RUNNING"
+    assert interrupt_dead_runs(store, results.path) == ["demo"]
+
+
+def test_reused_result_names_its_run_and_counts(store, results, make, events):
+    run = results.plan()
+    start_run(store, run, at=make.start)
+    results.finish(run, "P1")
+    record_events(store, run, [events("P1", "done", 1, reused_from="earlier")])
+    assert run_row(store)[:5] == ("RUNNING", 3, 1, 0, 1)
+    start_run(store, run, at=make.start + 9)
+    assert column(store, "reused_from")[0] == "earlier"
+    import_run(store, run.folder.path)
+    assert column(store, "reused_from")[0] == "earlier"
+
+
+def test_half_a_line_at_the_end_of_the_journal_is_passed_over(store, recorded, rows, tmp_path):
+    run, _ = recorded
+    with open(run.folder.path / "events.jsonl", "a") as journal:
+        journal.write('{"protein": "P1", "pha')
+    other = open_store(tmp_path / "other.db")
+    import_run(other, run.folder.path)
+    assert rows(other) == rows(store)
+    start_run(store, run, at=2e9)
+    last = (run.folder.path / "events.jsonl").read_text().splitlines()[-1]
+    assert last.startswith('{"at": 2000000000.0')
+
+
+def test_prediction_of_a_batch_is_no_attempt_of_its_proteins(make):
+    state = State()
+    apply_event(state, Event("P", "running", 1, step="secondary_structure", node="a"))
+    assert (state.phase, state.attempts) == ("running", 0)
+    apply_event(state, Event("P", "running", 2, node="b"))
+    apply_event(state, Event("P", "running", 3, node="b"))
+    assert (state.attempts, state.node, state.started_at) == (1, "b", "1970-01-01T00:00:02.000Z")
+
+
+def test_damaged_hits_are_no_result(store, results, make, events):
+    run = results.plan()
+    start_run(store, run, at=make.start)
+    results.finish(run, "P1")
+    path = run.folder.hits("P1")
+    path.write_bytes(path.read_bytes()[:-9])
+    os.utime(path)
+    assert len(record_events(store, run, [events("P1", "done", 5)])) == 1
+    finish_run(store, run, "FAILED", at=make.start + 6)
+    assert phases(store)["P1"][0] == "failed"
+
+
+def test_finished_protein_stays_done_while_its_batch_is_predicted_again(store, recorded, events):
+    run, _ = recorded
+    again = [events("P1", "running", 40, step="secondary_structure"), events("P1", "waiting", 41)]
+    record_events(store, run, again)
+    assert phases(store)["P1"] == ("done", "SUCCESS", 1, "worker1")
+    record_events(store, run, [events("P1", "running", 42)])
+    assert phases(store)["P1"][:3] == ("running", "RUNNING", 2)
+    assert column(store, "rank", "hits") == []
