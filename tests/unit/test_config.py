@@ -96,7 +96,7 @@ def test_missing_file_and_folder_are_named(tmp_path):
         ({"zzz": 1}, "unknown key 'zzz': known keys: run, proteins"),
         ({5: 1}, "unknown key '5'"),
         ({"s4pred": {"weigths": "x", "weights": "demo", "device": "cpu"}}, "s4pred: unknown key 'weigths': did you"),
-        ({"search": {"mode": "fast"}}, "search: mode: 'fast' will not do: expected reference or lean"),
+        ({"search": {"mode": "quick"}}, "search: mode: 'quick' will not do: expected reference, lean, fast or hybrid"),
         ({"s4pred": {"weights": "demo", "device": "cuda"}}, "s4pred: device: 'cuda' will not do: expected cpu, gpu"),
         ({"s4pred": {"weights": None, "device": "cpu"}}, "s4pred: weights: None will not do"),
         ({"s4pred": {"device": "cpu"}}, "s4pred: 'weights' is a required property"),
