@@ -40,7 +40,10 @@ class Query:
 
 @dataclass(slots=True)
 class Checked:
-    """What the checks found: the queries in input order, the choices, errors, and notes on what was mended."""
+    """What the checks found: the queries in input order, the choices, errors, and notes on what was mended.
+
+    ``templates`` and ``weights`` are set when nothing is wrong with them.
+    """
 
     queries: list = field(default_factory=list)
     templates: object = None
@@ -76,10 +79,11 @@ def check_inputs(config, read_weights=False):
     with collected(checked):
         checked.templates = template_choice(config)
     with collected(checked):
-        checked.weights = weights_folder(config)
-        weight_files(checked.weights)
+        folder = weights_folder(config)
+        weight_files(folder)
         if read_weights:
-            check_tensors(checked.weights)
+            check_tensors(folder)
+        checked.weights = folder
     _check_paths(config, checked)
     _check_programs(checked)
     return checked

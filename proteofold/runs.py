@@ -117,12 +117,13 @@ def plan_run(config, results=RESULTS):
     if not checked.errors:
         history = _read_members(folder.manifest)
         members, new_batches = _assign_batches(checked.queries, history, _still_usable(folder, history))
+    digest = weights_digest(checked.weights) if checked.weights else ""
     batches = {member.batch for member in members.values()}
-    if checked.weights and not (batches and all(folder.horiz(batch).exists() for batch in batches)):
+    if digest and not (batches and all(folder.horiz(batch).exists() for batch in batches)):
         with collected(checked):
-            check_tensors_once(checked.weights)
+            check_tensors_once(checked.weights, digest)
     checked.raise_errors()
-    return Run(folder, members, _settings(config, checked), new_batches, history), checked.notes
+    return Run(folder, members, _settings(config, checked, digest), new_batches, history), checked.notes
 
 
 def load_run(path):
@@ -153,9 +154,8 @@ def _checksum(value):
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
-def _settings(config, checked):
-    library = checked.templates.library
-    mode, digest = config["search"]["mode"], weights_digest(checked.weights)
+def _settings(config, checked, digest):
+    library, mode = checked.templates.library, config["search"]["mode"]
     return {
         "run": config["run"],
         "key": _checksum([mode, library.key, digest, PREDICTION_VERSION, SUMMARY_VERSION]),

@@ -35,10 +35,9 @@ def weights_digest(folder):
     return digest.hexdigest()
 
 
-def check_tensors_once(folder, state=Path(".snakemake")):
-    """check_tensors, unless these very files were found to be good before: reading them takes seconds."""
+def check_tensors_once(folder, digest, state=Path(".snakemake")):
+    """check_tensors, unless files of this digest were found to be good before: reading them takes seconds."""
     good = Path(state) / "proteofold-good-weights"
-    digest = weights_digest(folder)
     if good.is_file() and digest in good.read_text().split():
         return
     check_tensors(folder)

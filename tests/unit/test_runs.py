@@ -17,7 +17,7 @@ from proteofold.weights import WEIGHT_FILES
 @pytest.fixture
 def config(tmp_path, make_library, monkeypatch):
     """Configuration of a run whose weights are taken to be sound."""
-    monkeypatch.setattr(runs, "check_tensors_once", lambda folder: None)
+    monkeypatch.setattr(runs, "check_tensors_once", lambda folder, digest: None)
     monkeypatch.setattr(inputs.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(runs.hhsuite, "hhsuite_version", lambda: "3.3.0")
     weights = tmp_path / "weights"
@@ -240,7 +240,7 @@ def test_problems_stop_the_plan_and_are_told_together(plan, config):
 
 
 def test_unsound_weights_stop_the_plan_unless_all_is_predicted(plan, monkeypatch):
-    def refuse(folder):
+    def refuse(folder, digest):
         raise UserError("weights_1.pt is not whole")
 
     run = plan(a="MKV")
@@ -296,3 +296,9 @@ def test_lost_batch_fasta_gives_unfinished_members_a_new_batch_and_leaves_finish
     again = plan(a="MKV", b="MKVL")
     assert batches(again)["a"] == batches(run)["a"]
     assert batches(again)["b"] != batches(run)["b"]
+
+
+def test_missing_weights_are_told_once(plan, config, tmp_path):
+    config["s4pred"] = {**config["s4pred"], "weights": str(tmp_path / "empty")}
+    with pytest.raises(UserError, match="^1 problem in the inputs"):
+        plan(a="MKV")

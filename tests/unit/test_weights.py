@@ -75,9 +75,9 @@ def test_memory_of_a_batch_grows_with_its_residues():
 def test_good_weights_are_read_once_and_changed_ones_again(folder, tmp_path, monkeypatch):
     read = []
     monkeypatch.setattr("proteofold.weights.check_tensors", read.append)
-    check_tensors_once(folder, tmp_path / "state")
-    check_tensors_once(folder, tmp_path / "state")
+    check_tensors_once(folder, weights_digest(folder), tmp_path / "state")
+    check_tensors_once(folder, weights_digest(folder), tmp_path / "state")
     assert read == [folder]
     (folder / "weights_3.pt").write_text("other")
-    check_tensors_once(folder, tmp_path / "state")
+    check_tensors_once(folder, weights_digest(folder), tmp_path / "state")
     assert read == [folder, folder]
