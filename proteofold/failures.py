@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proteofold.process import DONE_MARK, ERROR_MARK, STEP_MARK
+from proteofold.process import DONE_MARK, ERROR_MARK, KILLED, STEP_MARK
 
 FAILURE_COLUMNS = ("query_id", "step", "reason", "log")
 
@@ -41,3 +41,13 @@ def last_words(log, step):
     if lines and not steps:
         return step, lines[-1].strip()  # the log of a job that is a plain command
     return step, "it ended without a word: it was killed, or its machine went down"
+
+
+def must_fail_again(log):
+    """Whether a job's log ends with an error that another try, with more memory, would only repeat."""
+    try:
+        lines = Path(log).read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return False
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    return last.startswith(f"{ERROR_MARK} ") and KILLED not in last

@@ -1,10 +1,8 @@
 """FASTA files as they are met: plain or gzip, any line ends, wrapped or not."""
 
-import gzip
-import hashlib
 import re
 import zlib
-from dataclasses import dataclass
+from collections import namedtuple
 from functools import partial
 
 from proteofold.errors import UserError
@@ -20,14 +18,10 @@ _SAFE_STEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 READ_ERRORS = (OSError, EOFError, zlib.error)  # what reading a text file, plain or gzip, may end with
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(namedtuple("Record", "id description sequence line")):
     """One FASTA record: the header's first word, the rest of the header, the sequence, the header's line number."""
 
-    id: str
-    description: str
-    sequence: str
-    line: int
+    __slots__ = ()
 
 
 class FastaError(UserError):
@@ -43,7 +37,11 @@ def open_text(path):
     """Open a text file, plain or gzip (told by its first bytes); undecodable bytes become U+FFFD."""
     with open(path, "rb") as handle:
         zipped = handle.read(2) == b"\x1f\x8b"
-    opener = gzip.open if zipped else open
+    opener = open
+    if zipped:
+        import gzip  # here, because no search needs it and each would pay for it
+
+        opener = gzip.open
     return opener(path, "rt", encoding="utf-8-sig", errors="replace")
 
 
@@ -105,5 +103,7 @@ def protein_stem(query_id):
     stem = uniprot[1] if uniprot else query_id
     if _SAFE_STEM.fullmatch(stem):
         return stem
+    import hashlib  # here, because few ids need it and each search would pay for it
+
     cleaned = re.sub(r"[^A-Za-z0-9_]+", "_", query_id).strip("_")[:48] or "protein"
     return f"{cleaned}-{hashlib.sha256(query_id.encode('utf-8', 'replace')).hexdigest()[:12]}"

@@ -1,26 +1,54 @@
 """Writing files so that an interruption leaves nothing half done."""
 
 import os
-from pathlib import Path
 
 
 def write_aside(path, content):
     """Write text or bytes beside the target, then move it there: the file is whole or not there at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    folder, name = os.path.split(path)
+    aside = os.path.join(folder, f".{name}.{os.getpid()}.part")
+    os.makedirs(folder or os.curdir, exist_ok=True)
     try:
-        aside.write_bytes(content.encode() if isinstance(content, str) else content)
-        aside.replace(path)
+        with open(aside, "wb") as handle:
+            handle.write(content.encode() if isinstance(content, str) else content)
+        os.replace(aside, path)
     finally:
-        aside.unlink(missing_ok=True)
+        if os.path.lexists(aside):
+            os.unlink(aside)
 
 
 def write_if_changed(path, content):
     """write_aside, but a file that holds this text already keeps its time."""
-    path = Path(path)
-    if not (path.is_file() and path.read_bytes() == content.encode()):
-        write_aside(path, content)
+    if os.path.isfile(path):
+        with open(path, "rb") as handle:
+            if handle.read() == content.encode():
+                return
+    write_aside(path, content)
+
+
+class MemoryFile:
+    """A file in memory that tools read and write by its path. It goes with its last process: nothing is left behind.
+
+    The path holds in this process and in those it starts, which inherit the file.
+    """
+
+    def __init__(self, name, text=""):
+        """Make the file; ``name`` is shown by tools that list open files."""
+        self.descriptor = os.memfd_create(name, flags=0)  # without the flag that hides it from started tools
+        self.path = f"/proc/self/fd/{self.descriptor}"
+        with open(self.path, "w", encoding="utf-8") as handle:
+            handle.write(text)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.descriptor)
+
+    def read_bytes(self):
+        """What the file holds now."""
+        with open(self.path, "rb") as handle:
+            return handle.read()
 
 
 def existing_names(folder):

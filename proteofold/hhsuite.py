@@ -4,14 +4,8 @@ A template library is six files ``<prefix>_{a3m,hhm,cs219}.ff{data,index}``: ali
 one letter a column, each an ffindex pair. An index line is ``name<TAB>offset<TAB>length``.
 """
 
-import glob
-import hashlib
 import os
-import re
-import shutil
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
+from collections import namedtuple
 
 from proteofold.errors import UserError
 
@@ -37,27 +31,19 @@ FALLBACK_EVALUE = 1e-3
 # Templates that may pass the prefilter: hhblits' default, and for giant queries, each of whose hits takes much memory.
 PREFILTERED, PREFILTERED_GIANT, GIANT = 20_000, 4_000, 5_000
 
-# Records of these names HH-suite takes for annotation of a sequence, wherever they come from.
-_ANNOTATION = re.compile("(?:ss|sa|aa)_|.*_consensus")
-
 DEBIAN_BINARIES = "/usr/libexec/hhsuite"
 DEBIAN_DATA = "/usr/share/hhsuite/data"
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
+class Library(namedtuple("Library", "prefix templates columns longest key")):
     """A template library: where it is, how many templates and columns, its longest template, and its identity."""
 
-    prefix: str
-    templates: int
-    columns: int
-    longest: int
-    key: str
+    __slots__ = ()
 
 
 def is_annotation(name):
-    """Whether HH-suite takes a FASTA or A3M record of this name for annotation, not for a sequence."""
-    return _ANNOTATION.match(name) is not None
+    """Whether HH-suite takes a FASTA or A3M record of this name, wherever it comes from, for annotation."""
+    return name.startswith(("ss_", "sa_", "aa_")) or "_consensus" in name
 
 
 def library_files(prefix, parts=PARTS):
@@ -67,6 +53,9 @@ def library_files(prefix, parts=PARTS):
 
 def read_library(prefix):
     """Describe a library from its index files; UserError lists everything that is missing or does not agree."""
+    import glob  # these two here, because no search needs them and each would pay for them
+    import hashlib
+
     missing = [name for name in library_files(prefix) if not os.path.isfile(name)]
     if missing:
         near = sorted(glob.glob(f"{glob.escape(str(prefix))}*_hhm.ffdata"))
@@ -93,7 +82,8 @@ def read_library(prefix):
         raise UserError(f"template library {prefix}: " + "; ".join(problems) + ". Fetch or build it again.")
     key = hashlib.sha256()
     for part in ("cs219", "hhm"):
-        key.update(Path(f"{prefix}_{part}.ffindex").read_bytes())
+        with open(f"{prefix}_{part}.ffindex", "rb") as handle:
+            key.update(handle.read())
     return Library(str(prefix), len(lengths), sum(lengths), max(lengths), key.hexdigest()[:16])
 
 
@@ -161,8 +151,8 @@ def find_program(name):
     What Debian has on PATH is a shell script that starts one of them and waits. A build is started without it: the
     end of a job would kill the script alone and leave the search behind.
     """
-    found = shutil.which(name)
-    if found and Path(found).resolve().parent != Path(DEBIAN_BINARIES).resolve():
+    found = _on_path(name)
+    if found and os.path.dirname(os.path.realpath(found)) != os.path.realpath(DEBIAN_BINARIES):
         return found
     flags = _processor_flags()
     for build in ("avx2", "avx", "sse4.1", "ssse3", "sse3", "plain"):
@@ -177,29 +167,44 @@ def find_program(name):
     )
 
 
+def _on_path(name):
+    """Path of a program as the shell finds it, or None. (shutil.which costs each search the import of shutil.)"""
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
 def _processor_flags():
+    """What the first processor can do, in the words of /proc/cpuinfo; empty where there is no such file."""
     try:
-        text = Path("/proc/cpuinfo").read_text()
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
+            for line in lines:
+                if line.startswith("flags"):
+                    return set(line.partition(":")[2].split())
     except OSError:
-        return set()
-    found = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
-    return set(found[1].split()) if found else set()
+        pass
+    return set()
 
 
 def context_data(name):
     """Path of one of HH-suite's data files (``cs219.lib``, ``context_data.lib``)."""
-    beside_programs = Path(find_program("hhmake")).parents[1]
-    for folder in (Path(os.environ.get("HHLIB", beside_programs), "data"), Path(DEBIAN_DATA)):
-        if (folder / name).is_file():
-            return str(folder / name)
+    beside_programs = os.path.dirname(os.path.dirname(find_program("hhmake")))
+    for folder in (os.path.join(os.environ.get("HHLIB", beside_programs), "data"), DEBIAN_DATA):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            return path
     raise UserError(f"HH-suite's {name} is not found: install hhsuite-data, or set HHLIB to HH-suite's folder.")
 
 
 def hhsuite_version():
     """Version of hhsearch as it names itself, or '' where it cannot be asked."""
+    import subprocess  # here, because no search needs it and each would pay for it
+
     try:
         text = subprocess.run(["hhsearch", "-h"], capture_output=True, text=True, check=False).stdout
     except OSError:
         return ""
-    found = re.search(r"HHsearch (\S+)", text)
-    return found[1] if found else ""
+    words = text.partition("HHsearch ")[2].split(maxsplit=1)
+    return words[0] if words else ""

@@ -7,11 +7,11 @@ used and which the tests compare with: one hit a template, with the values of it
 """
 
 import csv
-import gzip
 import io
 import math
 import re
-from dataclasses import astuple, dataclass, fields
+import zlib
+from collections import namedtuple
 from operator import attrgetter
 
 from proteofold.errors import UserError
@@ -30,116 +30,104 @@ _TABLE_ROW = re.compile(
     re.IGNORECASE,
 )
 _BLOCK_START = re.compile(r"No +(\d+)\s*")
+# What the line of values in a block calls a field of Hit, and what kind of number it is.
+_BLOCK_VALUES = {
+    "Probab": ("probability", float),
+    "E-value": ("evalue", float),
+    "Score": ("score", float),
+    "Aligned_cols": ("aligned_columns", int),
+}
 
 
-@dataclass(slots=True)
-class Hit:
+class Hit(
+    namedtuple(
+        "Hit",
+        "rank template description probability evalue pvalue score ss_score aligned_columns "
+        "query_start query_end template_start template_end template_length",
+        defaults=[None] * 11,
+    )
+):
     """One alignment of the query with a template. Positions count residues from 1, ends included.
 
-    Values that a file does not tell are None.
+    Rank, columns, positions and length are int, the other numbers float. What a file does not tell is None.
     """
 
-    rank: int
-    template: str
-    description: str
-    probability: float | None = None
-    evalue: float | None = None
-    pvalue: float | None = None
-    score: float | None = None
-    ss_score: float | None = None
-    aligned_columns: int | None = None
-    query_start: int | None = None
-    query_end: int | None = None
-    template_start: int | None = None
-    template_end: int | None = None
-    template_length: int | None = None
+    __slots__ = ()
 
 
-HIT_COLUMNS = ("query_id", *(field.name for field in fields(Hit)))
+HIT_COLUMNS = ("query_id", *Hit._fields)
 
 
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """What a ``.hhr`` holds: the query's name and length, the size of the table, the hits in file order."""
+class SearchResult(namedtuple("SearchResult", "query query_length table_rows hits")):
+    """What a ``.hhr`` holds: the query's name and length, the size of the table, the list of hits in file order."""
 
-    query: str
-    query_length: int
-    table_rows: int
-    hits: list
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(namedtuple("Summary", "query_id best_hit best_evalue best_score score_mean score_std score_gmean")):
     """The row of a query in the results: its best hit, and its scores over the hits with E < 1e-5 (nan: none)."""
 
-    query_id: str
-    best_hit: str
-    best_evalue: float
-    best_score: float
-    score_mean: float
-    score_std: float
-    score_gmean: float
+    __slots__ = ()
 
 
-SUMMARY_COLUMNS = tuple(field.name for field in fields(Summary))
+SUMMARY_COLUMNS = Summary._fields
 
 
-def read_hhr(path):
-    """Read a ``.hhr`` file line by line; raises UserError with the line where it is not one or is cut short."""
+def read_hhr(path, name=None):
+    """Read a ``.hhr`` file line by line; raises UserError with the line where it is not one or is cut short.
+
+    Messages call the file ``name`` if one is given.
+    """
+    name = name or path
     with open(path, encoding="utf-8", errors="replace") as handle:
-        return _read(path, enumerate(handle, 1))
+        return _read(name, enumerate(handle, 1))
 
 
 def _read(path, lines):
     query, query_length, has_table, table, hits = None, 0, False, {}, []
     for number, line in lines:
-        if start := _BLOCK_START.fullmatch(line):
-            hits.append(_read_block(path, number, int(start[1]), lines))
+        if line.startswith("No ") and (start := _BLOCK_START.fullmatch(line)):
+            hits.append(_read_block(path, number, int(start[1]), lines, table))
+        elif hits:
+            continue  # an alignment, most of the file
         elif line.startswith("Query ") and query is None:
             query = line[6:].strip()
         elif line.startswith("Match_columns"):
             query_length = _number(int, line.split()[-1], path, number, line)
         elif not has_table and line.split(maxsplit=2)[:2] == ["No", "Hit"]:
             has_table = True
-        elif not hits and (row := _TABLE_ROW.fullmatch(line)):
+        elif row := _TABLE_ROW.fullmatch(line):
             table[int(row["rank"])] = row
     if query is None:
         raise UserError(f"{path}: no line starts with 'Query': not a .hhr file of HH-suite.")
     if not has_table:
         raise UserError(f"{path}: no list of hits, not even an empty one. Is the file cut short?")
-    for hit in hits:
-        if row := table.get(hit.rank):
-            _add_table_values(hit, row)
     return SearchResult(query, query_length, len(table), hits)
 
 
-def _read_block(path, start, rank, lines):
-    """The template line and the line of values of a block; the alignment itself is left to be skipped."""
+def _table_values(row):
+    """What a row of the table tells of a hit, by field of Hit, beside what its block tells."""
+    positions = ("query_start", "query_end", "template_start", "template_end", "template_length")
+    numbers = {field: int(row[field]) for field in positions}
+    return {"pvalue": float(row["pvalue"]), "ss_score": float(row["ss_score"]), **numbers}
+
+
+def _read_block(path, start, rank, lines, table):
+    """The hit of a block: its template line, its line of values, its row of the table. The alignment is left."""
     _, name = next(lines, (0, ""))
     _, values = next(lines, (0, ""))
     if not name.startswith(">") or "E-value=" not in values:
         raise UserError(f"{path}, line {start}: hit {rank} has no template or no values. Is the file cut short?")
     template, *description = name[1:].split(maxsplit=1) or [""]
-    hit = Hit(rank, template, "".join(description).strip().lstrip(" ;"))
+    known = _table_values(table[rank]) if rank in table else {}
     for pair in values.split():
         key, _, value = pair.partition("=")
-        if key == "Probab":
-            hit.probability = _number(float, value, path, start + 2, pair)
-        elif key == "E-value":
-            hit.evalue = _number(float, value, path, start + 2, pair)
-        elif key == "Score":
-            hit.score = _number(float, value, path, start + 2, pair)
-        elif key == "Aligned_cols":
-            hit.aligned_columns = _number(int, value, path, start + 2, pair)
-    if hit.evalue is None or hit.score is None:
+        if key in _BLOCK_VALUES:
+            field, kind = _BLOCK_VALUES[key]
+            known[field] = _number(kind, value, path, start + 2, pair)
+    if "evalue" not in known or "score" not in known:
         raise UserError(f"{path}, line {start + 2}: hit {rank} lacks its E-value or its score: {values.strip()!r}")
-    return hit
-
-
-def _add_table_values(hit, row):
-    hit.pvalue, hit.ss_score = float(row["pvalue"]), float(row["ss_score"])
-    for name in ("query_start", "query_end", "template_start", "template_end", "template_length"):
-        setattr(hit, name, int(row[name]))
+    return Hit(rank, template, "".join(description).strip().lstrip(" ;"), **known)
 
 
 def _number(kind, text, path, line, context):
@@ -211,7 +199,7 @@ def _numpy_sum(values):
 
 def format_summary(summary, header=True):
     """The ``.out`` text: header and row; the three statistics have two decimals."""
-    row = [*astuple(summary)[:4], *(f"{value:.2f}" for value in astuple(summary)[4:])]
+    row = [*summary[:4], *(f"{value:.2f}" for value in summary[4:])]
     return _csv([SUMMARY_COLUMNS, row] if header else [row])
 
 
@@ -220,13 +208,16 @@ def hits_csv_gz(query_id, hits):
 
     Holds no time stamp and no name, so the same hits are the same bytes.
     """
-    text = _csv([[query_id, *astuple(hit)] for hit in hits])
-    return gzip.compress(text.encode(), compresslevel=6, mtime=0)
+    return _gzip(_csv([query_id, *hit] for hit in hits))
 
 
 def hits_csv_gz_header():
     """The gzip member that ``hits.csv.gz`` begins with: the names of the columns."""
-    return gzip.compress(_csv([HIT_COLUMNS]).encode(), mtime=0)
+    return _gzip(_csv([HIT_COLUMNS]))
+
+
+def _gzip(text):
+    return zlib.compress(text.encode(), level=6, wbits=31)  # 31: with gzip's header, which zlib writes without a time
 
 
 def _csv(rows):

@@ -2,14 +2,10 @@
 
 import ctypes
 import os
-import platform
 import resource
 import signal
-import subprocess
 import time
-import traceback
-from dataclasses import dataclass, fields
-from pathlib import Path
+from collections import namedtuple
 
 from proteofold.errors import UserError
 
@@ -19,23 +15,21 @@ ERROR_MARK = "ERROR"
 STEP_MARK = "STEP"
 DONE_MARK = "DONE"
 
+# Of a tool that more memory may help; the cluster tries such a job again.
+KILLED = "was killed (SIGKILL)"
+
 _SIGNALS = {number.value: number.name for number in signal.Signals}
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(namedtuple("Usage", "wall_s cpu_s max_rss_mb node result_key", defaults=[""])):
     """What a job used: wall and CPU seconds, the highest resident memory (mapped files included), and where.
 
     ``result_key`` tells which sequence and settings the job's result belongs to.
     """
 
-    wall_s: float
-    cpu_s: float
-    max_rss_mb: float
-    node: str
-    result_key: str = ""
+    __slots__ = ()
 
     def __add__(self, other):
         """Both one after the other, on the same node and for the same result."""
@@ -48,19 +42,16 @@ class Usage:
         )
 
 
-USAGE_COLUMNS = tuple(field.name for field in fields(Usage))
-
-
 class JobLog:
     """A job's log file. An error inside the ``with`` block becomes its last line and ``exit_code`` 1."""
 
     def __init__(self, path):
-        self.path = Path(path)
+        self.path = os.fspath(path)
         self.exit_code = 0
         self._step = "start"
 
     def __enter__(self):
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(os.path.dirname(self.path) or os.curdir, exist_ok=True)
         # closed in __exit__; backslashreplace because a path in a message may hold bytes that are no UTF-8
         self.handle = open(self.path, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
         return self
@@ -73,6 +64,8 @@ class JobLog:
     def __exit__(self, kind, error, trace):
         if isinstance(error, Exception):
             if not isinstance(error, UserError):
+                import traceback  # here, because a job that goes well would pay for it
+
                 self.write("".join(traceback.format_exception(kind, error, trace)).rstrip())
             reason = " ".join(str(error).split()) or kind.__name__
             self.write(f"{ERROR_MARK} {self._step}: {reason}")
@@ -96,26 +89,50 @@ class JobLog:
 
 def measured_run(command, log, result_key=""):
     """Run a tool with its output in the log; returns its Usage. UserError if it fails, in words that say how."""
-    log.write("$ " + " ".join(map(str, command)))
-    output_start = log.path.stat().st_size
+    command = list(map(str, command))
+    log.write("$ " + " ".join(command))
+    output_start = os.path.getsize(log.path)
     started = time.monotonic()
     try:
-        child = subprocess.Popen(
-            list(map(str, command)),
-            stdin=subprocess.DEVNULL,
-            stdout=log.handle,
-            stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent,
-        )
+        child = _start(command, log.handle.fileno())
     except OSError as error:
         raise UserError(f"{command[0]} cannot be started: {error.strerror}") from None
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        output = log.path.read_bytes()[output_start:].decode(errors="replace")
-        tool = Path(command[0]).name.partition("-")[0]  # Debian's builds are hhsearch-avx2 and so on
-        raise UserError(_why_it_ended(tool, child.returncode, output))
+    _, status, used = os.wait4(child, 0)
+    if code := os.waitstatus_to_exitcode(status):
+        with open(log.path, "rb") as written:
+            written.seek(output_start)
+            output = written.read().decode(errors="replace")
+        tool = os.path.basename(command[0]).partition("-")[0]  # Debian's builds are hhsearch-avx2 and so on
+        raise UserError(_why_it_ended(tool, code, output))
     return _usage(started, used, result_key)
+
+
+def _start(command, output):
+    """Start a tool, its output to the file descriptor ``output``; returns its process id, raises OSError.
+
+    fork and exec are written out because subprocess takes 9 CPU-ms to import (docs/decisions.md).
+    """
+    error_end, told_end = os.pipe()  # a successful exec closes it: Python's descriptors are not inherited
+    child = os.fork()
+    if child == 0:
+        try:
+            die_with_parent()
+            for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
+                signal.signal(ignored_by_python, signal.SIG_DFL)
+            for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
+                os.dup2(source, target)
+            os.execvp(command[0], command)
+        except OSError as error:
+            os.write(told_end, str(error.errno).encode())
+        finally:
+            os._exit(255)
+    os.close(told_end)
+    with open(error_end, "rb") as pipe:
+        told = pipe.read()
+    if told:
+        os.waitpid(child, 0)
+        raise OSError(int(told), os.strerror(int(told)))
+    return child
 
 
 def own_usage(started):
@@ -125,13 +142,14 @@ def own_usage(started):
 
 def _usage(started, used, result_key=""):
     cpu_s = used.ru_utime + used.ru_stime
-    return Usage(time.monotonic() - started, cpu_s, used.ru_maxrss / 1024, platform.node(), result_key)
+    node = os.environ.get("SLURMD_NODENAME") or os.uname().nodename  # as Slurm names it, which may be otherwise
+    return Usage(time.monotonic() - started, cpu_s, used.ru_maxrss / 1024, node, result_key)
 
 
 def usage_tsv(usage):
     """A Usage as a table of one row."""
     values = [f"{usage.wall_s:.3f}", f"{usage.cpu_s:.3f}", f"{usage.max_rss_mb:.1f}", usage.node, usage.result_key]
-    return "\t".join(USAGE_COLUMNS) + "\n" + "\t".join(values) + "\n"
+    return "\t".join(Usage._fields) + "\n" + "\t".join(values) + "\n"
 
 
 def read_usage(path):
@@ -150,7 +168,7 @@ def _why_it_ended(tool, code, output):
     if code > 128 and code - 128 in _SIGNALS:
         code = 128 - code  # so a shell around the tool tells the signal that ended it
     if code == -signal.SIGKILL:
-        return f"{tool} was killed (SIGKILL): most likely for want of memory"
+        return f"{tool} {KILLED}: most likely for want of memory"
     if code < 0:
         return f"{tool} crashed ({_SIGNALS.get(-code, f'signal {-code}')})"
     lines = [line.strip() for line in output.splitlines()]

@@ -1,6 +1,6 @@
 """PSIPRED's horizontal format (HFORMAT, ``.horiz``) as S4PRED 1.2.4 prints it."""
 
-from dataclasses import dataclass
+from collections import namedtuple
 
 from proteofold.errors import UserError
 
@@ -8,13 +8,10 @@ HEADER = "# PSIPRED HFORMAT (S4PRED V1.2.4)"
 WIDTH = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(namedtuple("Prediction", "sequence states confidence")):
     """Residues, predicted states (C, H, E) and confidence digits of one sequence: three strings of one length."""
 
-    sequence: str
-    states: str
-    confidence: str
+    __slots__ = ()
 
 
 def confidence_digits(probabilities):

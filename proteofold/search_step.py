@@ -1,67 +1,73 @@
 """One protein's way from prediction to summary, in one process: ``.a3m``, hhsearch, ``.hhr``, hits, ``.out``.
 
-Started once for every protein, so nothing heavy is imported here. Intermediate files live in the job's temporary
-folder unless they are kept. Results are written aside and moved: a file that is there is whole.
+Started once for every protein, so what it imports is counted in CPU-milliseconds (docs/decisions.md): no package but
+this one, of the standard library only what starts fast. What hhsearch reads and writes stays in memory unless it is
+kept, so a killed job leaves nothing behind. Results are written aside and moved: a file that is there is whole.
 """
 
-import argparse
-import sys
-import tempfile
-from pathlib import Path
+from types import SimpleNamespace
 
 from proteofold import hhsuite, hits
 from proteofold.a3m import format_a3m
+from proteofold.alignments import pack_alignments
 from proteofold.errors import UserError
 from proteofold.fasta import protein_stem, read_fasta
-from proteofold.files import write_aside
-from proteofold.process import JobLog, die_with_parent, measured_run, usage_tsv
+from proteofold.files import MemoryFile, write_aside
+from proteofold.process import JobLog, measured_run, usage_tsv
 from proteofold.psipred import read_horiz
 
-# Memory of this process beside hhsearch: Python and the hits of one query.
+# Memory of this process beside hhsearch: Python, the hits of one query and its .hhr.
 SEARCH_STEP_MB = 40
 
-
-def search_protein(arguments, log):
-    """Make ``.out``, hits and what is kept of one protein; returns what the search used."""
-    with tempfile.TemporaryDirectory(prefix="proteofold-") as scratch:
-        a3m, hhr = Path(scratch, "query.a3m"), Path(scratch, "query.hhr")
-        log.step("a3m")
-        query, prediction = batch_member(arguments.fasta, arguments.horiz, arguments.protein)
-        a3m.write_text(format_a3m(query.id, query.sequence, prediction), encoding="utf-8")
-        if arguments.keep_a3m:
-            write_aside(arguments.keep_a3m, a3m.read_bytes())
-        usage = None
-        for search in hhsuite.SEARCH_MODES[arguments.mode]:
-            log.step("search")
-            used, result = run_search(search, query, a3m, hhr, arguments, log)
-            usage = usage + used if usage else used
-            if any(hit.evalue < hhsuite.FALLBACK_EVALUE for hit in result.hits):
-                break
-        if arguments.keep_hhr:
-            write_aside(arguments.keep_hhr, hhr.read_bytes())
-    write_aside(arguments.hits, hits.hits_csv_gz(query.id, result.hits))
-    write_aside(arguments.out, hits.format_summary(hits.summarise(query.id, result.hits)))
-    return usage
+REQUIRED = (
+    *("protein", "fasta", "horiz", "library", "longest-template", "mode", "result-key"),
+    *("out", "hits", "alignments", "usage", "log"),
+)
+OPTIONAL = {"threads": "1", "keep-a3m": "", "keep-hhr": ""}
 
 
-def run_search(search, query, a3m, hhr, arguments, log):
-    """Make one search and read its hits; returns (Usage, SearchResult)."""
+def search_protein(options, log):
+    """Make ``.out``, hits, alignments, usage and what is kept of one protein."""
+    log.step("a3m")
+    query, prediction = batch_member(options.fasta, options.horiz, options.protein)
+    a3m = format_a3m(query.id, query.sequence, prediction)
+    if options.keep_a3m:
+        write_aside(options.keep_a3m, a3m)
+    usage = None
+    for search in hhsuite.SEARCH_MODES[options.mode]:
+        log.step("search")
+        used, result, hhr = run_search(search, query, a3m, options, log)
+        usage = usage + used if usage else used
+        if any(hit.evalue < hhsuite.FALLBACK_EVALUE for hit in result.hits):
+            break
+    if options.keep_hhr:
+        write_aside(options.keep_hhr, hhr)
+    write_aside(options.hits, hits.hits_csv_gz(query.id, result.hits))
+    write_aside(options.alignments, pack_alignments(hhr))
+    write_aside(options.usage, usage_tsv(usage))
+    # last: who sees it knows that the others are there
+    write_aside(options.out, hits.format_summary(hits.summarise(query.id, result.hits)))
+
+
+def run_search(search, query, a3m, options, log):
+    """Make one search with the text of an ``.a3m``; returns its Usage, SearchResult and the bytes of the ``.hhr``."""
     length = len(query.sequence)
-    command = hhsuite.search_command(
-        search,
-        a3m,
-        arguments.library,
-        hhr,
-        query_length=length,
-        maxres=hhsuite.maxres(length, arguments.longest_template),
-        threads=arguments.threads,
-    )
-    usage = measured_run(command, log, arguments.result_key)
-    log.step("summary")
-    result = hits.read_hhr(hhr)
-    if result.table_rows != len(result.hits):
-        raise UserError(f"{search} search lists {result.table_rows} hits but aligns {len(result.hits)}: not whole")
-    return usage, result
+    with MemoryFile("query.a3m", a3m) as read, MemoryFile("query.hhr") as written:
+        command = hhsuite.search_command(
+            search,
+            read.path,
+            options.library,
+            written.path,
+            query_length=length,
+            maxres=hhsuite.maxres(length, int(options.longest_template)),
+            threads=int(options.threads),
+        )
+        usage = measured_run(command, log, options.result_key)
+        log.step("summary")
+        result = hits.read_hhr(written.path, name=f"{options.protein}.hhr")
+        if result.table_rows != len(result.hits):
+            raise UserError(f"{search} search lists {result.table_rows} hits but aligns {len(result.hits)}: not whole")
+        return usage, result, written.read_bytes()
 
 
 def batch_member(fasta, horiz, protein):
@@ -76,22 +82,22 @@ def batch_member(fasta, horiz, protein):
     raise UserError(f"{fasta} does not hold {protein}")
 
 
-def main(words=None):
+def read_options(words):
+    """The command line, pairs of ``--name value``, as attributes of text; SystemExit tells what is wrong with it.
+
+    Only the rule search_templates writes it, and argparse would take a tenth of this process.
+    """
+    given = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=False)}
+    missing = [name for name in REQUIRED if name not in given]
+    unknown = [name for name in given if name not in (*REQUIRED, *OPTIONAL)]
+    if missing or unknown or len(words) % 2:
+        raise SystemExit(f"search_step: expected pairs of --name value; missing: {missing}, unknown: {unknown}")
+    return SimpleNamespace(**{name.replace("-", "_"): value for name, value in {**OPTIONAL, **given}.items()})
+
+
+def main(words):
     """Entry point of the rule search_templates: exit code 0, or 1 with the reason as the log's last line."""
-    parser = argparse.ArgumentParser(prog="python -m proteofold.search_step", description=__doc__)
-    for name in ("protein", "fasta", "horiz", "library", "mode", "out", "hits", "log", "usage", "result-key"):
-        parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--longest-template", type=int, required=True)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--keep-a3m")
-    parser.add_argument("--keep-hhr")
-    arguments = parser.parse_args(words)
-    with JobLog(arguments.log) as log:
-        usage = search_protein(arguments, log)
-        write_aside(arguments.usage, usage_tsv(usage))
+    options = read_options(words)
+    with JobLog(options.log) as log:
+        search_protein(options, log)
     return log.exit_code
-
-
-if __name__ == "__main__":
-    die_with_parent()
-    sys.exit(main())

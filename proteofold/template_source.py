@@ -6,7 +6,7 @@ and ``.fas`` files each record is a template of its own. All may be gzip files (
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from proteofold import hhsuite
@@ -70,7 +70,7 @@ def _suffix(path):
 
 
 def _templates_of(path):
-    records = [replace(record, sequence=_without_stop(record)) for record in read_fasta(path, comment="#")]
+    records = [record._replace(sequence=_without_stop(record)) for record in read_fasta(path, comment="#")]
     if not records:
         raise UserError(f"{path}: no record: an empty file is no template. Remove it or fill it.")
     if _suffix(path) in _ALIGNMENT:
@@ -79,7 +79,7 @@ def _templates_of(path):
     advice = "A record of a FASTA file is a template by itself, of residues only; alignments go into .a3m files."
     _check_residues(path, records, _NO_RESIDUE, advice)
     # lower case is masking here; in an alignment it would be residues that the template does not have
-    return [_template(path, [replace(record, sequence=record.sequence.upper())]) for record in records]
+    return [_template(path, [record._replace(sequence=record.sequence.upper())]) for record in records]
 
 
 def _without_stop(record):

@@ -1,9 +1,12 @@
 """Files are whole or not there, and unchanged ones keep their time."""
 
+import os
+import subprocess
+
 import pytest
 
 from proteofold import memory
-from proteofold.files import existing_names, write_aside, write_if_changed
+from proteofold.files import MemoryFile, existing_names, write_aside, write_if_changed
 
 
 def test_text_and_bytes_are_written_with_their_folders(tmp_path):
@@ -23,6 +26,30 @@ def test_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
         write_aside(tmp_path / "folder", "new")
     assert (tmp_path / "x").read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "x"]
+
+
+def test_file_in_the_current_folder_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_aside("x", "text")
+    write_if_changed("x", "text\n")
+    assert (tmp_path / "x").read_text() == "text\n"
+
+
+def test_file_in_memory_is_read_and_written_by_started_tools():
+    with MemoryFile("query", "é\n") as source, MemoryFile("copy") as copy:
+        subprocess.run(["cp", source.path, copy.path], check=True, close_fds=False)
+        subprocess.run(["sh", "-c", f"echo more >> {copy.path}"], check=True, close_fds=False)
+        assert source.read_bytes() == "é\n".encode()
+        assert copy.read_bytes() == "é\nmore\n".encode()
+        subprocess.run(["sh", "-c", f"echo less > {copy.path}"], check=True, close_fds=False)
+        assert copy.read_bytes() == b"less\n"
+
+
+def test_file_in_memory_is_given_back():
+    before = os.listdir("/proc/self/fd")
+    with MemoryFile("x", "text"):
+        assert len(os.listdir("/proc/self/fd")) == len(before) + 1
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_only_changed_files_are_written(tmp_path):

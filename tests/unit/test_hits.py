@@ -183,6 +183,12 @@ def test_what_is_no_whole_hhr_is_an_error(tmp_path, text, what):
     assert str(tmp_path / "q.hhr") in str(caught.value)
 
 
+def test_messages_call_a_file_by_the_name_it_is_given(tmp_path):
+    (tmp_path / "3").write_text("")
+    with pytest.raises(UserError, match="^P1.hhr: no line starts"):
+        read_hhr(tmp_path / "3", name="P1.hhr")
+
+
 def test_table_tells_how_many_alignments_are_missing(tmp_path, data):
     text = (data / "hhsearch3.hhr").read_text()
     result = read_text(tmp_path, text[: text.index("No 4")])

@@ -20,7 +20,7 @@ def run(tmp_path, *command):
     with JobLog(tmp_path / "logs" / "job.log") as log:
         log.step("search")
         usage = measured_run(command, log, "key")
-    return usage, log.exit_code, log.path.read_text().splitlines()
+    return usage, log.exit_code, Path(log.path).read_text().splitlines()
 
 
 def python(*lines):
@@ -85,6 +85,30 @@ def test_tool_reads_nothing_from_the_terminal(tmp_path):
     assert run(tmp_path, *python("import sys; print(repr(sys.stdin.read()))"))[2][-2] == "''"
 
 
+def test_tool_begins_with_default_signals_and_none_of_our_files(tmp_path):
+    """Python ignores some signals, and keeps files open."""
+    with open(tmp_path / "of ours", "w"):
+        lines = run(tmp_path, "sh", "-c", "ls -l /proc/self/fd; grep SigIgn /proc/self/status")[2]
+    assert str(tmp_path / "logs" / "job.log") in "".join(lines)
+    assert "of ours" not in "".join(lines)
+    assert lines[-2] == "SigIgn:\t0000000000000000"
+
+
+def test_script_without_an_interpreter_line_is_told(tmp_path):
+    (tmp_path / "tool").write_text("not a program")
+    (tmp_path / "tool").chmod(0o755)
+    assert "tool cannot be started: Exec format error" in run(tmp_path, tmp_path / "tool")[2][-1]
+
+
+def test_tools_that_cannot_be_started_leave_no_process_and_no_open_file(tmp_path):
+    def left():
+        return Path(f"/proc/self/task/{os.getpid()}/children").read_text(), len(os.listdir("/proc/self/fd"))
+
+    before = left()
+    run(tmp_path, "no-such-tool")
+    assert left() == before
+
+
 def test_output_that_is_no_text_does_no_harm(tmp_path):
     with JobLog(tmp_path / "job.log") as log:
         measured_run(python("import sys; sys.stdout.buffer.write(b'\\xff\\xfe'); raise SystemExit(2)"), log)
@@ -96,13 +120,13 @@ def test_error_of_the_user_is_one_line_without_traceback(tmp_path):
         log.step("a3m")
         raise UserError("two\n  lines")
     assert log.exit_code == 1
-    assert log.path.read_text() == "STEP a3m\nERROR a3m: two lines\n"
+    assert Path(log.path).read_text() == "STEP a3m\nERROR a3m: two lines\n"
 
 
 def test_error_of_ours_has_a_traceback_and_the_last_line(tmp_path):
     with JobLog(tmp_path / "job.log") as log:
         raise KeyError("x")
-    lines = log.path.read_text().splitlines()
+    lines = Path(log.path).read_text().splitlines()
     assert lines[0].startswith("Traceback")
     assert (log.exit_code, lines[-1]) == (1, "ERROR start: 'x'")
 
@@ -110,32 +134,32 @@ def test_error_of_ours_has_a_traceback_and_the_last_line(tmp_path):
 def test_error_without_words_is_named_by_its_kind(tmp_path):
     with JobLog(tmp_path / "job.log") as log:
         raise MemoryError
-    assert log.path.read_text().splitlines()[-1] == "ERROR start: MemoryError"
+    assert Path(log.path).read_text().splitlines()[-1] == "ERROR start: MemoryError"
 
 
 def test_undecodable_path_in_an_error_does_not_hide_it(tmp_path):
     with JobLog(tmp_path / "job.log") as log:
         raise UserError(f"{os.fsdecode(b'caf' + bytes([233]))}: cannot be read")
-    assert log.path.read_text() == "ERROR start: caf\\udce9: cannot be read\n"
+    assert Path(log.path).read_text() == "ERROR start: caf\\udce9: cannot be read\n"
 
 
 def test_interrupt_is_passed_on(tmp_path):
     with pytest.raises(KeyboardInterrupt), JobLog(tmp_path / "job.log") as log:
         raise KeyboardInterrupt
-    assert log.path.read_text() == ""
+    assert Path(log.path).read_text() == ""
 
 
 def test_log_is_written_anew_by_each_attempt(tmp_path):
     for word in ("first", "second"):
         with JobLog(tmp_path / "job.log") as log:
             log.write(word)
-    assert log.path.read_text() == f"second\n{DONE_MARK}\n"
+    assert Path(log.path).read_text() == f"second\n{DONE_MARK}\n"
 
 
 def test_lines_are_there_while_the_job_runs(tmp_path):
     with JobLog(tmp_path / "job.log") as log:
         log.step("search")
-        assert log.path.read_text() == "STEP search\n"
+        assert Path(log.path).read_text() == "STEP search\n"
 
 
 def test_usage_is_written_and_read(tmp_path):

@@ -2,23 +2,32 @@
 
 import csv
 import gzip
+import os
 import shlex
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from proteofold import search_step
+from proteofold import hhsuite
+from proteofold.alignments import ALIGNED_HITS, read_alignments
 from proteofold.errors import UserError
 from proteofold.failures import last_words
 from proteofold.fasta import format_fasta, protein_stem
+from proteofold.hits import read_hhr
 from proteofold.process import read_usage
 from proteofold.psipred import Prediction, format_horiz
-from proteofold.search_step import batch_member, main
+from proteofold.search_step import batch_member, main, read_options
 
 THIOREDOXIN = (
     "MVKQIESKTAFQEALDAAGDKLVVVDFSATWCGPCKMIKPFFHSLSEKYSNVIFLEVDVDDCQDVASECEVKCMPTFQFFKKGQKVGEFSGANKEKLEATINELV"
 )
+
+
+START = Path(__file__).parents[2] / "workflow" / "scripts" / "search_templates.py"
 
 
 @pytest.fixture
@@ -36,24 +45,22 @@ def batch(tmp_path):
 
 
 @pytest.fixture
-def search(tmp_path, batch, monkeypatch):
+def search(tmp_path, batch):
     """Function that searches for one protein of a batch as the rule does; returns exit code and results folder."""
-    scratch = tmp_path / "scratch ' folder"
-    scratch.mkdir()
-    monkeypatch.setattr(search_step.tempfile, "tempdir", str(scratch))
 
-    def run(query_id="sp|P10599|THIO", sequence=THIOREDOXIN, library="db", keep=(), **others):
+    def run(query_id="sp|P10599|THIO", sequence=THIOREDOXIN, library="db", mode="lean", keep=(), **others):
         fasta, horiz = batch(**{query_id: sequence}, **others)
         results = tmp_path / "my results"
         protein = protein_stem(query_id)
-        words = ["--protein", protein, "--fasta", fasta, "--horiz", horiz, "--library", library, "--mode", "lean"]
+        words = ["--protein", protein, "--fasta", fasta, "--horiz", horiz, "--library", library, "--mode", mode]
         words += ["--longest-template", "153", "--result-key", "key", "--out", results / f"{protein}.out"]
-        for name in ("hits", "log", "usage"):
+        for name in ("hits", "alignments", "log", "usage"):
             words += [f"--{name}", results / f"{protein}.{name}"]
         for kind in keep:
             words += [f"--keep-{kind}", results / f"{protein}.{kind}"]
+        open_files = os.listdir("/proc/self/fd")
         code = main(list(map(str, words)))
-        assert list(scratch.iterdir()) == []  # the intermediate files are gone
+        assert os.listdir("/proc/self/fd") == open_files  # the intermediate files are gone
         return code, results
 
     return run
@@ -97,6 +104,30 @@ def test_protein_is_searched_with_the_real_hhsearch(search, small_library):
     assert usage["result_key"] == "key" and float(usage["cpu_s"]) > 0
     assert (results / "P10599.a3m").read_text().startswith(f">ss_pred\n{'C' * 105}\n>ss_conf\n{'5' * 105}\n>sp|P10599|")
     assert (results / "P10599.hhr").read_text().startswith("Query         sp|P10599|THIO")
+
+
+@pytest.mark.hhsuite
+@pytest.mark.parametrize("mode", hhsuite.SEARCH_MODES)
+def test_every_mode_finds_the_same_significant_hit(search, small_library, mode):
+    code, results = search(library=small_library, mode=mode, keep=("hhr",))
+    assert code == 0, (results / "P10599.log").read_text()
+    found = rows(results / "P10599.hits")[0]
+    assert found[2] == "1ERU_A" and float(found[5]) < 1e-10
+    hits = read_hhr(results / "P10599.hhr").hits
+    assert len(hits) == len(rows(results / "P10599.hits"))
+    aligned = read_alignments((results / "P10599.alignments").read_bytes())
+    assert [row.template for row in aligned] == [hit.template for hit in hits[:ALIGNED_HITS]]
+    made = {path.suffix: path.stat().st_mtime_ns for path in results.iterdir()}
+    assert made.pop(".log") and max(made, key=made.get) == ".out"  # who sees it knows that the others are there
+
+
+@pytest.mark.hhsuite
+def test_hybrid_searches_again_where_the_fast_search_finds_nothing(search, small_library):
+    code, results = search("q", "X" * 40, library=small_library, mode="hybrid", keep=("hhr",))
+    assert code == 0, (results / "q.log").read_text()
+    log = (results / "q.log").read_text()
+    assert ["hhblits" in line for line in log.splitlines() if line.startswith("$ ")] == [True, False]
+    assert "hhsearch" in (results / "q.hhr").read_text()  # what is kept is of the search that counts
 
 
 @pytest.mark.hhsuite
@@ -155,8 +186,8 @@ def test_neither_query_nor_template_is_cut(search, hhsearch, data, length, maxre
             "search",
             "hhsearch ended with exit code 1: - ERROR: no sp",
         ),
-        ([], "summary", "No such file or directory"),
-        (["open(options['-o'], 'w')"], "summary", "no line starts with 'Query'"),
+        ([], "summary", "q.hhr: no line starts with 'Query'"),
+        (["open(options['-o'], 'w')"], "summary", "q.hhr: no line starts with 'Query'"),
     ],
 )
 def test_failed_search_leaves_a_reason_and_no_result(search, hhsearch, lines, step, reason):
@@ -204,25 +235,84 @@ def test_batch_and_predictions_that_do_not_belong_together_are_told(batch, searc
         batch_member(fasta, horiz, "a")
 
 
-def test_prediction_of_an_earlier_sequence_is_not_searched(batch, tmp_path):
+@pytest.fixture
+def words(tmp_path, batch):
+    """The command line of a search for a protein ``a``, results in the folder ``results``."""
     fasta, horiz = batch(a="MKV")
-    fasta.write_text(">a\nMKI\n")
-    words = [
-        "--protein",
-        "a",
-        "--fasta",
-        fasta,
-        "--horiz",
-        horiz,
-        "--library",
-        "db",
-        "--mode",
-        "lean",
-        "--result-key",
-        "k",
-    ]
-    words += ["--longest-template", 9, "--out", tmp_path / "o", "--hits", tmp_path / "h", "--usage", tmp_path / "u"]
-    assert main([*map(str, words), "--log", str(tmp_path / "job.log")]) == 1
-    assert last_words(tmp_path / "job.log", "")[0] == "a3m"
-    assert "the prediction is for another sequence" in last_words(tmp_path / "job.log", "")[1]
-    assert not Path(tmp_path / "o").exists()
+    options = {"protein": "a", "fasta": fasta, "horiz": horiz, "library": "db", "mode": "lean", "result-key": "k"}
+    options |= {"longest-template": 9}
+    options |= {name: tmp_path / "results" / f"a.{name}" for name in ("out", "hits", "alignments", "usage", "log")}
+    return [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+
+
+def test_prediction_of_an_earlier_sequence_is_not_searched(words, tmp_path):
+    (tmp_path / "0001-ab.fas").write_text(">a\nMKI\n")
+    assert main(words) == 1
+    assert {path.name for path in (tmp_path / "results").iterdir()} == {"a.log"}
+    step, reason = last_words(tmp_path / "results" / "a.log", "")
+    assert step == "a3m" and "the prediction is for another sequence" in reason
+
+
+def test_command_line_is_read(words):
+    options = read_options(words)
+    assert (options.result_key, options.longest_template, options.threads, options.keep_hhr) == ("k", "9", "1", "")
+    assert read_options([*words, "--threads", "2", "--keep-hhr", "--x"]).keep_hhr == "--x"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda words: words[2:], r"missing: \['protein'\], unknown: \[\]"),
+        (lambda words: [*words, "--fats", "x"], r"missing: \[\], unknown: \['fats'\]"),
+        (lambda words: [*words, "--threads"], "expected pairs of --name value"),
+        (lambda words: words[1:], "missing: .* unknown: "),
+    ],
+)
+def test_odd_command_line_is_refused(words, change, what):
+    with pytest.raises(SystemExit, match=what):
+        read_options(change(words))
+
+
+def test_started_search_imports_nothing_slow(words, hhsearch, data, tmp_path):
+    """Each protein pays for each import; docs/decisions.md has the prices."""
+    hhsearch(writes(data / "hhsearch3.hhr"))
+    started = subprocess.run(
+        [sys.executable, "-I", "-S", "-X", "importtime", START, *words],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in started.stderr.splitlines()}
+    assert {"proteofold.search_step", "re", "ctypes"} <= imported
+    slow = {
+        "argparse",
+        "dataclasses",
+        "hashlib",
+        "inspect",
+        "numpy",
+        "pathlib",
+        "runpy",
+        "shutil",
+        "site",
+        "subprocess",
+    }
+    assert imported.isdisjoint(slow | {"tempfile", "threading", "traceback", "typing"})
+    assert (tmp_path / "results" / "a.out").exists()
+
+
+def test_killed_search_leaves_nothing_but_its_log(words, hhsearch, tmp_path):
+    hhsearch("import time", "print('query', open(options['-i']).read(), flush=True)", "time.sleep(60)")
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    job = subprocess.Popen([sys.executable, "-I", "-S", START, *words], cwd=scratch, env=environment)
+    log = tmp_path / "results" / "a.log"
+    deadline = time.monotonic() + 20
+    while not (log.exists() and ">ss_pred" in log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    assert ">ss_pred" in log.read_text()
+    assert list(scratch.iterdir()) == []
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["a.log"]
