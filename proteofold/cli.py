@@ -5,7 +5,9 @@ import sys
 import click
 
 from proteofold import __version__
+from proteofold.cli_plan import plan
 from proteofold.cli_store import add_commands
+from proteofold.cli_top import top
 from proteofold.errors import UserError
 
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -145,6 +147,8 @@ def merge(run_folder, report):
 
 
 add_commands(cli)
+cli.add_command(plan)
+cli.add_command(top)
 
 
 def main():

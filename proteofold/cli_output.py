@@ -14,20 +14,25 @@ def print_json(value):
 
 
 def print_table(header, rows):
-    """A table for a terminal: numbers to the right, long texts wrapped; nothing without rows."""
-    from rich import box
+    """Print a table for a terminal; nothing without rows."""
     from rich.console import Console
+
+    if rows:
+        console = Console(highlight=False)
+        console.print(make_table(header, rows, console.width))
+
+
+def make_table(header, rows, width):
+    """A table of rich for so many columns of text: numbers to the right, long texts wrapped."""
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    if not rows:
-        return
-    console = Console(highlight=False)
     columns = {name: [_shown(row[place]) for row in rows] for place, name in enumerate(header)}
     if "description" in columns:
         # a template's description is long and told whole by --json; anything else is worth its lines
         others = sum(max(map(len, (name, *texts))) + _GAP for name, texts in columns.items() if name != "description")
-        room = max(console.width - others, _LEAST_OF_A_DESCRIPTION)
+        room = max(width - others, _LEAST_OF_A_DESCRIPTION)
         columns["description"] = [
             text if len(text) <= room else f"{text[: room - 1]}…" for text in columns["description"]
         ]
@@ -37,7 +42,7 @@ def print_table(header, rows):
         table.add_column(name, justify="right" if number else "left", no_wrap=number, overflow="fold")
     for cells in zip(*columns.values(), strict=True):
         table.add_row(*map(Text, cells))
-    console.print(table)
+    return table
 
 
 def print_facts(facts):

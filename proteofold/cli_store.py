@@ -12,7 +12,7 @@ from proteofold.cli_output import print_facts, print_json, print_table, time_sho
 _FILE = click.Path(exists=True, dir_okay=False)
 _NOT_FOUND = 3
 
-_store = click.option(
+store_option = click.option(
     "--store",
     "store_path",
     type=click.Path(dir_okay=False),
@@ -22,7 +22,7 @@ _store = click.option(
     show_envvar=True,
     help="The store: a file on a local disk.",
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
 def add_commands(group):
@@ -32,8 +32,8 @@ def add_commands(group):
 
 
 @click.command(short_help="List the runs of the store.")
-@_store
-@_json
+@store_option
+@json_option
 def runs(store_path, as_json):
     """List the runs of the store, the newest first.
 
@@ -44,7 +44,7 @@ def runs(store_path, as_json):
     """
     from proteofold.store import queries
 
-    rows = queries.list_runs(_open_fresh(store_path))
+    rows = queries.list_runs(open_fresh(store_path))
     if as_json:
         return print_json(rows)
     shown = [
@@ -57,8 +57,8 @@ def runs(store_path, as_json):
 @click.command(short_help="Show a run: progress, failures, best hits.")
 @click.argument("run")
 @click.option("--limit", type=click.IntRange(0), default=10, show_default=True, help="Rows of each list.")
-@_store
-@_json
+@store_option
+@json_option
 def show(run, limit, store_path, as_json):
     """Show how far RUN is, which proteins failed and why, and the hits with the smallest E-values.
 
@@ -69,11 +69,12 @@ def show(run, limit, store_path, as_json):
       proteofold show demo
       proteofold show demo --json --limit 100000
     """
+    from proteofold.runs import from_runs
     from proteofold.store import queries
 
-    conn = _open_fresh(store_path)
-    row = _found(queries.find_run, conn, run)
-    row["phases"] = queries.phase_counts(conn, run)
+    conn = open_fresh(store_path)
+    row = or_not_found(queries.find_run, conn, run)
+    row["phases"], row["reused_from"] = queries.phase_counts(conn, run), queries.reused_from(conn, run)
     failed, best = queries.failures(conn, run, limit), queries.best_results(conn, run, limit)
     if as_json:
         return print_json(row | {"failures": failed, "best": best})
@@ -87,7 +88,7 @@ def show(run, limit, store_path, as_json):
             "finished": time_shown(row["date_finished"]) and f"{time_shown(row['date_finished'])} UTC",
             "author": row["author"],
             "proteins": f"{row['total']}{f' ({phases})' if phases else ''}",
-            "reused": row["reused"] or None,
+            "reused": from_runs(row["reused_from"]) or None,
             "templates": settings.get("library", {}).get("prefix"),
             "mode": row["mode"],
             "mean of score_std": row["score_std"],
@@ -106,8 +107,8 @@ def show(run, limit, store_path, as_json):
 @click.command(short_help="Show a protein, its results and hits.")
 @click.argument("name", metavar="ID")
 @click.option("--limit", type=click.IntRange(0), default=10, show_default=True, help="Hits to show.")
-@_store
-@_json
+@store_option
+@json_option
 def protein(name, limit, store_path, as_json):
     """Show a protein, the runs that include it, and the hits of its newest result.
 
@@ -120,9 +121,9 @@ def protein(name, limit, store_path, as_json):
     """
     from proteofold.store import queries
 
-    conn = _open_fresh(store_path)
+    conn = open_fresh(store_path)
     found = []
-    for row in _found(queries.find_proteins, conn, name):
+    for row in or_not_found(queries.find_proteins, conn, name):
         results = queries.results_of(conn, row["query_id"])
         newest = next((result for result in results if result["status"] == "SUCCESS"), None)
         hits = queries.hits_of(conn, newest["run_id"], row["query_id"], limit) if newest else []
@@ -152,8 +153,8 @@ def protein(name, limit, store_path, as_json):
     "--ids", type=click.File(encoding="utf-8"), required=True, help="One id or accession a line; - for stdin."
 )
 @click.option("--fasta", is_flag=True, help="Print FASTA.")
-@_store
-@_json
+@store_option
+@json_option
 def proteins(ids, fasta, store_path, as_json):
     """Print the records of the proteins that a list names, in its order; names that are not there go to stderr.
 
@@ -197,8 +198,8 @@ def proteins(ids, fasta, store_path, as_json):
 
 @click.command(short_help="Add the proteins of a FASTA file.")
 @click.argument("fasta", type=_FILE)
-@_store
-@_json
+@store_option
+@json_option
 def add(fasta, store_path, as_json):
     """Add the proteins of FASTA, plain or gzip, with their descriptions. What is there already is kept.
 
@@ -232,8 +233,8 @@ def add(fasta, store_path, as_json):
     "--format", "format_name", type=click.Choice(["csv", "jsonl", "parquet"]), default="csv", show_default=True
 )
 @click.option("--to", "folder", type=click.Path(file_okay=False), help="Folder to write to.  [default: export/RUN]")
-@_store
-@_json
+@store_option
+@json_option
 def export(run, format_name, folder, store_path, as_json):
     """Write the proteins, results and hits of RUN, one file each, and the run itself as run.json.
 
@@ -246,7 +247,7 @@ def export(run, format_name, folder, store_path, as_json):
     """
     from proteofold.store import export_run
 
-    paths = _found(export_run, _open(store_path), run, folder or Path("export") / run, format_name)
+    paths = or_not_found(export_run, _open(store_path), run, folder or Path("export") / run, format_name)
     if as_json:
         return print_json([str(path) for path in paths])
     for path in paths:
@@ -261,8 +262,8 @@ def store():
 @store.command("import", short_help="Make the rows of runs from their folders.")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False))
 @click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one a core, at most 4]")
-@_store
-@_json
+@store_option
+@json_option
 def import_(folders, jobs, store_path, as_json):
     """Make the rows of runs from their FOLDERS; what the store had of these runs is replaced.
 
@@ -295,7 +296,7 @@ def _open(path, create=False):
     return open_store(path, create=create)
 
 
-def _open_fresh(path):
+def open_fresh(path):
     """The store, after runs whose head was killed were marked."""
     from proteofold.runs import RESULTS
     from proteofold.store import interrupt_dead_runs
@@ -305,7 +306,7 @@ def _open_fresh(path):
     return conn
 
 
-def _found(function, *arguments):
+def or_not_found(function, *arguments):
     """The value of a function; what is not in the store becomes a message and exit code 3."""
     from proteofold.store.queries import NotFoundError
 

@@ -5,7 +5,10 @@ marks are stale. Each head of proteofold therefore holds a lock of the operating
 process, whatever ends it: who gets it knows that the run's marks are nobody's.
 """
 
+import base64
+import contextlib
 import fcntl
+import os
 import time
 from pathlib import Path
 
@@ -17,7 +20,7 @@ _held = []  # open files, whose locks last as long as this process
 def claim_run(run_folder, state=Path(".snakemake")):
     """Become the head of a run and clear marks that a dead head left; False if another head is alive."""
     state.mkdir(exist_ok=True)
-    handle = open(state / f"proteofold-{run_folder.name}.lock", "w")  # noqa: SIM115 - held until the process ends
+    handle = open(_lock_path(run_folder, state), "w")  # noqa: SIM115 - held until the process ends
     deadline = time.monotonic() + _SECONDS_TO_WAIT
     while True:
         try:
@@ -32,7 +35,42 @@ def claim_run(run_folder, state=Path(".snakemake")):
     for path in sorted((state / "locks").glob("*.lock")):
         if _is_of(run_folder, path):
             path.unlink(missing_ok=True)
+    for path in _marks_of_unfinished(run_folder, state / "incomplete"):
+        path.unlink(missing_ok=True)
     return True
+
+
+def head_is_alive(run_folder):
+    """Whether a process of this machine is at work on a run in ``<working directory>/results/``."""
+    folder = Path(run_folder).resolve()
+    try:
+        with open(_lock_path(folder, folder.parent.parent / ".snakemake"), "rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _lock_path(run_folder, state):
+    return state / f"proteofold-{run_folder.name}.lock"
+
+
+def _marks_of_unfinished(run_folder, folder):
+    """Yield Snakemake's marks of the run's files that were being made when the head died.
+
+    They mean nothing here: a file of a run is moved into its place when it is whole, and the ``.out`` that says that
+    a protein is done after all its others. With the marks, Snakemake would make those again that were finished while
+    no head lived. A mark is named by the path it stands for, in base64, which long paths have cut into folders.
+    """
+    for parent, _, names in os.walk(folder):
+        folders = "".join(part.removeprefix("@") for part in Path(parent).relative_to(folder).parts)
+        for name in names:
+            with contextlib.suppress(ValueError):
+                path = base64.urlsafe_b64decode(folders + name).decode()
+                if path.startswith(f"{run_folder}/"):
+                    yield Path(parent, name)
 
 
 def _is_of(run_folder, lock):

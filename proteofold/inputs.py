@@ -69,7 +69,7 @@ def check_inputs(config, read_weights=False):
     checked = Checked(errors=config_problems(config))
     if checked.errors:
         return checked
-    sequences = _Sequences(checked)
+    sequences = Sequences(checked)
     for path in config["proteins"]:
         sequences.read(path)
     checked.queries = sequences.select(config["ids"]) if config["ids"] else sequences.queries()
@@ -128,7 +128,7 @@ def _check_programs(checked):
             hhsuite.find_program(name)
 
 
-class _Sequences:
+class Sequences:
     """The records of all FASTA files, told apart by id and by file stem."""
 
     def __init__(self, checked):
@@ -164,7 +164,7 @@ class _Sequences:
 
     def _add_or_refuse(self, path, record):
         where = f"{path}, line {record.line}: {_shown(record.id)}"
-        query = self._query(path, record, where)
+        query = self.query(path, record, where)
         if query is None:
             return
         if record.id in self.by_id:
@@ -187,7 +187,8 @@ class _Sequences:
         self.by_id[record.id] = (query, where)
         self.by_stem[query.protein] = record.id
 
-    def _query(self, path, record, where):
+    def query(self, path, record, where):
+        """A record as a Query; None where it will not do, with the reason added to the checked errors."""
         sequence = record.sequence
         if "\ufffd" in record.id or not record.id.isprintable() or len(record.id) > _LONGEST_QUERY_ID:
             self.checked.errors.append(

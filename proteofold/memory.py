@@ -1,4 +1,4 @@
-"""How much memory this machine can give to jobs."""
+"""How much memory this machine can give to jobs, and what a job asks for when it is tried again."""
 
 from pathlib import Path
 
@@ -18,3 +18,12 @@ def available_mb():
         if limit.isdigit():
             available = min(available, int(limit))
     return int(available * 0.9 / 2**20)
+
+
+def raised_mb(first_mb, attempt, most_mb=None):
+    """What a job asks for at an attempt: half as much again after each kill, up to the largest node's memory.
+
+    What it needs at first is asked for in any case: that no node has so much is for others to tell.
+    """
+    raised = round(first_mb * 1.5 ** (attempt - 1))
+    return raised if most_mb is None else max(round(first_mb), min(raised, most_mb))

@@ -63,12 +63,13 @@ def merge_run(path):
         failed.writerow(FAILURE_COLUMNS)
         all_hits.write(hits.hits_csv_gz_header())
         for member in run.members.values():
-            row = _summary_row(run, member)
-            if row is None:
+            found = whole_result(run, member)
+            if found is None:
                 outdated = _discard_outdated(run, member)
                 failed.writerow((member.query_id, *OUTDATED) if outdated else failure_of(run, member))
                 counts["failed"] += 1
                 continue
+            row, _ = found
             results.writerow(row)
             best.writerow(row[:2])
             std.add(row[5])
@@ -82,8 +83,11 @@ def merge_run(path):
     return dict(counts)
 
 
-def _summary_row(run, member):
-    """The row of a member's ``.out``, or None if it has none that is whole, of its sequence and the run's settings."""
+def whole_result(run, member):
+    """The row of a member's ``.out`` and that of its usage table, or None if it has no result that may be merged.
+
+    It may if it is whole, of the member's sequence and of the run's settings.
+    """
     try:
         (usage,) = read_usage(run.folder.usage("search_templates", member.protein))
         hits_size = run.folder.hits(member.protein).stat().st_size
@@ -93,7 +97,7 @@ def _summary_row(run, member):
             header, row = csv.reader(handle)
     except (FileNotFoundError, KeyError, ValueError, csv.Error):
         return None  # not there, or damaged: a power cut can leave files empty
-    return row if tuple(header) == hits.SUMMARY_COLUMNS and len(row) == len(header) else None
+    return (row, usage) if tuple(header) == hits.SUMMARY_COLUMNS and len(row) == len(header) else None
 
 
 def _discard_outdated(run, member):

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 
 from rich.console import Console
 from rich.live import Live
@@ -9,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proteofold.failures import last_words
+from proteofold.runs import from_runs
 
 # A search costs about as much as this many residues before its query's length counts (template text is parsed
 # anew for every query: 40 CPU-seconds at PDB70's size against 0.09 a residue, docs/decisions.md).
@@ -26,6 +28,7 @@ class Progress:
         self.quiet = quiet  # about progress; what went wrong is told all the same
         self.lengths = {}
         self.total = self.searches = self.searched = 0
+        self.reused = {}  # protein -> the run whose result was taken
         self.failures = set()  # proteins; one that succeeds at a later attempt leaves it
         self.batches = self.batches_done = 0
         self.work = self.work_done = 0
@@ -35,6 +38,10 @@ class Progress:
     def plan(self, lengths):
         """Take up the proteins of the run, with their lengths."""
         self.lengths, self.total = lengths, len(lengths)
+
+    def reuse(self, proteins):
+        """Take up which proteins have the result of another run: protein -> run."""
+        self.reused = dict(proteins)
 
     def jobs(self, counts):
         """Take up how many jobs of each rule Snakemake has found to be due."""
@@ -49,6 +56,8 @@ class Progress:
 
     def started(self, rule, wildcards):
         """A job begins (on a cluster: is submitted)."""
+        if rule == "search_templates":
+            self.reused.pop(wildcards["protein"], None)
         if self.began is None:
             self.began = self.last_line = time.monotonic()
             if self.console.is_terminal and self.total and not self.quiet:
@@ -87,6 +96,8 @@ class Progress:
     def text(self):
         """The state of the run in words."""
         parts = [f"{self.done} of {self.total} proteins done"]
+        if self.reused:
+            parts[0] += f" (reused: {from_runs(Counter(self.reused.values()))})"
         if self.failures:
             parts.append(f"{len(self.failures)} failed")
         if self.batches_done < self.batches:

@@ -140,6 +140,7 @@ _SCRIPT = """
 "use strict";
 const PAGE = 100;
 const {columns, choices, sorted, rows} = JSON.parse(document.getElementById("data").textContent);
+const box = document.querySelector("#status + .scroll");
 const texts = rows.map(row => row.filter(value => typeof value === "string").join(" ").toLowerCase());
 let shownRows = rows.map((_, index) => index), order = shownRows, by = sorted, falling = false, page = 0;
 
@@ -175,7 +176,7 @@ function draw() {
   const pages = Math.max(1, Math.ceil(shownRows.length / PAGE));
   page = Math.min(Math.max(page, 0), pages - 1);
   const part = shownRows.slice(page * PAGE, (page + 1) * PAGE);
-  document.querySelector("tbody").replaceChildren(...part.map(index =>
+  box.querySelector("tbody").replaceChildren(...part.map(index =>
     make("tr", {}, ...columns.map((column, place) => cell(column, rows[index][place])))));
   const count = number => number.toLocaleString("en");
   const found = part.length ? `Rows ${count(page * PAGE + 1)} to ${count(page * PAGE + part.length)} of ` +
@@ -218,7 +219,7 @@ const sortChoice = make("select", {onchange: () => sortBy(...(sortChoice.value =
 document.getElementById("controls").append(make("label", {}, "Search", search));
 if (choices.length) document.getElementById("controls").append(make("label", {}, "Show", choice));
 document.getElementById("controls").append(make("label", {className: "phone"}, "Sort by", sortChoice));
-const headings = [...document.querySelectorAll("th")];
+const headings = [...box.querySelectorAll("th")];
 headings.forEach((heading, place) => heading.replaceChildren(make("button", {type: "button",
   onclick: () => sortBy(place, place === by ? !falling : Boolean(columns[place].falling))}, columns[place].name)));
 const first = make("button", {type: "button", onclick: () => turn(-Infinity)}, "First");

@@ -1,23 +1,17 @@
-"""A run: its folder, which proteins belong to it, and the batches that S4PRED predicts together.
-
-Batches are immutable: a protein that is added, or whose sequence changes, gets a new batch, and no other protein
-moves. A batch's name carries the checksum of its members, so a prediction file can belong to nothing else.
-"""
+"""A run: its folder, which proteins belong to it, and what its results depend on. planning.py decides what it holds."""
 
 import hashlib
 import json
-from dataclasses import asdict, astuple, dataclass, field, fields
+from collections import Counter
+from dataclasses import astuple, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 
-from proteofold import __version__, hhsuite
-from proteofold.batches import cut
+from proteofold import hhsuite
 from proteofold.errors import UserError
 from proteofold.fasta import format_fasta
 from proteofold.files import existing_names, write_if_changed
-from proteofold.hits import SUMMARY_VERSION
-from proteofold.inputs import check_inputs, collected
 from proteofold.predict_step import PREDICTION_VERSION
-from proteofold.weights import BATCH_RESIDUES, check_tensors_once, weights_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +27,8 @@ class Member:
 
 RESULTS = Path("results")
 
+_RUNS_NAMED = 3
+
 MANIFEST_COLUMNS = tuple(column.name for column in fields(Member))
 
 
@@ -44,7 +40,9 @@ class RunFolder:
         self.manifest = self.path / "manifest.tsv"  # every member ever, append-only
         self.queries = self.path / "queries.tsv"  # today's members, in the order of the input
         self.settings = self.path / "settings.json"
+        self.reused = self.path / "reused.tsv"  # files that were taken from other runs
         self.report = self.path / "report"
+        self.slurm = self.path / "slurm"  # what the head and Slurm know of the run's jobs
 
     def batch_fasta(self, batch):
         return self.path / "fas" / f"{batch}.fas"
@@ -57,6 +55,9 @@ class RunFolder:
 
     def hits(self, protein):
         return self.path / "hits" / f"{protein}.csv.gz"
+
+    def alignments(self, protein):
+        return self.path / "alignments" / f"{protein}.hhr.gz"
 
     def log(self, rule, name):
         return self.path / "logs" / rule / f"{name}.log"
@@ -74,6 +75,7 @@ class Run:
     settings: dict
     new_batches: dict  # batch -> queries; what write_plan has to write
     history: list  # members of the manifest so far
+    sources: dict = field(default_factory=dict)  # protein -> reuse.Source, of those to be taken from other runs
     _residues: dict = field(default_factory=dict)
 
     @property
@@ -83,7 +85,12 @@ class Run:
 
     def result_key(self, member):
         """What a member's result depends on, as a checksum: another key is another result."""
-        return _checksum([member.query_id, member.md5, self.settings["key"]])
+        return checksum([member.query_id, member.md5, self.settings["key"]])
+
+    @property
+    def prediction_key(self):
+        """What the predictions of secondary structure depend on, beside the sequences, as a checksum."""
+        return checksum([self.settings["weights_digest"], PREDICTION_VERSION])
 
     def batch_residues(self, batch):
         """Residues of a batch."""
@@ -92,38 +99,22 @@ class Run:
                 self._residues[member.batch] = self._residues.get(member.batch, 0) + member.length
         return self._residues[batch]
 
-    def result_files(self):
-        """The ``.out`` of every member, and its other result files where they are missing.
+    def result_files(self, proteins):
+        """The ``.out`` of each of these members, and its other result files where they are missing.
 
         Snakemake makes a missing file again only if it is asked for; asking for those that are there costs time.
         """
-        paths = [str(self.folder.out(protein)) for protein in self.members]
-        for path_of in (self.folder.hits, lambda protein: self.folder.usage("search_templates", protein)):
+        paths = [str(self.folder.out(protein)) for protein in proteins]
+        usage = partial(self.folder.usage, "search_templates")
+        for path_of in (self.folder.hits, self.folder.alignments, usage):
             have = existing_names(path_of("any").parent)
-            paths += [str(path) for path in map(path_of, self.members) if path.name not in have]
+            paths += [str(path) for path in map(path_of, proteins) if path.name not in have]
         return paths
 
     @property
     def members_digest(self):
         """Identity of the list of proteins, order included."""
-        return _checksum([astuple(member) for member in self.members.values()])
-
-
-def plan_run(config, results=RESULTS):
-    """Check all inputs and plan the run; returns (run, notes). The run's folder is not touched. Raises UserError."""
-    checked = check_inputs(config)
-    folder = RunFolder(Path(results) / str(config.get("run")))
-    history, members, new_batches = [], {}, {}
-    if not checked.errors:
-        history = _read_members(folder.manifest)
-        members, new_batches = _assign_batches(checked.queries, history, _still_usable(folder, history))
-    digest = weights_digest(checked.weights) if checked.weights else ""
-    batches = {member.batch for member in members.values()}
-    if digest and not (batches and all(folder.horiz(batch).exists() for batch in batches)):
-        with collected(checked):
-            check_tensors_once(checked.weights, digest)
-    checked.raise_errors()
-    return Run(folder, members, _settings(config, checked, digest), new_batches, history), checked.notes
+        return checksum([astuple(member) for member in self.members.values()])
 
 
 def load_run(path):
@@ -133,7 +124,7 @@ def load_run(path):
         settings = json.loads(folder.settings.read_text())
     except FileNotFoundError:
         raise UserError(f"{path} is not the folder of a run: {folder.settings} is missing.") from None
-    members = {member.protein: member for member in _read_members(folder.queries)}
+    members = {member.protein: member for member in read_members(folder.queries)}
     return Run(folder, members, settings, {}, [])
 
 
@@ -150,56 +141,27 @@ def write_plan(run):
     write_if_changed(run.folder.settings, json.dumps(run.settings, indent=2) + "\n")
 
 
-def _checksum(value):
+def kept_files(settings):
+    """The intermediate files that a run keeps besides predictions, which every run keeps."""
+    return [kind for kind in settings["keep"] if kind != "horiz"]
+
+
+def from_runs(counts):
+    """In words where results were taken from, given as run -> proteins: '12 from first, 3 from second'."""
+    counts = Counter(counts).most_common()
+    parts = [f"{count} from {run}" for run, count in counts[:_RUNS_NAMED]]
+    if more := counts[_RUNS_NAMED:]:
+        parts.append(f"{sum(count for _, count in more)} from {len(more)} more")
+    return ", ".join(parts)
+
+
+def checksum(value):
+    """A short checksum of what JSON can hold."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
-def _settings(config, checked, digest):
-    library, mode = checked.templates.library, config["search"]["mode"]
-    return {
-        "run": config["run"],
-        "key": _checksum([mode, library.key, digest, PREDICTION_VERSION, SUMMARY_VERSION]),
-        "mode": mode,
-        "keep": config["keep"],
-        "library": asdict(library),
-        "library_source": checked.templates.source,
-        "weights": checked.weights,
-        "weights_digest": digest,
-        "device": config["s4pred"]["device"],
-        "versions": {
-            "proteofold": __version__,
-            "hhsuite": hhsuite.hhsuite_version(),
-        },
-    }
-
-
-def _still_usable(folder, history):
-    """The members whose batch can serve them: its FASTA is there, or they are done and need it no more."""
-    cut_batches, done = existing_names(folder.path / "fas"), existing_names(folder.path / "out")
-    return [m for m in history if f"{m.batch}.fas" in cut_batches or f"{m.protein}.out" in done]
-
-
-def _assign_batches(queries, history, usable):
-    """Members in input order, and the batches to make for queries that have none yet."""
-    known = {(member.query_id, member.protein, member.md5): member for member in usable}
-    members = {query.protein: known.get((query.query_id, query.protein, query.md5)) for query in queries}
-    new = [query for query in queries if members[query.protein] is None]
-    number = len({member.batch for member in history})
-    batches = {}
-    # longest first: they start the longest searches, and neighbours of one length make full batches
-    longest_first = sorted(new, key=lambda query: -len(query.sequence))
-    for batch_queries in cut(longest_first, lambda query: len(query.sequence), BATCH_RESIDUES):
-        number += 1
-        lines = "".join(f"{query.query_id}\t{query.protein}\t{query.md5}\n" for query in batch_queries)
-        batch = f"{number:04d}-{hashlib.sha256(lines.encode()).hexdigest()[:8]}"
-        batches[batch] = batch_queries
-        for query in batch_queries:
-            member = Member(query.query_id, query.protein, len(query.sequence), query.md5, batch)
-            members[query.protein] = member
-    return members, batches
-
-
-def _read_members(path):
+def read_members(path):
+    """The members that a manifest lists, in its order; none if it is not there. UserError names a damaged line."""
     if not path.is_file():
         return []
     members = []

@@ -4,6 +4,7 @@ Snakemake finds it by its name; profiles switch it on with ``logger: proteofold`
 written to Snakemake's own log file, whose path is shown at the end of a run; ``-p`` shows them on the terminal.
 """
 
+import os
 import platform
 from logging import WARNING, LogRecord
 
@@ -13,6 +14,8 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from proteofold.progress import Progress
+from proteofold.slurm.registry import FOLDER_VARIABLE, Registry
+from proteofold.slurm.watch import Watch
 from proteofold.store.recorder import Recorder
 from proteofold.store.states import Event
 
@@ -22,6 +25,9 @@ _SHOWN = ("Building DAG of jobs", "Nothing to be done", "Unlocking", "Complete l
 # What Snakemake says beside the error of a job, which is told with its reason.
 _TOLD_ALREADY = ("RuleException", "Exiting because a job execution failed")
 
+# Of results that were taken from other runs Snakemake has no record: proteofold.takeover watches over them.
+_NO_RECORD = "jobs have missing provenance/metadata"
+
 _PREDICTION = "predict_secondary_structure"
 _SEARCH = "search_templates"
 
@@ -30,7 +36,8 @@ class LogHandler(LogHandlerBase):
     """Turns what Snakemake logs into progress and into rows of the store.
 
     The Snakefile hands over what a log record cannot say, as attributes of records: ``protein_lengths`` when the run
-    is planned, ``proteofold_run`` when it starts, ``proteofold_end`` with its status when it ends.
+    is planned, ``proteins_reused`` when results of other runs were taken, ``proteofold_run`` when the run starts,
+    ``proteofold_end`` with its status when it ends.
     """
 
     writes_to_stream = True
@@ -53,7 +60,7 @@ class LogHandler(LogHandlerBase):
     def emit(self, record: LogRecord):
         try:
             self._hear(record)
-            if self._wants_all() or self._concerns_user(record):
+            if (self._wants_all() and not self._is_about_reused(record)) or self._concerns_user(record):
                 self._show(record)
         except Exception:
             self.handleError(record)
@@ -69,6 +76,8 @@ class LogHandler(LogHandlerBase):
         event = getattr(record, "event", None)
         if lengths := getattr(record, "protein_lengths", None):
             self.progress.plan(lengths)
+        elif proteins := getattr(record, "proteins_reused", None):
+            self.progress.reuse(proteins)
         elif run := getattr(record, "proteofold_run", None):
             self._record(run)
         elif (status := getattr(record, "proteofold_end", None)) and self.recorder:
@@ -91,7 +100,9 @@ class LogHandler(LogHandlerBase):
     def _record(self, run):
         for member in run.members.values():
             self.members.setdefault(member.batch, []).append(member.protein)
-        self.recorder = Recorder(run, warn=self.progress.print)
+        on_slurm = os.environ.get(FOLDER_VARIABLE) == os.path.abspath(run.folder.slurm)
+        watch = Watch(Registry(run.folder.slurm), self.members).events if on_slurm else list
+        self.recorder = Recorder(run, self.progress.print, watch)
 
     def _note(self, record, rule, wildcards, phase):
         """Give the store an event for each protein of a job."""
@@ -108,6 +119,9 @@ class LogHandler(LogHandlerBase):
                     step="secondary_structure" if rule == _PREDICTION and phase != "waiting" else None,
                 )
             )
+
+    def _is_about_reused(self, record):
+        return self.progress.reused and not self.common_settings.verbose and _NO_RECORD in record.getMessage()
 
     def _wants_all(self):
         settings = self.common_settings

@@ -1,15 +1,17 @@
 """Opening the store: SQLite in WAL mode, on a local disk only, by any number of processes of one machine."""
 
 import contextlib
+import fcntl
 import os
 import re
 import sqlite3
 from pathlib import Path
 
 from proteofold.errors import UserError
-from proteofold.store.schema import migrate
+from proteofold.store.schema import MIGRATIONS, migrate
 
 BUSY_TIMEOUT_S = 30
+READING_TIMEOUT_S = 2
 
 MOUNTS = Path("/proc/self/mounts")
 
@@ -45,6 +47,8 @@ def open_store(path, create=True):
         # a power cut may cost the last transactions, never the file: what is lost is imported from the run's files
         conn.execute("pragma synchronous = normal")
         conn.execute("pragma foreign_keys = on")
+        # Debian's SQLite overwrites what is removed with zeros: alignments that nobody uses any more would be written
+        conn.execute("pragma secure_delete = off")
         migrate(conn)
     except (sqlite3.DatabaseError, UserError) as error:
         if conn is not None:
@@ -52,6 +56,27 @@ def open_store(path, create=True):
         if isinstance(error, UserError):
             raise UserError(f"{path}: {error}") from None
         raise UserError(f"{path}: {_advice(path, error)}") from None
+    return conn
+
+
+def open_for_reading(path):
+    """A connection for a look at a store that may be in use, old or damaged; it waits two seconds at most.
+
+    It changes nothing and leaves no file behind. Raises UserError or sqlite3.Error.
+    """
+    path = Path(path)
+    refuse_network(path)
+    # Without a log nobody has the store open. SQLite would make a log for reading, too, and leave it there.
+    unused = not os.path.exists(f"{path}-wal")
+    mode = "immutable=1" if unused else "mode=ro"
+    conn = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=READING_TIMEOUT_S)
+    try:
+        (version,) = conn.execute("pragma user_version").fetchone()
+        if version != len(MIGRATIONS):
+            raise UserError(f"{path}: the store is of version {version}, not {len(MIGRATIONS)}")
+    except (UserError, sqlite3.Error):
+        conn.close()
+        raise
     return conn
 
 
@@ -78,6 +103,22 @@ def transaction(conn):
         if conn.in_transaction:
             conn.execute("rollback")
         raise
+
+
+@contextlib.contextmanager
+def importing_alone(conn, wait=True):
+    """Hold the lock of the one import that may be under way; yields whether it is held.
+
+    What an import has written is nobody's until its last transaction, and no other may take it for leftovers. Without
+    ``wait`` the lock is not held, and False yielded, while another process imports.
+    """
+    with open(f"{path_of(conn)}.import.lock", "w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = True
+        except BlockingIOError:
+            held = False
+        yield held
 
 
 def path_of(conn):

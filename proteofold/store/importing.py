@@ -1,31 +1,42 @@
 """The rows of a run, made from the files of its folder. Until all are ready the store shows the earlier ones."""
 
 import contextlib
-import fcntl
+import gc
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
 
 from proteofold.errors import UserError
+from proteofold.headlock import head_is_alive
 from proteofold.runs import load_run
-from proteofold.store.database import path_of, transaction
-from proteofold.store.journal import head_is_alive, read_history
-from proteofold.store.proteins import add_members
+from proteofold.store.database import importing_alone, transaction
+from proteofold.store.journal import read_history
+from proteofold.store.proteins import member_rows, write_members
 from proteofold.store.results import RunFiles, run_id_of
-from proteofold.store.rows import WRITE_RESULT, count_run, new_result_ids, write_hits, write_run
-from proteofold.store.writing import remove_others
+from proteofold.store.rows import (
+    WRITE_RESULT,
+    count_run,
+    new_result_ids,
+    write_hits,
+    write_predictions,
+    write_run,
+)
+from proteofold.store.writing import remove_others, remove_unused_predictions
 
 # While importing: room for the index of two million hits, which grows in random places, and fewer copies of the
 # same pages from the log into the file.
-_FOR_IMPORT = {"cache_size": -65_536, "wal_autocheckpoint": 16_000}
+_FOR_IMPORT = {"cache_size": -98_304, "wal_autocheckpoint": 32_000}
 
-# Proteins of one transaction: a quarter of a second.
-PROTEINS_AT_ONCE = 500
+# Proteins of one transaction: half a second. Each writes most of the index of the hits, so few and large ones are
+# better.
+PROTEINS_AT_ONCE = 1000
 
 _PROTEINS_WORTH_A_PROCESS = 2000  # a second of reading; a process takes half a second to start
+_READ_AHEAD = 3  # transactions' worth of results that wait for the writer, for each process that reads
 
-_files = None  # of a reading process: the run that it reads
+_reader = None  # of a process that reads
 
 
 def import_run(conn, folder, workers=1):
@@ -35,13 +46,15 @@ def import_run(conn, folder, workers=1):
     must be importable without side effects (``if __name__ == "__main__"``).
 
     Hits are written first, under ids that no result has, so nobody sees them; then one transaction puts the rows of
-    all proteins in place. An import that is killed before leaves the earlier rows, and hits that the next one removes.
+    all proteins in place. An import that is killed before leaves the earlier rows, and hits and predictions that the
+    next one removes.
     """
     run = _load(folder)
-    with _only_import(conn), _pragmas(conn, _FOR_IMPORT):
+    with importing_alone(conn), _pragmas(conn, _FOR_IMPORT), _without_garbage_collection():
         _remove_unused(conn)
         _import(conn, run, workers)
         _remove_unused(conn)
+        remove_unused_predictions(conn)
     return run_id_of(run)
 
 
@@ -59,22 +72,29 @@ def _load(folder):
 def _import(conn, run, workers):
     run_id, history, files = run_id_of(run), read_history(run.folder.path), RunFiles(run)
     ended = _ending(run, history, files)
-    add_members(conn, run)
+    order = files.by_batch()
     with transaction(conn):
-        first = new_result_ids(conn, len(run.members))
-        reserved = (first, first + len(run.members) - 1)
+        first = new_result_ids(conn, len(order))
+        reserved = (first, first + len(order) - 1)
         conn.execute("insert into unused_results values (?, ?)", reserved)
+        conn.execute("insert or ignore into unused_predictions values (?)", (run.settings["key"],))
     rows = []
     library = run.settings["library"]["key"]
     known = {name for (name,) in conn.execute("select template from templates where library_key = ?", (library,))}
-    numbered = enumerate(enumerate(run.members.values(), 1), first)
-    with contextlib.closing(_read_results(files, workers)) as results:
-        while chunk := list(islice(zip(numbered, results, strict=False), PROTEINS_AT_ONCE)):
-            for (result_id, (position, member)), result in chunk:
-                state = history.state(member.protein)
-                rows.append((result_id, *files.row(position, member, state, ended, result)))
+    files.described |= known
+    numbered = enumerate(order, first)
+    with contextlib.closing(_read(_Reader(files, order), workers)) as parts:
+        for proteins, results in parts:
+            done, predictions = [], []
+            for result, (result_id, (position, member)) in zip(results, islice(numbered, len(results)), strict=True):
+                rows.append((result_id, *files.row(position, member, history.state(member.protein), ended, result)))
+                if result:
+                    done.append((result_id, result))
+                    predictions.append((member.md5, result.prediction))
             with transaction(conn):
-                known |= write_hits(conn, library, ((numbers[0], result) for numbers, result in chunk if result), known)
+                write_members(conn, proteins)
+                known |= write_hits(conn, library, done, known)
+                write_predictions(conn, run.settings["key"], predictions)
     rows.sort(key=lambda row: row[2])  # query_id: in the order of the key it is written in half the time
     with transaction(conn):
         old = conn.execute("select min(result_id), max(result_id) from protein_results where run_id = ?", (run_id,))
@@ -90,38 +110,61 @@ def _import(conn, run, workers):
         count_run(conn, run_id)
 
 
-def _read_results(files, workers):
-    """Yield the Result, or None, of each member in order."""
-    members = list(files.run.members.values())
-    if workers < 2 or len(members) < _PROTEINS_WORTH_A_PROCESS:
-        yield from map(files.result, members)
+def _read(reader, workers):
+    """Yield what ``_Reader.read`` gives of each part of the members, in order."""
+    starts = range(0, len(reader.order), PROTEINS_AT_ONCE)
+    parts = [slice(start, start + PROTEINS_AT_ONCE) for start in starts]
+    if workers < 2 or len(reader.order) < _PROTEINS_WORTH_A_PROCESS:
+        yield from map(reader.read, parts)
         return
-    parts = (members[start : start + PROTEINS_AT_ONCE] for start in range(0, len(members), PROTEINS_AT_ONCE))
     # spawn: a fork would share the connection to the store
-    pool = ProcessPoolExecutor(workers - 1, get_context("spawn"), _open_run, (files.run.folder.path,))
-    with pool:
-        ahead = deque(pool.submit(_read_part, part) for part in islice(parts, 2 * workers))
+    with ProcessPoolExecutor(workers - 1, get_context("spawn"), _begin_reading, (reader,)) as pool:
+        parts = iter(parts)
+        ahead = deque(pool.submit(_read_part, part) for part in islice(parts, _READ_AHEAD * (workers - 1)))
         while ahead:
-            results = ahead.popleft().result()
+            read = ahead.popleft().result()
             ahead.extend(pool.submit(_read_part, part) for part in islice(parts, 1))
-            yield from results
+            yield read
 
 
-def _open_run(folder):
-    global _files
-    _files = RunFiles(load_run(folder))
+@dataclass(slots=True)
+class _Reader:
+    """Reads the files of a run; ``order`` holds its members by batch."""
+
+    files: RunFiles
+    order: list
+
+    def read(self, part):
+        """The rows of a part's proteins, and the Result, or None, of each."""
+        members = [member for _, member in self.order[part]]
+        results = []
+        for member in members:
+            results.append(self.files.result(member))
+            if results[-1]:
+                self.files.described.update(results[-1].descriptions)
+        return list(member_rows(self.files.run, members)), results
 
 
-def _read_part(members):
-    return [_files.result(member) for member in members]
+def _begin_reading(reader):
+    global _reader
+    _reader = reader
+    gc.disable()
+
+
+def _read_part(part):
+    return _reader.read(part)
 
 
 @contextlib.contextmanager
-def _only_import(conn):
-    """One import at a time: another may not take the hits of this one, not visible yet, for leftovers."""
-    with open(f"{path_of(conn)}.import.lock", "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+def _without_garbage_collection():
+    """Rows are no garbage and hold no cycles; looking for some among a million objects takes a third of an import."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
         yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ One JSON object a line: starts and ends of the run, and events of its proteins. 
 the rows of a store that was lost are made again as they were: attempts, nodes, failures, times.
 """
 
-import fcntl
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
@@ -110,16 +109,3 @@ def _append(folder, records):
             if handle.read(1) != b"\n":  # a killed process left half a line
                 text = "\n" + text
         handle.write(text.encode(errors="backslashreplace"))
-
-
-def head_is_alive(folder):
-    """Whether a process of this machine is at work on a run: it holds the lock that proteofold.headlock takes."""
-    folder = Path(folder).resolve()
-    try:
-        with open(folder.parent.parent / ".snakemake" / f"proteofold-{folder.name}.lock", "rb") as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False

@@ -3,15 +3,18 @@
 import os
 import re
 import time
-from dataclasses import astuple, dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import chain, groupby, islice
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from proteofold.fasta import FastaError, read_fasta
-from proteofold.inputs import Checked, _Sequences
+from proteofold.inputs import Checked, Sequences
 from proteofold.runs import RESULTS
 from proteofold.store.database import transaction
-from proteofold.store.results import run_id_of
+from proteofold.store.results import RunFiles, run_id_of
 from proteofold.store.states import timestamp
 
 ROWS_AT_ONCE = 1000
@@ -20,22 +23,30 @@ _UNIPROT = re.compile(r"(?:sp|tr)\|([A-Za-z0-9]+(?:-[0-9]+)?)\|(\S+)")
 _UNIPROT_FIELD = re.compile(r"(?:^|\s)(OS|OX|GN|PE|SV)=")
 _ORGANISM_AT_END = re.compile(r"\s*\[([^][]+)\]$")  # as NCBI writes it
 
-_ADD = """
-    insert into proteins (number, query_id, accession, entry_name, description, gene, organism, length, sequence, md5,
-        added_at, source)
-    values ((select ifnull(max(number), 0) + 1 from proteins), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    on conflict (query_id) do
-"""
+_COLUMNS = (
+    *("number", "query_id", "accession", "entry_name", "description", "gene", "organism"),
+    *("length", "sequence", "md5", "added_at", "source"),
+)
+
+_ADD = (
+    f"insert into proteins ({', '.join(_COLUMNS)}) values"
+    f" ((select ifnull(max(number), 0) + 1 from proteins), {', '.join('?' * (len(_COLUMNS) - 1))})"
+    " on conflict (query_id) do nothing"
+)
 
 # A run decides which sequence an id stands for now; each of its results keeps the MD5 it was made of.
-_ADD_OF_RUN = f"""{_ADD} update set sequence = excluded.sequence, length = excluded.length, md5 = excluded.md5,
+_TAKE_OVER = """
+    on conflict (query_id) do update set sequence = excluded.sequence, length = excluded.length, md5 = excluded.md5,
     added_at = excluded.added_at, source = excluded.source
     where proteins.md5 <> excluded.md5 or (proteins.sequence is null and excluded.sequence is not null)
 """
 
+# Rows of one statement: the search index writes itself out once a statement, which takes two thirds of the time of
+# statements of one row. Older SQLite takes 999 values.
+_MEMBERS_AT_ONCE = 80
 
-@dataclass(frozen=True, slots=True)
-class Header:
+
+class Header(NamedTuple):
     """What an id and the rest of its FASTA header tell; None where they do not."""
 
     accession: str | None
@@ -77,7 +88,7 @@ def add_fasta(conn, path):
     Raises FastaError where the file stops being FASTA; records before that place are added.
     """
     done, now = Added(), timestamp(time.time())
-    checker = _Sequences(Checked())
+    checker = Sequences(Checked())
     records = _until_damage(path)
     while batch := list(islice(records, ROWS_AT_ONCE)):
         damage = batch.pop() if isinstance(batch[-1], FastaError) else None
@@ -98,7 +109,7 @@ def _until_damage(path):
 
 
 def _add_record(conn, path, record, checker, now, done):
-    query = checker._query(path, record, f"line {record.line}")
+    query = checker.query(path, record, f"line {record.line}")
     if query is None:
         done.failed.append((record.id, checker.checked.errors.pop()))
         return
@@ -107,7 +118,7 @@ def _add_record(conn, path, record, checker, now, done):
         *(record.id, header.accession, header.entry_name, header.description, header.gene, header.organism),
         *(len(query.sequence), query.sequence, query.md5, now, str(path)),
     )
-    if conn.execute(f"{_ADD} nothing", row).rowcount:
+    if conn.execute(_ADD, row).rowcount:
         done.added += 1
         return
     there = "select length, md5, source, description, sequence from proteins where query_id = ?"
@@ -132,27 +143,41 @@ def _add_record(conn, path, record, checker, now, done):
 
 def add_members(conn, run):
     """Add the members of a run, with the sequences of its batches; an id takes over the run's sequence."""
-    for rows in _batches(_member_rows(run)):
+    for rows in _batches(member_rows(run, (member for _, member in RunFiles(run).by_batch()))):
         with transaction(conn):
-            conn.executemany(_ADD_OF_RUN, rows)
+            write_members(conn, rows)
 
 
-def _member_rows(run):
-    by_batch = {}
-    for member in run.members.values():
-        by_batch.setdefault(member.batch, []).append(member)
-    for batch, members in sorted(by_batch.items()):
+def write_members(conn, rows):
+    """Write what ``member_rows`` gives; inside a transaction."""
+    (number,) = conn.execute("select ifnull(max(number), 0) + 1 from proteins").fetchone()
+    numbered = enumerate(rows, number)
+    while part := list(islice(numbered, _MEMBERS_AT_ONCE)):
+        values = chain.from_iterable((number, *row) for number, row in part)
+        conn.execute(_add_members(len(part)), tuple(values))
+
+
+@cache
+def _add_members(count):
+    """The statement that adds so many members; its values are those of _COLUMNS, one member after the other."""
+    row = f"({', '.join('?' * len(_COLUMNS))})"
+    return f"insert into proteins ({', '.join(_COLUMNS)}) values {', '.join([row] * count)} {_TAKE_OVER}"
+
+
+def member_rows(run, members):
+    """Yield what the store is to know of members as proteins; those of a batch together, so that it is read once."""
+    for batch, of_batch in groupby(members, key=attrgetter("batch")):
         path = run.folder.batch_fasta(batch)
         source = str(RESULTS / run_id_of(run) / Path(path).relative_to(run.folder.path))
         try:
             records, made = {record.id: record for record in read_fasta(path)}, os.stat(path).st_mtime
         except (FastaError, OSError):
             records, made = {}, os.stat(run.folder.queries).st_mtime
-        for member in members:
+        for member in of_batch:
             record = records.get(member.query_id)
             header = parse_header(member.query_id, record.description if record else "")
             yield (
-                *(member.query_id, *astuple(header)),
+                *(member.query_id, *header),
                 *(member.length, record and record.sequence, member.md5, timestamp(made), source),
             )
 

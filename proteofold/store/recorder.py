@@ -28,10 +28,13 @@ def store_path(results):
 
 
 class Recorder:
-    """Records one run. ``warn`` is called with a text, once, if the store cannot be written."""
+    """Records one run. ``warn`` is called with a text, once, if the store cannot be written.
 
-    def __init__(self, run, warn):
-        self._run, self._warn = run, warn
+    ``watch`` is asked again and again for events that nobody brings: what Slurm tells of the run's jobs.
+    """
+
+    def __init__(self, run, warn, watch=list):
+        self._run, self._warn, self._watch = run, warn, watch
         self._events = queue.SimpleQueue()
         self._status = "INTERRUPTED"  # unless the run tells another end
         self._closing = threading.Event()
@@ -58,7 +61,7 @@ class Recorder:
                 start_run(conn, self._run, author=_author())
                 early = []
                 while not self._closing.is_set() or not self._events.empty():
-                    early = record_events(conn, self._run, early + self._next_events())
+                    early = record_events(conn, self._run, early + self._next_events() + self._watch())
                 finish_run(conn, self._run, self._status)
         except (UserError, sqlite3.Error, OSError) as error:
             self._warn(

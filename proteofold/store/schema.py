@@ -185,7 +185,51 @@ _FIRST = (
     "create table unused_results (first integer not null, last integer not null) strict",
 )
 
-MIGRATIONS = (_FIRST,)
+# not "or ignore": the statement that fires a trigger overrules that
+_LOST_BY_RESULT = """
+    insert into unused_predictions
+    select settings_key from runs where run_id = old.run_id and settings_key is not null on conflict do nothing;
+"""
+
+_PREDICTIONS = (
+    # with rowid: its key is an index beside the rows, so looking keys up passes no alignments
+    """
+    create table predictions (
+        md5 text not null,
+        settings_key text not null,
+        secondary_structure text,
+        confidence text,
+        alignments blob,
+        primary key (settings_key, md5)
+    ) strict
+    """,
+    # Settings with predictions that may have no result any more: noted where a run loses a result. What is unused
+    # is found and removed later, in short transactions, because other results may use the same.
+    "create table unused_predictions (settings_key text not null primary key) strict, without rowid",
+    f"""
+    create trigger protein_results_replaced after update of md5, phase on protein_results
+    when old.phase = 'done' and (new.phase <> 'done' or new.md5 <> old.md5) begin {_LOST_BY_RESULT} end
+    """,
+    f"""
+    create trigger protein_results_left after delete on protein_results when old.phase = 'done' begin
+        {_LOST_BY_RESULT}
+    end
+    """,
+    *(
+        f"""
+        create trigger runs_{name} {event} on runs when old.settings_key is not null {and_when} begin
+            insert into unused_predictions values (old.settings_key) on conflict do nothing;
+        end
+        """
+        for name, event, and_when in (
+            ("set_anew", "after update of settings", "and old.settings_key is not new.settings_key"),
+            # before: with the run its results go, which find no settings then
+            ("removed", "before delete", ""),
+        )
+    ),
+)
+
+MIGRATIONS = (_FIRST, _PREDICTIONS)
 
 
 def migrate(conn):

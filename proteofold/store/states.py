@@ -25,12 +25,14 @@ class Event:
     step: str | None = None
     reason: str | None = None
     log: str | None = None
-    reused_from: str | None = None
 
 
 @dataclass(slots=True)
 class State:
-    """The columns of protein_results that events decide; times are text in UTC."""
+    """The columns of protein_results that change while a run goes on; times are text in UTC.
+
+    Events decide them, but for ``reused_from``, which stands in the files of a result.
+    """
 
     phase: str = "waiting"
     attempts: int = 0
@@ -90,6 +92,4 @@ def apply_event(state, event):
     elif event.phase == "failed":
         state.node, state.started_at = event.node or node, started_at
         state.reason, state.finished_at = event.reason, at
-    elif event.phase == "done":
-        state.reused_from = event.reused_from
     return True

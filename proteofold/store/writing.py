@@ -11,9 +11,10 @@ from itertools import islice
 from pathlib import Path
 
 from proteofold.errors import UserError
+from proteofold.headlock import head_is_alive
 from proteofold.runs import load_run
-from proteofold.store.database import transaction
-from proteofold.store.journal import head_is_alive, note_end, note_events, note_start, read_history
+from proteofold.store.database import importing_alone, transaction
+from proteofold.store.journal import note_end, note_events, note_start, read_history
 from proteofold.store.proteins import add_members
 from proteofold.store.results import RunFiles, run_id_of
 from proteofold.store.rows import count_run, write_rows, write_run
@@ -41,7 +42,7 @@ def start_run(conn, run, author=None, at=None):
         remove_others(conn, run)
 
     def rows():
-        for position, member in enumerate(run.members.values(), 1):
+        for position, member in files.by_batch():
             made = files.finished_at(member)
             if made is None or known.get(member.query_id) != (position, member.md5, made):
                 result = files.result(member)
@@ -50,6 +51,9 @@ def start_run(conn, run, author=None, at=None):
     _write_in_batches(conn, run, rows())
     with transaction(conn):
         count_run(conn, run_id)
+    with importing_alone(conn, wait=False) as alone:
+        if alone:
+            remove_unused_predictions(conn)
 
 
 def record_events(conn, run, events):
@@ -158,15 +162,12 @@ def interrupt_dead_runs(conn, *results):
 
 def _end_run(conn, run, ended):
     run_id, files, history = run_id_of(run), RunFiles(run), read_history(run.folder.path)
-    unsettled = conn.execute(
-        "select query_id, position from protein_results where run_id = ? and phase <> 'done' order by position",
-        (run_id,),
-    ).fetchall()
-    members = {member.query_id: member for member in run.members.values()}
+    query = "select query_id, position from protein_results where run_id = ? and phase <> 'done'"
+    unsettled = dict(conn.execute(query, (run_id,)).fetchall())
 
     def rows():
-        for query_id, position in unsettled:
-            if member := members.get(query_id):
+        for _, member in files.by_batch():
+            if position := unsettled.get(member.query_id):
                 result = files.result(member)
                 yield files.row(position, member, history.state(member.protein), ended, result), result
 
@@ -199,3 +200,29 @@ def _write_in_batches(conn, run, rows):
     while batch := list(islice(rows, ROWS_AT_ONCE)):
         with transaction(conn):
             write_rows(conn, run, batch)
+
+
+def remove_unused_predictions(conn):
+    """Remove predictions without a result of their sequence and settings, in short transactions.
+
+    Only while ``importing_alone`` holds: what an import has written has no results until it ends.
+    """
+    unused = """
+        not exists (
+            select 1 from protein_results join runs using (run_id)
+            where protein_results.md5 = predictions.md5 and phase = 'done'
+                and runs.settings_key = predictions.settings_key
+        )
+    """
+    for (key,) in conn.execute("select settings_key from unused_predictions").fetchall():
+        query = f"select rowid from predictions where settings_key = ? and {unused}"
+        found = iter(conn.execute(query, (key,)).fetchall())
+        while part := list(islice(found, ROWS_AT_ONCE)):
+            with transaction(conn):
+                # a run may have come to use it meanwhile
+                conn.executemany(f"delete from predictions where rowid = ? and {unused}", part)
+        with transaction(conn):  # and another may have come to be unused
+            left = f"select 1 from predictions where settings_key = :key and {unused}"
+            conn.execute(
+                f"delete from unused_predictions where settings_key = :key and not exists ({left})", {"key": key}
+            )

@@ -37,6 +37,7 @@ def check(tmp_path, make_library):
             "s4pred": {"weights": str(weights), "device": "cpu"},
             "search": {"mode": "lean"},
             "keep": [],
+            "reuse": True,
         }
         return check_inputs(config | changes)
 
@@ -281,6 +282,7 @@ def test_configuration_is_checked_first(check):
 
 def test_missing_hhsearch_is_told(check, monkeypatch):
     monkeypatch.setattr(inputs.shutil, "which", lambda name: None)
+    monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(inputs.hhsuite, "DEBIAN_BINARIES", "/nowhere")
     (error,) = check(FASTA).errors
     assert "hhsearch is not installed: run bin/setup" in error

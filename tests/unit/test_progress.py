@@ -9,6 +9,7 @@ import pytest
 from proteofold import progress
 from proteofold.process import JobLog
 from proteofold.progress import Progress, duration
+from proteofold.runs import from_runs
 
 
 @pytest.fixture
@@ -135,6 +136,20 @@ def test_time_is_told_in_the_unit_that_matters(seconds, text):
     assert duration(seconds) == text
 
 
+def test_reused_results_are_told_by_run_until_they_are_searched_again(run):
+    run.reuse({"a": "first", "b": "second", "c": "first"})
+    assert "done (reused: 2 from first, 1 from second)" in run.text()
+    run.started("search_templates", {"protein": "b"})
+    assert "done (reused: 2 from first)" in run.text()
+    run.reuse({})
+    assert "reused" not in run.text()
+
+
+def test_many_runs_are_told_as_a_number():
+    assert from_runs({"a": 9, "b": 2, "c": 3, "d": 1, "e": 1}) == "9 from a, 3 from c, 2 from b, 2 from 2 more"
+    assert from_runs({}) == ""
+
+
 @pytest.fixture
 def handler(shown, monkeypatch):
     """Snakemake's side: the plugin's handler, without Snakemake."""
@@ -196,3 +211,19 @@ def test_dry_run_shows_what_snakemake_says(handler, shown):
     handler.common_settings.dryrun = True
     handler.emit(record("This was a dry-run (flag -n)."))
     assert "This was a dry-run" in shown.getvalue()
+
+
+NO_RECORDS = "3 jobs have missing provenance/metadata so that it in part cannot be used to trigger re-runs."
+
+
+def test_missing_records_of_reused_results_are_no_news(handler, shown):
+    handler.common_settings.dryrun = True
+    handler.emit(record("1 results of other runs", proteins_reused={"a": "first"}))
+    handler.emit(record(NO_RECORDS))
+    assert "provenance" not in shown.getvalue()
+
+
+def test_missing_records_of_other_results_are_told_in_a_dry_run(handler, shown):
+    handler.common_settings.dryrun = True
+    handler.emit(record(NO_RECORDS))
+    assert "provenance" in shown.getvalue()

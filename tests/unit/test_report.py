@@ -141,8 +141,8 @@ def test_coverage_is_the_union_of_significant_hits(run_folder):
 
 
 def test_probability_is_that_of_the_best_hit(run_folder):
-    best, other = hit("1BEST_A", score=200.0), hit("1AAA_A")
-    best.probability, other.probability = 87.6, 12.3
+    best = hit("1BEST_A", score=200.0)._replace(probability=87.6)
+    other = hit("1AAA_A")._replace(probability=12.3)
     (result,) = read_report_data(run_folder({"good": (100, [other, best])})).results
     assert (result.best_hit, result.probability) == ("1BEST_A", 87.6)
 

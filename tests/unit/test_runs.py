@@ -6,20 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proteofold import inputs, runs
+from proteofold import inputs, planning
 from proteofold.errors import UserError
 from proteofold.fasta import protein_stem, read_fasta
 from proteofold.inputs import Query
-from proteofold.runs import BATCH_RESIDUES, load_run, plan_run, write_plan
-from proteofold.weights import WEIGHT_FILES
+from proteofold.planning import assign_batches, plan_run
+from proteofold.runs import load_run, write_plan
+from proteofold.weights import BATCH_RESIDUES, WEIGHT_FILES
 
 
 @pytest.fixture
 def config(tmp_path, make_library, monkeypatch):
     """Configuration of a run whose weights are taken to be sound."""
-    monkeypatch.setattr(runs, "check_tensors_once", lambda folder, digest: None)
+    monkeypatch.setattr(planning, "check_tensors_once", lambda folder, digest: None)
     monkeypatch.setattr(inputs.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(runs.hhsuite, "hhsuite_version", lambda: "3.3.0")
+    monkeypatch.setattr(planning.hhsuite, "hhsuite_version", lambda: "3.3.0")
     weights = tmp_path / "weights"
     weights.mkdir()
     for name in WEIGHT_FILES:
@@ -32,6 +33,7 @@ def config(tmp_path, make_library, monkeypatch):
         "s4pred": {"weights": str(weights), "device": "cpu"},
         "search": {"mode": "lean"},
         "keep": [],
+        "reuse": True,
     }
 
 
@@ -225,7 +227,7 @@ def test_missing_result_files_are_asked_for(plan):
     for path in (out, hits, usage):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
-    wanted = run.result_files()
+    wanted = run.result_files(run.members)
     # the .out always, so that Snakemake looks at it; the others only where they are not
     assert str(out) in wanted and str(run.folder.out("b")) in wanted
     assert str(hits) not in wanted and str(run.folder.hits("b")) in wanted
@@ -244,7 +246,7 @@ def test_unsound_weights_stop_the_plan_unless_all_is_predicted(plan, monkeypatch
         raise UserError("weights_1.pt is not whole")
 
     run = plan(a="MKV")
-    monkeypatch.setattr(runs, "check_tensors_once", refuse)
+    monkeypatch.setattr(planning, "check_tensors_once", refuse)
     with pytest.raises(UserError, match="weights_1.pt is not whole"):
         plan(a="MKV")
     horiz = run.folder.horiz(batches(run)["a"])
@@ -277,7 +279,7 @@ PROTEINS = st.dictionaries(
 def test_batches_never_change_whatever_is_added_changed_or_removed(inputs_in_turn):
     history, contents = [], {}
     for proteins in inputs_in_turn:
-        members, new = runs._assign_batches(queries_of(proteins), history, usable=history)
+        members, new = assign_batches(queries_of(proteins), history, usable=history)
         assert list(members) == list(proteins)
         assert not new.keys() & contents.keys()
         contents |= {batch: [(query.query_id, query.md5) for query in queries] for batch, queries in new.items()}
@@ -302,3 +304,61 @@ def test_missing_weights_are_told_once(plan, config, tmp_path):
     config["s4pred"] = {**config["s4pred"], "weights": str(tmp_path / "empty")}
     with pytest.raises(UserError, match="^1 problem in the inputs"):
         plan(a="MKV")
+
+
+def test_proteins_to_be_taken_get_batches_of_their_own():
+    queries = queries_of({"a": (5000, 0), "b": (4000, 0), "c": (3000, 0), "d": (2000, 0)})
+    members, new = assign_batches(queries, [], [], reused={"b", "d"})
+    assert [[query.query_id for query in batch] for batch in new.values()] == [["a", "c"], ["b", "d"]]
+    assert list(members) == ["a", "b", "c", "d"]
+    assert {members["b"].batch, members["d"].batch} == {list(new)[1]}
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the plan asks other runs for; each time they have all of it."""
+    asked = []
+
+    def find(queries, settings, results):
+        asked.append([query.query_id for query in queries])
+        return {query.protein: "a source" for query in queries}, ""
+
+    monkeypatch.setattr(planning, "find_sources", find)
+    return asked
+
+
+def test_only_new_proteins_are_looked_for_in_other_runs(plan, asked):
+    plan(a="MKV", b="MKVL")
+    run = plan(a="MKV", b="MKVLI", c="M")
+    assert asked == [["a", "b"], ["c"]]
+    assert run.sources == {"c": "a source"}
+
+
+@pytest.mark.parametrize("change", [{"reuse": False}, {"keep": ["hhr"]}, {"keep": ["horiz", "a3m"]}])
+def test_nothing_is_looked_for_where_nothing_may_be_taken(plan, config, asked, change):
+    config.update(change)
+    assert plan(a="MKV").sources == {}
+    assert asked == []
+
+
+def test_predictions_are_kept_anyway_and_hinder_nothing(plan, config, asked):
+    config["keep"] = ["horiz"]
+    assert plan(a="MKV").sources == {"a": "a source"}
+
+
+def test_weights_are_not_loaded_when_all_is_taken(plan, asked, monkeypatch):
+    def refuse(folder, digest):
+        raise UserError("weights_1.pt is not whole")
+
+    monkeypatch.setattr(planning, "check_tensors_once", refuse)
+    assert plan(a="MKV").sources
+
+
+def test_store_that_cannot_be_read_is_noted(plan, config, tmp_path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "proteofold.db").write_text("no store")
+    (tmp_path / "proteins.fasta").write_text(">a\nMKV\n")
+    run, notes = plan_run(config, tmp_path / "results")
+    assert run.sources == {}
+    (note,) = notes
+    assert note.startswith("no results of other runs are taken: ") and "not a database" in note

@@ -1,15 +1,19 @@
 """What all rules share: the planned run, its paths and its limits."""
 
+import functools
 import subprocess
 import sys
+from collections import Counter
 
+from snakemake.io import IOFile
 from snakemake.logging import logger
 
-from proteofold import hhsuite, runs
+from proteofold import hhsuite, planning, runs, takeover
 from proteofold.errors import UserError
 from proteofold.headlock import claim_run
 from proteofold.memory import available_mb
 from proteofold.predict_step import PREDICTION_VERSION
+from proteofold.runs import from_runs
 from proteofold.search_step import SEARCH_STEP_MB
 from proteofold.weights import batch_mem_mb
 
@@ -21,14 +25,40 @@ def planned_run():
     if not workflow.is_main_process:
         return runs.load_run(runs.RESULTS / config["run"])
     try:
-        run, notes = runs.plan_run(config)
+        run, notes = planning.plan_run(config)
     except UserError as error:
         raise WorkflowError(str(error)) from None
+    if DRY_RUN:
+        notes += left_out_of_dry_run(run)
+        tell_reused(takeover.taken_before(run))
     for note in notes:
         logger.warning(f"note: {note}")
     lengths = {member.protein: member.length for member in run.members.values()}
     logger.info(f"{len(lengths)} proteins", extra={"protein_lengths": lengths})
     return run
+
+
+def tell_reused(proteins):
+    """Tell the logger plugin which proteins have the result of another run (protein -> run)."""
+    if proteins:
+        logger.info(f"{len(proteins)} results of other runs", extra={"proteins_reused": proteins})
+
+
+def left_out_of_dry_run(run):
+    """Notes on what a start would do besides the jobs that a dry run lists."""
+    notes = []
+    if run.sources:
+        counts = Counter(source.computed_in for source in run.sources.values())
+        notes.append(
+            f"{len(run.sources)} of {len(run.members)} proteins would be taken from other runs: {from_runs(counts)}. "
+            "No job is listed for them."
+        )
+    if count := takeover.outdated(run):
+        notes.append(
+            f"results that were taken from other runs with other settings: {count}. They would be computed again, "
+            "though no job is listed for them."
+        )
+    return notes
 
 
 def keep_within_memory():
@@ -38,9 +68,11 @@ def keep_within_memory():
         workflow.register_resource("mem_mb", available_mb())
 
 
+DRY_RUN = workflow.output_settings.dryrun
 RUN = planned_run()
-if workflow.is_main_process and not workflow.output_settings.dryrun:
-    claim_run(RUN.folder.path)
+IS_HEAD = workflow.is_main_process and not DRY_RUN and claim_run(RUN.folder.path)
+# a dry run copies nothing, so it must not list jobs for what it would copy
+PROTEINS = [protein for protein in RUN.members if not (DRY_RUN and protein in RUN.sources)]
 keep_within_memory()
 
 
@@ -49,32 +81,68 @@ wildcard_constraints:
     batch=r"[0-9]+-[0-9a-f]+",
 
 
+@functools.cache
+def take_over_results():
+    """Take what other runs have into the run's folder: once, at a real start, before Snakemake looks for files.
+
+    Input functions call this. They are asked when the graph is built; a report or a summary builds one, too, but
+    without settings of an execution.
+    """
+    if not IS_HEAD or workflow.execution_settings is None:
+        return
+    try:
+        taken = takeover.take_over(RUN)
+    except OSError as error:
+        raise WorkflowError(f"results of other runs cannot be copied: {error}") from None
+    for path in taken.outputs:
+        # records of an earlier run folder of this name would have these files made again
+        workflow.persistence.cleanup_metadata(IOFile(str(path)))
+    if taken.now:
+        logger.warning(
+            f"note: {len(taken.now)} of {len(RUN.members)} proteins were taken from other runs: "
+            f"{from_runs(Counter(taken.now.values()))}. 'reuse: false' computes them anew."
+        )
+    if damaged := len(RUN.sources) - len(taken.now):
+        logger.warning(f"note: proteins computed anew because their files in another run are damaged: {damaged}")
+    tell_reused(taken.ever)
+
+
+def all_results(wildcards):
+    """The result files that rule all asks for."""
+    take_over_results()
+    return RUN.result_files(PROTEINS)
+
+
 def run_file(name):
     """Path of a file of the run."""
     return str(RUN.folder.path / name)
 
 
+def as_words(options):
+    """Options of a step as words of its command line."""
+    return [word for name, value in options.items() for word in (f"--{name}", str(value))]
+
+
 def batch_horiz(wildcards):
     """The prediction file that holds a protein."""
+    take_over_results()
     return str(RUN.folder.horiz(RUN.members[wildcards.protein].batch))
-
-
-def batch_fasta(wildcards):
-    """The FASTA file that the batch of a protein, or a batch itself, was cut to."""
-    batch = wildcards.get("batch") or RUN.members[wildcards.protein].batch
-    return str(RUN.folder.batch_fasta(batch))
 
 
 def begin_run():
     """Write the plan down, now that the run really starts, and tell the logger plugin which run it records."""
     if workflow.is_main_process:
         runs.write_plan(RUN)
+        if uses_slurm():
+            begin_on_slurm()
         logger.info("run starts", extra={"proteofold_run": RUN})
 
 
 def end_run(status):
     """Tell the logger plugin how the run ended."""
     if workflow.is_main_process:
+        if uses_slurm():
+            end_on_slurm()
         logger.info("run ends", extra={"proteofold_end": status})
 
 

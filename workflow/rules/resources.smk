@@ -1,13 +1,67 @@
 """What jobs ask for. Only functions stand here; the models and their sources are in the package."""
 
+import functools
+
+from proteofold import cost
+from proteofold.memory import raised_mb
+
+# A job may take so many times what its model says, and at least so many minutes, before Slurm ends it: nodes differ,
+# and a hung file system must not hold a job for ever.
+RUNTIME_MARGIN = 20
+LEAST_MINUTES = 60
+
 
 def prediction_mem_mb(wildcards, attempt):
-    """PyTorch, one network and the batch; half as much again after each kill."""
-    return round(batch_mem_mb(RUN.batch_residues(wildcards.batch)) * 1.5 ** (attempt - 1))
+    """PyTorch, one network and the batch."""
+    return raised_mb(batch_mem_mb(RUN.batch_residues(wildcards.batch)), attempt, largest_node_mb())
 
 
 def query_search_mem_mb(wildcards, attempt):
-    """hhsearch by the measured model and the Python process around it; half as much again after each kill."""
+    """hhsearch by the measured model and the Python process around it."""
     length = RUN.members[wildcards.protein].length
     search = hhsuite.search_mem_mb(length, RUN.library, RUN.settings["mode"])
-    return round((search + SEARCH_STEP_MB) * 1.5 ** (attempt - 1))
+    return raised_mb(search + SEARCH_STEP_MB, attempt, largest_node_mb())
+
+
+def prediction_minutes(wildcards, attempt):
+    """Minutes after which a batch counts as hung."""
+    residues = RUN.batch_residues(wildcards.batch)
+    return _minutes(cost.prediction_cpu_s(residues, residues), attempt)
+
+
+def search_minutes(wildcards, attempt):
+    """Minutes after which a search counts as hung."""
+    length = RUN.members[wildcards.protein].length
+    return _minutes(cost.search_cpu_s(length, RUN.library, RUN.settings["mode"]), attempt)
+
+
+def _minutes(expected_s, attempt):
+    return attempt * max(LEAST_MINUTES, round(RUNTIME_MARGIN * expected_s / 60))
+
+
+def prediction_gpus(wildcards):
+    """One where the configuration wants a GPU, or takes one if the cluster has any."""
+    return int(RUN.settings["device"] == "gpu" or (RUN.settings["device"] == "auto" and cluster_has_gpus()))
+
+
+def attempt_number(wildcards, attempt):
+    """Which try this is: by it the submit command tells a killed job from a repeated error."""
+    return attempt
+
+
+def prediction_priority(wildcards):
+    """Before the searches that wait for it; the batches of the longest proteins first."""
+    return _longest_by_batch()[wildcards.batch] + 1
+
+
+@functools.cache
+def _longest_by_batch():
+    longest = {}
+    for member in RUN.members.values():
+        longest[member.batch] = max(longest.get(member.batch, 0), member.length)
+    return longest
+
+
+def search_priority(wildcards):
+    """Longest proteins first: started last, one would keep the run waiting."""
+    return RUN.members[wildcards.protein].length

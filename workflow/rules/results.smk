@@ -12,7 +12,7 @@ def report_files():
 rule merge_results:
     """Merge the results of all proteins into the run's tables, in the order of the input."""
     input:
-        expand(run_file("out/{protein}.out"), protein=RUN.members),
+        expand(run_file("out/{protein}.out"), protein=PROTEINS),
     output:
         run_file("merge_results.csv"),
         run_file("best_hits.csv"),

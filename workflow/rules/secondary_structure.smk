@@ -1,6 +1,19 @@
 """Prediction of secondary structure, a batch of proteins at a time."""
 
 
+def prediction_command(wildcards, output):
+    """What predicts a batch, as words for Python; ``--threads`` is added where it is started."""
+    options = {
+        "fasta": RUN.folder.batch_fasta(wildcards.batch),
+        "weights": RUN.settings["weights"],
+        "device": RUN.settings["device"],
+        "horiz": output.horiz,
+        "usage": output.usage,
+        "log": RUN.folder.log("predict_secondary_structure", wildcards.batch),
+    }
+    return ["-m", "proteofold.predict_step", *as_words(options)]
+
+
 rule predict_secondary_structure:
     """Predict the secondary structure of a batch of proteins with S4PRED."""
 
@@ -11,16 +24,16 @@ rule predict_secondary_structure:
         usage=run_file("benchmarks/predict_secondary_structure/{batch}.tsv"),
     log:
         run_file("logs/predict_secondary_structure/{batch}.log"),
+    priority: prediction_priority
     threads: 1
     resources:
         mem_mb=prediction_mem_mb,
+        runtime=prediction_minutes,
+        gpus=prediction_gpus,
+        attempt=attempt_number,
     params:
-        fasta=batch_fasta,
-        weights=RUN.settings["weights"],
-        weights_digest=RUN.settings["weights_digest"],
-        version=PREDICTION_VERSION,
-        device=RUN.settings["device"],
+        # all that decides the result; the command is made from output, so Snakemake does not compare it
+        result_key=RUN.prediction_key,
+        command=prediction_command,
     shell:
-        "exec {PYTHON:q} -m proteofold.predict_step --fasta {params.fasta:q} --weights {params.weights:q}"
-        " --device {params.device} --threads {threads} --horiz {output.horiz:q} --usage {output.usage:q}"
-        " --log {log:q}"
+        "exec {PYTHON:q} {params.command:q} --threads {threads}"

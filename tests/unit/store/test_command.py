@@ -54,8 +54,7 @@ def test_tables_fit_a_terminal_of_80_columns(demo, call):
 
 def test_long_descriptions_leave_room_for_the_other_columns(results, call, make):
     run = results.plan(proteins=["P1"])
-    hit = make.hit()
-    hit.description = "long " * 60
+    hit = make.hit()._replace(description="long " * 60)
     results.finish(run, "P1", [hit])
     call("store", "import", str(run.folder.path))
     (line,) = [line for line in call("protein", "P1").output.splitlines() if "long" in line]

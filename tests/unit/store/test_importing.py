@@ -1,6 +1,7 @@
 """Making a run's rows from its folder."""
 
 import csv
+import gzip
 import os
 import signal
 import subprocess
@@ -26,6 +27,9 @@ def write_hits(*arguments):
 real, importing.write_hits, importing.PROTEINS_AT_ONCE = importing.write_hits, write_hits, 2
 importing.import_run(open_store(sys.argv[1]), sys.argv[2])
 """
+
+
+POSITIONS = {"query_start": 1, "query_end": 50, "template_start": 3, "template_end": 60, "template_length": 120}
 
 
 def unused_hits(conn):
@@ -127,7 +131,7 @@ def test_deleted_store_is_rebuilt_from_run_folders_with_identical_rows(results, 
 def test_best_hit_is_stored_wherever_it_ranks(store, results, make):
     run = results.plan(proteins=["P1"])
     found = [make.hit(rank, f"T,{rank}", score=10.0) for rank in range(1, 200)]
-    found[149].score = 99.0
+    found[149] = found[149]._replace(score=99.0)
     results.finish(run, "P1", found)
     import_run(store, run.folder.path)
     ranks = [rank for (rank,) in store.execute("select rank from hits order by rank")]
@@ -149,6 +153,54 @@ def test_values_that_are_missing_or_no_number_are_null(store, results, make):
     assert store.execute(query).fetchone() == (None, None, None, 0)
 
 
+@pytest.mark.parametrize(
+    ("template", "description"),
+    [
+        ("1ABC_A", ""),
+        ("1ABC_A", "plain; words {of} a species"),
+        ("1ABC_A", 'a "quoted", comma'),
+        ("1ABC_A", '"'),
+        ("1ABC_A", '",1,2,3'),
+        ("1ABC_A", "7,8,9"),
+        ("1ABC_A", "\\ \t é 蛋白质"),
+        ("T,1", "comma in the name"),
+        ('T"1', "quote, in the name"),
+        ("T\\u0041\\", "backslash in the name"),
+        ("T\t1", "tab in the name"),
+        ("", "no name"),
+        ("7", "a number for a name"),
+        ("蛋白质", "not ASCII"),
+    ],
+)
+@pytest.mark.parametrize("query_id", ["P1", "a,\"b'"])
+@pytest.mark.parametrize("positions", [POSITIONS, {}], ids=["with positions", "without"])
+def test_names_are_stored_as_they_are(store, results, make, query_id, positions, template, description):
+    run = results.plan(proteins=[query_id])
+    found = [make.hit(**positions)._replace(template=template, description=description)]
+    found.append(make.hit(2, **positions)._replace(template="2XYZ_B", description="another"))
+    (protein,) = run.members
+    results.finish(run, protein, found)
+    import_run(store, run.folder.path)
+    columns = "rank, template, description, score, aligned_columns, query_start, template_length"
+    expected = (150.0, 50, positions.get("query_start"), positions.get("template_length"))
+    assert store.execute(f"select {columns} from hits order by rank").fetchall() == [
+        (1, template, description, *expected),
+        (2, "2XYZ_B", "another", *expected),
+    ]
+
+
+@pytest.mark.parametrize("line", ["P1,1,T", "P1,1,T,d,1.0", "", 'P1,1,T,"d', "P1,1,T,d" + ",1" * 12])
+@pytest.mark.parametrize("positions", [POSITIONS, {}], ids=["with positions", "without"])
+def test_hits_of_which_a_line_is_not_whole_are_no_result(store, results, make, positions, line):
+    run = results.plan(proteins=["P1", "P2"])
+    for protein in run.members:
+        results.finish(run, protein, [make.hit(**positions)])
+    path = run.folder.hits("P1")
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()) + line.encode() + b"\n"))
+    import_run(store, run.folder.path)
+    assert store.execute("select query_id from protein_results where phase = 'done'").fetchall() == [("P2",)]
+
+
 def test_stored_summary_is_that_of_the_out_files(store, done):
     import_run(store, done.folder.path)
     columns = "query_id, best_hit, best_evalue, best_score, score_mean, score_std, score_gmean"
@@ -167,7 +219,7 @@ def test_failed_run_tells_reasons_from_the_logs(store, results):
     query = "select query_id, status, step, reason, log from protein_results order by position"
     assert store.execute(query).fetchall()[1:] == [
         ("P2", "FAILED", "search", "no memory", "results/demo/logs/search_templates/P2.log"),
-        ("P3", "FAILED", "secondary_structure", "not started: the run ended before", None),
+        ("P3", "FAILED", "search", "not started: the run ended before", None),
     ]
     assert store.execute("select status, total, succeeded, failed from runs").fetchone() == ("FAILED", 3, 1, 2)
 
@@ -175,8 +227,7 @@ def test_failed_run_tells_reasons_from_the_logs(store, results):
 def test_template_of_two_libraries_keeps_both_descriptions(store, results, make):
     for run_id, key in (("one", "k1"), ("two", "k2")):
         run = results.plan(run_id, ["P1"], library=make.settings["library"] | {"key": key})
-        hit = make.hit()
-        hit.description = f"of {key}"
+        hit = make.hit()._replace(description=f"of {key}")
         results.finish(run, "P1", [hit])
         import_run(store, run.folder.path)
     assert store.execute("select run_id, description from hits order by 1").fetchall() == [

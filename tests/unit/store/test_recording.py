@@ -13,6 +13,7 @@ from proteofold.store import (
     interrupt_dead_runs,
     mark_interrupted,
     open_store,
+    queries,
     record_events,
     start_run,
 )
@@ -233,16 +234,38 @@ def test_run_at_work_is_not_marked_interrupted(store, results, make):
     assert interrupt_dead_runs(store, results.path) == ["demo"]
 
 
-def test_reused_result_names_its_run_and_counts(store, results, make, events):
+def test_reused_result_names_its_run_until_it_is_searched_again(store, results, rows, make, events, tmp_path):
     run = results.plan()
+    results.finish(run, "P1", at=make.start - 50, reused_from="earlier")
     start_run(store, run, at=make.start)
-    results.finish(run, "P1")
-    record_events(store, run, [events("P1", "done", 1, reused_from="earlier")])
     assert run_row(store)[:5] == ("RUNNING", 3, 1, 0, 1)
-    start_run(store, run, at=make.start + 9)
-    assert column(store, "reused_from")[0] == "earlier"
-    import_run(store, run.folder.path)
-    assert column(store, "reused_from")[0] == "earlier"
+    assert phases(store)["P1"] == ("done", "SUCCESS", 0, "worker1")
+    assert column(store, "reused_from") == ["earlier", None, None]
+    assert queries.reused_from(store, "demo") == {"earlier": 1}
+    record_events(store, run, [events("P1", "running", 5, node="here")])
+    assert column(store, "reused_from") == [None] * 3
+    results.finish(run, "P1", at=make.start + 8)
+    record_events(store, run, [events("P1", "done", 9)])
+    finish_run(store, run, "FAILED", at=make.start + 10)
+    assert run_row(store)[:5] == ("FAILED", 3, 1, 2, 0)
+    assert phases(store)["P1"] == ("done", "SUCCESS", 1, "worker1")
+    other = open_store(tmp_path / "other.db")
+    import_run(other, run.folder.path)
+    assert rows(other) == rows(store)
+
+
+def test_reused_result_is_the_same_after_an_import_even_without_the_journal(store, results, rows, make, tmp_path):
+    run = results.plan()
+    for protein in run.members:
+        results.finish(run, protein, reused_from="earlier")
+    start_run(store, run, at=make.start)
+    finish_run(store, run, "SUCCESS", at=make.start + 1)
+    other = open_store(tmp_path / "other.db")
+    import_run(other, run.folder.path)
+    assert rows(other) == rows(store)
+    (run.folder.path / "events.jsonl").unlink()
+    import_run(other, run.folder.path)
+    assert rows(other)["protein_results"] == rows(store)["protein_results"]
 
 
 def test_half_a_line_at_the_end_of_the_journal_is_passed_over(store, recorded, rows, tmp_path):

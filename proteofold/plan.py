@@ -1,0 +1,327 @@
+"""The plan before a run: what is left to do, which machines can take it, and how long that takes.
+
+All times are of cores that are as fast as the one the cost model was measured on, or, once proteins of the run are
+finished, as those that finished them.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from proteofold import cost, hhsuite
+from proteofold.errors import UserError
+from proteofold.files import existing_names
+from proteofold.merge import whole_result
+from proteofold.process import read_usage
+from proteofold.runs import load_run
+from proteofold.schedule import Job, lower_bound, simulated_makespan
+from proteofold.search_step import SEARCH_STEP_MB
+from proteofold.weights import batch_mem_mb, weight_files
+
+# Bounds of the classes shown, in MB, beside what the nodes have.
+_CLASS_MB = tuple(512 * 2**step for step in range(12))
+
+# Modes that need less memory, in the order in which their results are closest to `reference`.
+_THRIFTIER = {"reference": ("lean", "fast"), "lean": ("fast",), "hybrid": ("fast",), "fast": ()}
+
+# Bytes on disk, each file filling blocks of 4,096. A protein has a file each of summary, hits, usage and log, and 3.5
+# records of Snakemake (630,784 bytes in 143 files for 40 proteins and their 3 batches), and 7.5 kB in the store. A
+# hit takes 47 bytes in hits.csv.gz (500 hits of one protein against PDB70: 23,527), which stands there twice, by
+# itself and merged; 2,000 in a kept .hhr (998,298). Sequences and predictions: 86,430 bytes for 13,516 residues.
+_BLOCK = 4096
+_SMALL_FILES, _RECORDS, _STORE_BYTES = 3, 3.5, 7_500
+_HIT_BYTES, _HHR_HIT_BYTES, _RESIDUE_BYTES, _A3M_RESIDUE_BYTES = 47, 2_000, 6.5, 3.1
+_MOST_HITS = 500
+# A library that is not built yet, of templates with homologues: 147 bytes a column in _hhm, 1 in _cs219, and text.
+_COLUMN_BYTES = 150
+
+_MOST_LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Protein:
+    """A protein that is left to do: CPU seconds of its search, and the memory that this asks for."""
+
+    query_id: str
+    length: int
+    cpu_s: float
+    mem_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A protein that no node has the memory for, and the modes in which one has, with what they need (MB)."""
+
+    query_id: str
+    length: int
+    mem_mb: int
+    modes: dict
+
+    @property
+    def advice(self):
+        """What would help."""
+        modes = "".join(f", or mode {mode} ({mem_mb:,} MB)" for mode, mem_mb in self.modes.items())
+        return f"a node with {self.mem_mb:,} MB{modes}"
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryClass:
+    """Proteins whose searches need at most so much memory; ``at_once``: how many of them a node holds, by kind."""
+
+    most_mb: int
+    proteins: int
+    cpu_s: float
+    at_once: dict
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Bytes that the run's folder will grow by, those of the template library, and those free in the run's folder."""
+
+    run_bytes: int
+    library_bytes: int
+    library_is_there: bool
+    free_bytes: int
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is left of a run, on given machines; times in seconds, of the proteins that fit a node."""
+
+    run: str
+    mode: str
+    library: hhsuite.Library
+    proteins: int
+    residues: int
+    done: int
+    reused: int
+    kinds: list
+    left: list  # Protein, the costliest first, those of unfit too
+    unfit: list
+    classes: list
+    batches: int
+    batch_mem_mb: int
+    search_cpu_s: float
+    prediction_cpu_s: float
+    wall_s: float
+    bound_s: float
+    disk: Disk
+    search_calibration: cost.Calibration
+    prediction_calibration: cost.Calibration
+    notes: list
+
+    @property
+    def longest(self):
+        """The longest proteins that are left to do."""
+        return sorted(self.left, key=lambda protein: -protein.length)[:_MOST_LONGEST]
+
+    @property
+    def cores(self):
+        """Cores of all nodes."""
+        return sum(kind.count * kind.cores for kind in self.kinds)
+
+
+def make_plan(run, kinds):
+    """Plan what is left of a Run (planning.plan_run) on some NodeKinds; nothing is written."""
+    finished = finished_searches(run)
+    open_members = [m for m in run.members.values() if m.protein not in finished and m.protein not in run.sources]
+    batches, predicted = _batches(run), _predicted_batches(run)
+    search = _search_calibration(run, finished)
+    prediction = _prediction_calibration(run, batches, predicted)
+    largest = max(kind.mem_mb for kind in kinds)
+
+    needs = {m.protein: _search_mem_mb(m, run, run.settings["mode"]) for m in open_members}
+    due = {m.batch for m in open_members if m.batch not in predicted}
+    batch_needs = {batch: batch_mem_mb(batches[batch][0]) for batch in due}
+    left, unfit, fitting = [], [], []
+    for member in open_members:
+        need, batch_need = needs[member.protein], batch_needs.get(member.batch, 0)
+        seconds = search.ratio * cost.search_cpu_s(member.length, run.library, run.settings["mode"])
+        left.append(Protein(member.query_id, member.length, seconds, need))
+        if max(need, batch_need) > largest:
+            modes = _thriftier(member, run) if batch_need <= largest else {}
+            modes = {mode: mem_mb for mode, mem_mb in modes.items() if mem_mb <= largest}
+            unfit.append(Unfit(member.query_id, member.length, max(need, batch_need), modes))
+        else:
+            fitting.append((member, left[-1]))
+
+    predictions = {
+        batch: prediction.ratio * cost.prediction_cpu_s(*batches[batch], _weights_bytes(run))
+        for batch in dict.fromkeys(member.batch for member, _ in fitting)
+        if batch in due
+    }
+    place = {batch: number for number, batch in enumerate(predictions)}
+    jobs = [Job(seconds, batch_needs[batch]) for batch, seconds in predictions.items()]
+    jobs += [Job(one.cpu_s, needs[member.protein], place.get(member.batch)) for member, one in fitting]
+    return Plan(
+        run=run.settings["run"],
+        mode=run.settings["mode"],
+        library=run.library,
+        proteins=len(run.members),
+        residues=sum(member.length for member in run.members.values()),
+        done=len(finished),
+        reused=len(run.members) - len(finished) - len(open_members),
+        kinds=list(kinds),
+        left=sorted(left, key=lambda protein: -protein.cpu_s),
+        unfit=sorted(unfit, key=lambda one: -one.mem_mb),
+        classes=_classes([one for _, one in fitting], kinds),
+        batches=len(predictions),
+        batch_mem_mb=max((batch_needs[batch] for batch in predictions), default=0),
+        search_cpu_s=sum(one.cpu_s for _, one in fitting),
+        prediction_cpu_s=sum(predictions.values()),
+        wall_s=simulated_makespan([Job(job.seconds + cost.JOB_S, job.mem_mb, job.after) for job in jobs], kinds),
+        bound_s=lower_bound(jobs, kinds),
+        disk=_disk(run, open_members),
+        search_calibration=search,
+        prediction_calibration=prediction,
+        notes=_notes(run, predictions),
+    )
+
+
+def finished_searches(run):
+    """protein -> usage of its search (dict of text), for members whose result is whole and of the run's settings."""
+    have, finished = existing_names(run.folder.out("any").parent), {}
+    for member in run.members.values():
+        if run.folder.out(member.protein).name in have and (found := whole_result(run, member)):
+            finished[member.protein] = found[1]
+    return finished
+
+
+def _batches(run):
+    """batch -> (residues, longest) over all that was ever in a batch, today's members or not."""
+    batches = {}
+    for member in {*run.history, *run.members.values()}:
+        residues, longest = batches.get(member.batch, (0, 0))
+        batches[member.batch] = (residues + member.length, max(longest, member.length))
+    return batches
+
+
+def _predicted_batches(run):
+    """The batches whose prediction is there; none of them counts if it was made with other weights."""
+    try:
+        before = load_run(run.folder.path).settings
+    except UserError:
+        return set()
+    if before["weights_digest"] != run.settings["weights_digest"]:
+        return set()
+    return {name.removesuffix(".horiz") for name in existing_names(run.folder.horiz("any").parent)}
+
+
+def _search_calibration(run, finished):
+    return cost.calibrated(
+        (cpu_s, cost.search_cpu_s(run.members[protein].length, run.library, run.settings["mode"]))
+        for protein, used in finished.items()
+        if (cpu_s := _cpu_s(used))
+    )
+
+
+def _prediction_calibration(run, batches, predicted):
+    used = ((batch, _prediction_cpu_s(run, batch)) for batch in sorted(predicted & batches.keys()))
+    return cost.calibrated(
+        (cpu_s, cost.prediction_cpu_s(*batches[batch], _weights_bytes(run))) for batch, cpu_s in used if cpu_s
+    )
+
+
+def _prediction_cpu_s(run, batch):
+    """CPU seconds that the prediction of a batch took; None where no job of this run made it."""
+    try:
+        (used,) = read_usage(run.folder.usage("predict_secondary_structure", batch))
+    except (OSError, ValueError):
+        return None
+    return _cpu_s(used)
+
+
+def _cpu_s(used):
+    """CPU seconds of a usage; None where it is damaged."""
+    try:
+        return float(used["cpu_s"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _weights_bytes(run):
+    return sum(path.stat().st_size for path in weight_files(run.settings["weights"]))
+
+
+def _search_mem_mb(member, run, mode):
+    return hhsuite.search_mem_mb(member.length, run.library, mode) + SEARCH_STEP_MB
+
+
+def _thriftier(member, run):
+    return {mode: _search_mem_mb(member, run, mode) for mode in _THRIFTIER[run.settings["mode"]]}
+
+
+def _classes(proteins, kinds):
+    """MemoryClasses that hold a protein, bounded so that a kind of node takes all of one or none."""
+    bounds = sorted({*_CLASS_MB, *(kind.mem_mb for kind in kinds)})
+    members = {}
+    for protein in proteins:
+        members.setdefault(next(bound for bound in bounds if protein.mem_mb <= bound), []).append(protein)
+    classes = []
+    for most, inside in sorted(members.items()):
+        hungriest = max(protein.mem_mb for protein in inside)
+        at_once = {kind.name: kind.at_once(hungriest) for kind in kinds}
+        classes.append(MemoryClass(most, len(inside), sum(protein.cpu_s for protein in inside), at_once))
+    return classes
+
+
+def _disk(run, open_members):
+    keep, hits = run.settings["keep"], min(_MOST_HITS, run.library.templates)
+    hits_file = -(-hits * _HIT_BYTES // _BLOCK) * _BLOCK
+    protein_bytes = (_SMALL_FILES + _RECORDS) * _BLOCK + _STORE_BYTES + hits_file + hits * _HIT_BYTES
+    if "hhr" in keep:
+        protein_bytes += hits * _HHR_HIT_BYTES + _BLOCK
+    residue_bytes = _RESIDUE_BYTES + (_A3M_RESIDUE_BYTES if "a3m" in keep else 0)
+    if "a3m" in keep:
+        protein_bytes += _BLOCK
+    residues = sum(member.length for member in open_members)
+    files = [Path(name) for name in hhsuite.library_files(run.library.prefix)]
+    is_there = all(file.exists() for file in files)
+    library_bytes = sum(file.stat().st_size for file in files) if is_there else _COLUMN_BYTES * run.library.columns
+    place = run.folder.path.absolute()
+    while not place.is_dir():
+        place = place.parent
+    run_bytes = round(len(open_members) * protein_bytes + residues * residue_bytes)
+    return Disk(run_bytes, library_bytes, is_there, shutil.disk_usage(place).free)
+
+
+def _notes(run, predictions):
+    notes = []
+    if predictions and run.settings["device"] != "cpu":
+        notes.append(
+            f"s4pred: device: {run.settings['device']}: the predictions are counted as on CPU cores; a GPU takes a "
+            "small part of that."
+        )
+    return notes
+
+
+def measured_jobs(run, since=0.0):
+    """The jobs that made today's results of a run, with the CPU seconds that they took and the memory asked for.
+
+    ``since`` (seconds since 1970) leaves out those that ended before: a run that was resumed has two spans of time.
+    What was taken from another run was no job of this one.
+    """
+    batches, jobs, place, searched = _batches(run), [], {}, []
+    for protein, used in finished_searches(run).items():
+        ended = run.folder.usage("search_templates", protein).stat().st_mtime
+        if ended >= since and not used.get("reused_from") and _cpu_s(used):
+            searched.append((run.members[protein], _cpu_s(used)))
+    for batch in dict.fromkeys(member.batch for member, _ in searched):
+        cpu_s = _prediction_cpu_s(run, batch)
+        if cpu_s and run.folder.usage("predict_secondary_structure", batch).stat().st_mtime >= since:
+            place[batch] = len(jobs)
+            jobs.append(Job(cpu_s, batch_mem_mb(batches[batch][0])))
+    mode = run.settings["mode"]
+    return jobs + [Job(cpu_s, _search_mem_mb(m, run, mode), place.get(m.batch)) for m, cpu_s in searched]
+
+
+def achieved_efficiency(jobs, kinds, wall_s):
+    """Lower bound of jobs that were done (measured_jobs) on these NodeKinds over the wall seconds they took together.
+
+    1 is perfect; None without jobs or time. A job that asked for more memory than any node has did run, so it counts
+    with that of the largest.
+    """
+    if not jobs or wall_s <= 0:
+        return None
+    largest = max(kind.mem_mb for kind in kinds)
+    return lower_bound([Job(job.seconds, min(job.mem_mb, largest), job.after) for job in jobs], kinds) / wall_s

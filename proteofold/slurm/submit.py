@@ -1,0 +1,187 @@
+"""Submitting one job of Snakemake to Slurm: ``python -m proteofold.slurm.submit JOBSCRIPT`` prints its id.
+
+The job script that Snakemake writes holds the job's properties as JSON; what to ask for is read from them. A rule that
+names its command (``params.command``) is run by Slurm directly: the Snakemake that would otherwise start on the node
+costs a second of CPU and 110 MB a job, and would remove and record files behind the head's back. Any other rule's
+script is submitted as it is.
+"""
+
+import json
+import os
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from proteofold.failures import must_fail_again
+from proteofold.files import write_aside
+from proteofold.process import ERROR_MARK
+from proteofold.slurm.registry import FOLDER_VARIABLE, PYTHON_VARIABLE, Registry, Submission, ask_slurm, job_name
+from proteofold.slurm.tools import SlurmError, SlurmSilentError, call
+
+# A restart of the controller takes seconds, its upgrade minutes, a site's maintenance hours.
+PATIENCE_S = 6 * 3600
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1, 30
+
+# The largest node's memory, told by the head; empty if Slurm does not say.
+LARGEST_NODE_VARIABLE = "PROTEOFOLD_LARGEST_NODE_MB"
+
+# Files that another node wrote may take this long to be seen over NFS.
+_WAIT_FOR_INPUT_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a job asks of Slurm. ``mem_mb`` and ``minutes`` are None where the site's defaults shall hold."""
+
+    name: str
+    key: str
+    rule: str
+    threads: int
+    attempt: int
+    mem_mb: int | None
+    minutes: int | None
+    gpus: int
+    inputs: tuple
+    output: str
+    log: str
+    command: tuple  # empty: the script is run as it is
+
+
+def read_request(script, run):
+    """The Request in the text of a job script; ValueError if it holds no properties."""
+    line = next((line for line in script.splitlines() if line.startswith("# properties = ")), None)
+    if line is None:
+        raise ValueError("the job script has no line '# properties = ...'")
+    job = json.loads(line.partition("=")[2])
+    params, resources = job.get("params") or {}, job.get("resources") or {}
+    wildcards = job.get("wildcards") or {}
+    rule = job.get("rule") or job.get("groupid") or "job"
+    # software that Snakemake deploys is found by Snakemake alone
+    deployed = " --software-deployment-method " in script
+    return Request(
+        name=job_name(run, rule, *map(str, wildcards.values())),
+        key=str(params.get("result_key") or "-"),
+        rule=rule,
+        threads=int(job.get("threads") or 1),
+        attempt=int(resources.get("attempt") or 1),
+        mem_mb=resources.get("mem_mb"),
+        minutes=resources.get("runtime"),
+        gpus=int(resources.get("gpus") or 0),
+        inputs=tuple(job.get("input") or ()),
+        output=(job.get("output") or [""])[0],
+        log=(job.get("log") or [""])[0],
+        command=() if deployed else tuple(map(str, params.get("command") or ())),
+    )
+
+
+def job_script(request, python, log):
+    """The script that runs a request's command on a node; ``log`` is what Slurm writes its output to."""
+    command = shlex.join([python, *request.command, "--threads", str(request.threads)])
+    waiting = "\n".join(
+        f"n=0; while [ ! -e {shlex.quote(path)} ] && [ $n -lt {_WAIT_FOR_INPUT_S} ]; do n=$((n+1)); sleep 1; done"
+        for path in request.inputs
+    )
+    # what a step has to say is in its own log; an empty one of Slurm would only be one more file a protein
+    return (
+        f"#!/bin/sh\n{waiting}\n{command}\ncode=$?\n[ -s {shlex.quote(log)} ] || rm -f {shlex.quote(log)}\nexit $code\n"
+    )
+
+
+def sbatch_command(request, log):
+    """The sbatch call of a request; the script is its last argument, or comes from stdin if there is none."""
+    words = [
+        "sbatch",
+        "--parsable",
+        # Snakemake tries again itself, and knows that it did
+        "--no-requeue",
+        f"--job-name={request.name}",
+        f"--comment={request.key}",
+        f"--chdir={os.getcwd()}",
+        f"--output={log}",
+        "--open-mode=truncate",
+        f"--cpus-per-task={request.threads}",
+    ]
+    if request.mem_mb:
+        words.append(f"--mem={request.mem_mb}M")
+    if request.minutes:
+        words.append(f"--time={request.minutes}")
+    if request.gpus:
+        words.append(f"--gres=gpu:{request.gpus}")
+    return words
+
+
+def submit(script_path, registry, python, patience_s=PATIENCE_S):
+    """Submit a job script, or find the job of an earlier head that does the same; returns the job's id.
+
+    While Slurm is busy or down it is asked again. SlurmError, with the reason also in the job's log, if the job must
+    not or cannot be submitted.
+    """
+    script = Path(script_path).read_text(encoding="utf-8", errors="surrogateescape")
+    request = read_request(script, registry.run)
+    if adopted := registry.adopt(request.name, request.key):
+        return adopted
+    try:
+        _check(request)
+        job_id = _sbatch(request, script, registry, python, patience_s)
+    except SlurmError as error:
+        if request.log and not must_fail_again(request.log):
+            write_aside(request.log, f"{ERROR_MARK} submit: {error}\n")
+        raise
+    registry.add(Submission(job_id, request.name, request.key, time.time(), request.output))
+    return job_id
+
+
+def _check(request):
+    """SlurmError for a job that would be in vain."""
+    if request.attempt > 1 and request.log and must_fail_again(request.log):
+        raise SlurmError(f"not tried again: {request.log} tells an error that more memory does not mend")
+    largest = int(os.environ.get(LARGEST_NODE_VARIABLE) or 0)
+    if largest and (request.mem_mb or 0) > largest:
+        raise SlurmError(
+            f"needs {request.mem_mb} MB of memory, the largest node has {largest} MB: add a node with more memory"
+        )
+
+
+def _sbatch(request, script, registry, python, patience_s):
+    folder = registry.folder / "out"
+    folder.mkdir(parents=True, exist_ok=True)
+    # relative: Slurm reads % as a pattern, which the working directory may hold, names of runs and proteins not
+    log = os.path.relpath(folder / f"{request.name.partition('/')[2]}.txt")
+    if request.command:
+        script = job_script(request, python, log)
+    command, pause = sbatch_command(request, log), _FIRST_PAUSE_S
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return call(command, stdin=script).split(";")[0].strip()
+        except SlurmSilentError as error:
+            if time.monotonic() + pause > deadline:
+                raise SlurmError(f"{error}; tried for {patience_s} s") from None
+            print(f"{error}; {request.name} is submitted again in {pause} s", file=sys.stderr, flush=True)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+        if found := _already_there(request):
+            return found
+
+
+def _already_there(request):
+    """The id of the job if Slurm took it although its answer was lost."""
+    try:
+        jobs = ask_slurm(request.name.partition("/")[0])
+    except SlurmError:
+        return None
+    return next((job.job_id for job in jobs if (job.name, job.key) == (request.name, request.key)), None)
+
+
+def main():
+    """Entry point of the submit command of profiles/cluster."""
+    try:
+        print(submit(sys.argv[1], Registry(os.environ[FOLDER_VARIABLE]), os.environ[PYTHON_VARIABLE]))
+    except SlurmError as error:
+        sys.exit(f"proteofold: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Calling Slurm's commands, which may be slow, silent or refuse."""
+
+import os
+import subprocess
+
+from proteofold.errors import UserError
+
+# A controller that reads its state again after a restart keeps its clients waiting for about ten seconds.
+TIMEOUT_S = 20
+
+
+class SlurmError(UserError):
+    """A command of Slurm failed; the message is what it said."""
+
+
+class SlurmSilentError(SlurmError):
+    """Slurm did not answer, or cannot at the moment: the same question may be answered later."""
+
+
+# What clients say of a controller that is down, restarting or too busy.
+_TRANSIENT = (
+    "socket timed out",
+    "unable to contact slurm controller",
+    "connection refused",
+    "connection reset",
+    "zero bytes were transmitted",
+    "temporarily unable",
+    "temporarily unavailable",
+    "try again",
+    "unexpected message received",
+    "transport endpoint is not connected",
+    "insane message length",
+    "slurm backup controller in standby mode",
+)
+
+
+def call(command, *, stdin=None, timeout_s=TIMEOUT_S):
+    """Run a command of Slurm; returns its output. SlurmSilentError if it may answer later, else SlurmError."""
+    # a head inside a Slurm job must not hand its own job's limits on
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
+    if "SLURM_CONF" in os.environ:
+        environment["SLURM_CONF"] = os.environ["SLURM_CONF"]
+    try:
+        done = subprocess.run(
+            command, input=stdin, capture_output=True, text=True, errors="replace", timeout=timeout_s, env=environment
+        )
+    except subprocess.TimeoutExpired:
+        raise SlurmSilentError(f"{command[0]} did not answer within {timeout_s} s") from None
+    except OSError as error:
+        raise SlurmError(f"{command[0]} cannot be started: {error.strerror}. Is Slurm installed here?") from None
+    if done.returncode == 0:
+        return done.stdout
+    said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+    kind = SlurmSilentError if any(sign in said.lower() for sign in _TRANSIENT) else SlurmError
+    raise kind(f"{command[0]}: {said}")

@@ -1,0 +1,93 @@
+"""Runs on a real Slurm of three nodes: tests/slurm_here.py."""
+
+import os
+import shlex
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from runbench import ROOT, Bench, finished, template_folder  # noqa: F401 - fixtures
+from slurm_here import NEEDED, Slurm
+
+# Stands before the real hhsearch on PATH: as tests/runbench.py's, and eats memory or hangs at a protein's first try.
+HUNGRY = """
+import os, time
+limit_mb = int(os.environ["SLURM_MEM_PER_NODE"])
+data = b"1" * (limit_mb * 5 // 4 << 20)  # a second try gets half as much again
+time.sleep(30)
+"""
+TROUBLE = """#!/bin/sh
+if grep -qxF -e "$id" "{folder}/hungry" 2>/dev/null && mkdir "{folder}/was_hungry" 2>/dev/null; then
+    exec python3 "{folder}/hungry_program"
+fi
+if grep -qxF -e "$id" "{folder}/hang_once" 2>/dev/null && mkdir "{folder}/has_hung" 2>/dev/null; then sleep 600; fi
+if [ -s "{folder}/very_slow" ]; then sleep "$(cat "{folder}/very_slow")"; fi
+"""
+
+
+def pytest_collection_modifyitems(items):
+    """Everything in this folder runs Snakemake, hhsearch and Slurm."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            for mark in (pytest.mark.workflow, pytest.mark.hhsuite, pytest.mark.cluster):
+                item.add_marker(mark)
+
+
+class ClusterBench(Bench):
+    """A working directory with one run on Slurm."""
+
+    where = ("--profile", ROOT / "profiles" / "cluster", "--seconds-between-status-checks", "1")
+    trouble = TROUBLE
+
+    def __init__(self, path, templates, slurm):
+        self.slurm, self.environment = slurm, slurm.environment
+        super().__init__(path, templates)
+        (self.spy / "hungry_program").write_text(HUNGRY)
+
+    def searches(self, *states):
+        """The run's searches that Slurm knows, the earliest first; of some states only if any are given."""
+        rows = [row for row in self.slurm.jobs(self.path) if ":" not in row[2]]
+        return [row for row in rows if not states or row[1] in states]
+
+    def store(self):
+        """A connection to the results store."""
+        return sqlite3.connect(f"file:{self.path}/results/proteofold.db?mode=ro", uri=True)
+
+    def obstruct(self, name, script, times, after=0):
+        """Have calls of one of Slurm's commands run a script instead, after so many that are let through."""
+        count, real = shlex.quote(str(self.spy / f"{name}.calls")), shutil.which(name)
+        program = self.spy / name
+        program.write_text(
+            f"#!/bin/sh\necho >> {count}\nn=$(wc -l < {count})\n"
+            f'if [ "$n" -gt {after} ] && [ "$n" -le {after + times} ]; then {script}; fi\nexec {real} "$@"\n'
+        )
+        program.chmod(0o755)
+
+    def forget_library(self):
+        """Remove the template library that was built."""
+        shutil.rmtree(self.path / "resources")
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory):
+    """A running Slurm of three nodes."""
+    if os.geteuid():
+        pytest.skip("starting Slurm needs root")
+    if missing := [name for name in NEEDED if shutil.which(name) is None]:
+        pytest.skip(f"no {', '.join(missing)}: apt-get install slurmctld slurmd slurm-client munge")
+    running = Slurm(tmp_path_factory.mktemp("slurm"))
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def cluster(tmp_path, finished, slurm):  # noqa: F811 - the fixture imported above
+    """A bench on Slurm with the template library built and no results."""
+    bench = ClusterBench(tmp_path, finished.config["templates"]["build"], slurm)
+    shutil.copytree(finished.path / "resources", tmp_path / "resources")
+    yield bench
+    slurm.recover()

@@ -1,0 +1,193 @@
+"""A run on a real Slurm: the same results as on one machine, and nothing lost by what clusters do."""
+
+import contextlib
+import os
+import signal
+import sqlite3
+import time
+
+import pytest
+from slurm_here import NODES, wait_until
+
+HBA, MYG, LYS, CYC = "sp|P69905|HBA_HUMAN", "sp|P02144|MYG_HUMAN", "sp|P61626|LYSC_HUMAN", "sp|P99999|CYC_HUMAN"
+
+
+def test_run_on_three_nodes_gives_the_tables_of_one_machine(cluster, finished):
+    cluster.mark("slow")
+    cluster.snakemake()
+    assert cluster.tables() == finished.tables()
+    assert sorted(cluster.searched()) == sorted([HBA, MYG, LYS, CYC])
+    jobs = cluster.searches()
+    assert sorted(row[2] for row in jobs) == ["test/P02144", "test/P61626", "test/P69905", "test/P99999"]
+    assert len({row[3] for row in jobs}) >= 2
+    assert "Nothing to be done" in cluster.snakemake()
+
+
+def test_store_tells_the_node_of_each_protein_while_it_runs(cluster):
+    cluster.mark("slow")
+    head = cluster.start()
+    states = set()
+    deadline = time.monotonic() + 120
+    while head.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(cluster.store()) as conn:
+            states |= set(conn.execute("select phase, node from protein_results"))
+        time.sleep(0.3)
+    assert head.wait() == 0
+    assert {("waiting", None), ("submitted", None)} <= states
+    assert {node for phase, node in states if phase == "running"} & set(NODES)
+    with contextlib.closing(cluster.store()) as conn:
+        rows = conn.execute("select status, node, attempts from protein_results").fetchall()
+    assert {status for status, _, _ in rows} == {"SUCCESS"}
+    assert {node for _, node, _ in rows} <= set(NODES)
+    assert {attempts for _, _, attempts in rows} == {1}
+
+
+def test_job_killed_for_memory_is_tried_again_with_more(cluster, finished):
+    cluster.mark("hungry", MYG)
+    cluster.snakemake()
+    tries = [row for row in cluster.searches() if row[2] == "test/P02144"]
+    assert len(tries) == 2
+    assert tries[0][1] in ("FAILED", "OUT_OF_MEMORY") and tries[1][1] == "COMPLETED"
+    assert int(tries[1][4].rstrip("M")) > int(tries[0][4].rstrip("M"))
+    assert cluster.tables() == finished.tables()
+
+
+def test_error_of_hhsearch_is_not_repeated_and_takes_no_other_down(cluster):
+    cluster.mark("fail", MYG)
+    cluster.snakemake(expect=1)
+    assert cluster.searched().count(MYG) == 1
+    assert [row.split(",")[:2] for row in cluster.rows("failed.csv")] == [[MYG, "search"]]
+    assert len(cluster.rows("merge_results.csv")) == 3
+    cluster.mark("fail")
+    cluster.snakemake()
+    assert cluster.searched() == [MYG]
+    assert len(cluster.rows("merge_results.csv")) == 4
+
+
+def test_jobs_of_a_killed_head_are_adopted_and_no_protein_is_searched_twice(cluster, finished):
+    cluster.mark("very_slow", "12")
+    head = cluster.start()
+    wait_until(lambda: len(cluster.searches("RUNNING")) == 4, 90, "four running searches")
+    os.killpg(head.pid, signal.SIGKILL)
+    head.wait()
+    cluster.mark("very_slow", "0")
+    time.sleep(2)
+    printed = cluster.snakemake(keep_count=True)
+    assert "of an earlier start still wait or run in Slurm" in printed
+    assert sorted(cluster.searched()) == sorted([HBA, MYG, LYS, CYC])
+    assert cluster.tables() == finished.tables()
+
+
+def test_jobs_that_end_while_no_head_lives_are_kept(cluster, finished):
+    cluster.mark("very_slow", "3")
+    head = cluster.start()
+    wait_until(lambda: len(cluster.searches("RUNNING")) == 4, 90, "four running searches")
+    os.killpg(head.pid, signal.SIGKILL)
+    head.wait()
+    wait_until(lambda: len(cluster.searches("COMPLETED")) == 4, 60, "end of the searches")
+    cluster.snakemake(keep_count=True)
+    assert sorted(cluster.searched()) == sorted([HBA, MYG, LYS, CYC])
+    assert cluster.tables() == finished.tables()
+
+
+def test_jobs_of_an_earlier_sequence_are_cancelled_not_adopted(cluster):
+    cluster.mark("very_slow", "60")
+    head = cluster.start()
+    wait_until(lambda: len(cluster.searches("RUNNING")) == 4, 90, "four running searches")
+    os.killpg(head.pid, signal.SIGKILL)
+    head.wait()
+    cluster.mark("very_slow", "0")
+    cluster.records[CYC] = cluster.records[CYC][:-1]
+    first = {row[0] for row in cluster.searches() if row[2] == "test/P99999"}
+    for name in ("P69905", "P02144", "P61626"):  # these need not be waited for
+        cluster.slurm.call("scancel", "--name", f"test/{name}")
+    cluster.snakemake()
+    assert {row[1] for row in cluster.searches() if row[0] in first} == {"CANCELLED"}
+    assert len(cluster.rows("merge_results.csv")) == 4
+
+
+def test_hangup_leaves_the_jobs_for_the_next_start(cluster, finished):
+    cluster.mark("very_slow", "8")
+    head = cluster.start()
+    wait_until(lambda: len(cluster.searches("RUNNING")) == 4, 90, "four running searches")
+    os.kill(head.pid, signal.SIGHUP)
+    head.wait()
+    cluster.mark("very_slow", "0")
+    cluster.snakemake(keep_count=True)
+    assert sorted(cluster.searched()) == sorted([HBA, MYG, LYS, CYC])
+    assert cluster.tables() == finished.tables()
+
+
+def test_ctrl_c_leaves_nothing_in_the_queue(cluster):
+    cluster.mark("very_slow", "120")
+    head = cluster.start()
+    wait_until(lambda: len(cluster.searches("RUNNING")) == 4, 90, "four running searches")
+    os.kill(head.pid, signal.SIGINT)
+    head.wait(timeout=60)
+    wait_until(lambda: cluster.slurm.jobs(cluster.path, "pending,running,completing") == [], 60, "empty queue")
+    cluster.mark("very_slow", "0")
+    cluster.snakemake()
+    assert len(cluster.rows("merge_results.csv")) == 4
+
+
+@pytest.mark.slow
+def test_death_of_a_node_costs_its_jobs_and_they_run_elsewhere(cluster, finished):
+    cluster.mark("very_slow", "20")
+    head = cluster.start()
+    wait_until(lambda: len(cluster.searches("RUNNING")) == 4, 90, "four running searches")
+    victim = next(row[3] for row in cluster.searches("RUNNING"))
+    cluster.slurm.kill(victim)
+    cluster.mark("very_slow", "0")
+    assert head.wait(timeout=240) == 0
+    assert cluster.tables() == finished.tables()
+    assert "NODE_FAIL" in {row[1] for row in cluster.searches()}
+
+
+@pytest.mark.slow
+def test_restart_of_the_controller_is_waited_for(cluster, finished):
+    cluster.mark("very_slow", "10")
+    head = cluster.start()
+    wait_until(lambda: len(cluster.searches("RUNNING")) == 4, 90, "four running searches")
+    cluster.slurm.kill("slurmctld")
+    time.sleep(15)
+    cluster.slurm.start_controller()
+    assert head.wait(timeout=240) == 0
+    assert cluster.tables() == finished.tables()
+    assert len(cluster.searched()) == 4
+
+
+@pytest.mark.slow
+def test_job_beyond_its_time_is_ended_and_tried_again(cluster, finished):
+    cluster.mark("hang_once", MYG)
+    cluster.snakemake("--set-resources", "search_templates:runtime=1")
+    tries = [row[1] for row in cluster.searches() if row[2] == "test/P02144"]
+    assert tries == ["TIMEOUT", "COMPLETED"]
+    assert cluster.tables() == finished.tables()
+
+
+def test_submission_that_is_refused_ten_times_goes_through(cluster, finished):
+    cluster.obstruct("sbatch", 'echo "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1', times=10)
+    cluster.snakemake()
+    assert cluster.tables() == finished.tables()
+    assert len(cluster.searched()) == 4
+
+
+def test_question_that_hangs_delays_the_run_and_does_not_end_it(cluster, finished):
+    cluster.mark("slow")
+    cluster.obstruct("squeue", "sleep 60", times=2, after=2)
+    cluster.snakemake()
+    assert cluster.tables() == finished.tables()
+
+
+def test_protein_that_fits_no_node_is_told_and_the_others_are_delivered(cluster):
+    cluster.snakemake("--set-resources", "search_templates:mem_mb=9000", expect=1)
+    rows = cluster.rows("failed.csv")
+    assert len(rows) == 4
+    assert all("largest node has 7400 MB" in row for row in rows)
+    assert cluster.searches() == []
+
+
+def test_interrupted_library_is_built_again_on_the_cluster(cluster, finished):
+    cluster.forget_library()
+    cluster.snakemake()
+    assert cluster.tables() == finished.tables()

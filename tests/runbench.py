@@ -1,0 +1,162 @@
+"""A small run in a folder of its own: real Snakemake, real hhsearch, a few of the demo's proteins and templates.
+
+Conftests of the tests that run the workflow import the fixtures from here.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+DEMO = ROOT / "config" / "demo"
+TEMPLATES = ("4HHB_A", "1MBN_A", "1LZ1_A", "1UBQ_A", "1CLL_A", "1HRC_A")
+PROTEINS = ("P69905", "P02144", "P61626", "P99999")
+TABLES = ("merge_results.csv", "best_hits.csv", "profile_output.csv", "hits.csv.gz", "failed.csv")
+
+# Stands before the real hhsearch on PATH: notes each search, and fails, waits or dies for the ids that a test names.
+HHSEARCH = """#!/bin/sh
+[ "$1" = -i ] || exec {real} "$@"
+id=$(grep "^>" "$2" | tail -n 1 | cut -c 2-)
+printf '%s\\n' "$id" >> "{folder}/searched"
+if grep -qxF -e "$id" "{folder}/fail" 2>/dev/null; then echo "ERROR: made to fail" >&2; exit 3; fi
+if grep -qxF -e "$id" "{folder}/die" 2>/dev/null; then kill -9 $$; fi
+if [ -e "{folder}/slow" ]; then sleep 1; fi
+{trouble}exec {real} "$@"
+"""
+
+
+def demo_records():
+    """The demo's proteins by accession: (query_id, sequence)."""
+    records = {}
+    for text in (DEMO / "proteins.fasta").read_text().split(">")[1:]:
+        header, *lines = text.splitlines()
+        query_id = header.split()[0]
+        records[query_id.split("|")[1]] = (query_id, "".join(lines))
+    return records
+
+
+class Bench:
+    """A working directory with one run named ``test``."""
+
+    # options that say where jobs run
+    where = ("--workflow-profile", ROOT / "profiles" / "default", "--cores", "2")
+    environment = os.environ
+    trouble = ""  # more lines of the stand-in for hhsearch
+
+    def __init__(self, path, templates):
+        self.path = path
+        self.results = path / "results" / "test"
+        self.config = {
+            "run": "test",
+            "proteins": ["proteins.fasta"],
+            "templates": {"build": str(templates)},
+            "s4pred": {"weights": "demo"},
+        }
+        records = demo_records()
+        self.records = dict(records[accession] for accession in PROTEINS)
+        self.spy = path / "spy"
+        self.spy.mkdir()
+        hhsearch = self.spy / "hhsearch"
+        real, trouble = shutil.which("hhsearch"), self.trouble.format(folder=self.spy)
+        hhsearch.write_text(HHSEARCH.format(folder=self.spy, real=real, trouble=trouble))
+        hhsearch.chmod(0o755)
+
+    def write_inputs(self):
+        """Write the FASTA and the configuration as they stand now."""
+        text = "".join(f">{query_id} made for a test\n{sequence}\n" for query_id, sequence in self.records.items())
+        (self.path / "proteins.fasta").write_text(text, encoding="utf-8")
+        (self.path / "my.yaml").write_text(yaml.safe_dump(self.config))
+
+    def command(self, *options):
+        """The command line of the run, and its environment."""
+        words = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "workflow" / "Snakefile"]
+        words += [*self.where, "--configfile", "my.yaml"]
+        environment = {**self.environment, "PATH": f"{self.spy}{os.pathsep}{os.environ['PATH']}"}
+        return [str(word) for word in (*words, *options)], environment
+
+    def snakemake(self, *options, expect=0, keep_count=False):
+        """Run the workflow; returns what it printed. Fails the test on another exit code than expected."""
+        self.write_inputs()
+        if not keep_count:
+            (self.spy / "searched").write_text("")
+        words, environment = self.command(*options)
+        outcome = subprocess.run(
+            words, cwd=self.path, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        printed = outcome.stdout + outcome.stderr
+        assert outcome.returncode == expect, printed
+        return printed
+
+    def start(self):
+        """Start the workflow in the background, in a process group of its own."""
+        self.write_inputs()
+        (self.spy / "searched").write_text("")
+        words, environment = self.command()
+        return subprocess.Popen(
+            words,
+            cwd=self.path,
+            env=environment,
+            start_new_session=True,
+            # tests that were started in the background of a shell hand on that Ctrl-C is ignored
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def searched(self):
+        """Ids searched since the last start, in the order of starting."""
+        return (self.spy / "searched").read_text(encoding="utf-8").splitlines()
+
+    def mark(self, kind, *query_ids):
+        """Have searches of these ids fail or die (kind: fail, die, slow)."""
+        (self.spy / kind).write_text("".join(f"{query_id}\n" for query_id in query_ids), encoding="utf-8")
+
+    def tables(self):
+        """The merged files as bytes."""
+        return {name: (self.results / name).read_bytes() for name in TABLES}
+
+    def rows(self, name):
+        """The rows of a merged table without its header."""
+        return (self.results / name).read_text(encoding="utf-8").splitlines()[1:]
+
+
+@pytest.fixture(scope="session")
+def template_folder(tmp_path_factory):
+    """Alignments of six demo templates."""
+    folder = tmp_path_factory.mktemp("templates") / "six"
+    folder.mkdir()
+    for name in TEMPLATES:
+        shutil.copy(DEMO / "templates" / f"{name}.a3m", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, template_folder):
+    """A run that ended well, made once; tests work on copies of it."""
+    bench = Bench(tmp_path_factory.mktemp("finished"), template_folder)
+    bench.printed = bench.snakemake()
+    return bench
+
+
+@pytest.fixture
+def fresh(tmp_path, finished):
+    """A bench with the template library built and no results."""
+    bench = Bench(tmp_path, finished.config["templates"]["build"])
+    shutil.copytree(finished.path / "resources", tmp_path / "resources")
+    return bench
+
+
+@pytest.fixture
+def done(fresh, finished):
+    """A copy of the finished run, Snakemake's records included."""
+    for name in ("results", ".snakemake"):
+        shutil.copytree(finished.path / name, fresh.path / name, symlinks=True)
+    fresh.write_inputs()
+    shutil.copystat(finished.path / "proteins.fasta", fresh.path / "proteins.fasta")
+    return fresh
