@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,6 +64,7 @@ class ReportData:
     results: list
     failed: list
     jobs: dict = field(default_factory=dict)  # rule -> [Job]
+    reused: Counter = field(default_factory=Counter)  # run -> results that were taken from it
 
     @property
     def significant(self):
@@ -87,8 +89,9 @@ def read_report_data(path):
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing: run 'proteofold merge {path}' first.") from None
     residues = sum(member.length for member in members.values())
-    jobs = _read_jobs(folder, members, results)
-    return ReportData(folder.path, run.settings, len(members), residues, list(results.values()), failed, jobs)
+    data = ReportData(folder.path, run.settings, len(members), residues, list(results.values()), failed)
+    _read_jobs(data, members, results)
+    return data
 
 
 def _read_csv(path):
@@ -163,8 +166,12 @@ def _union(spans):
     return covered
 
 
-def _read_jobs(folder, members, results):
-    """The jobs that made the results: searches of the proteins that are done, predictions of today's batches."""
+def _read_jobs(data, members, results):
+    """Take up the jobs that made the results: searches of the proteins that are done, predictions of today's batches.
+
+    What was taken from another run is no job of this one, and is counted by that run.
+    """
+    folder = RunFolder(data.folder)
     batches = {}
     for member in members.values():
         batches[member.batch] = batches.get(member.batch, 0) + member.length
@@ -172,17 +179,18 @@ def _read_jobs(folder, members, results):
         "predict_secondary_structure": batches.items(),
         "search_templates": ((members[query_id].protein, members[query_id].length) for query_id in results),
     }
-    jobs = {}
     for rule, names in named.items():
-        jobs[rule] = []
+        data.jobs[rule] = []
         for name, residues in names:
             try:
                 (used,) = read_usage(folder.usage(rule, name))
             except FileNotFoundError:
                 continue
+            if run := used.get("reused_from"):
+                data.reused[run] += 1
+                continue
             numbers = (float(used[column]) for column in ("wall_s", "cpu_s", "max_rss_mb"))
-            jobs[rule].append(Job(residues, *numbers, used["node"]))
-    return jobs
+            data.jobs[rule].append(Job(residues, *numbers, used["node"]))
 
 
 def counted(count, noun="protein"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from proteofold.report_data import SIGNIFICANT, counted, duration
 from proteofold.report_html import facts, page, table
+from proteofold.runs import from_runs
 
 # A link is the address and what group 1 of the pattern finds; Python and JavaScript read these patterns alike.
 # The first is UniProt's own for accessions (https://www.uniprot.org/help/accession_numbers).
@@ -34,7 +35,7 @@ _FAILED = (
     {"name": "Log", "kind": "text"},
 )
 
-_MODES = {
+MODES = {
     "reference": "hhsearch as the researchers ran it",
     "lean": "hhsearch without realignment: the same reported values, less work",
     "fast": "hhblits, only templates that pass its prefilter",
@@ -131,6 +132,8 @@ def _counts(data):
         ("Without any hit", _of(no_hit, len(data.results), "of the finished")),
         (f"Residues covered by hits with {SIGNIFICANT}", _of(covered, searched, "of those of finished proteins")),
     ]
+    if data.reused:
+        rows.insert(2, ("Of these taken from other runs", from_runs(data.reused)))
     notice = ""
     if data.failed:
         notice = (
@@ -147,7 +150,7 @@ def _settings(data):
     settings, library = data.settings, data.settings["library"]
     mode = settings["mode"]
     rows = [
-        ("Search", f"{mode}: {_MODES[mode]}" if mode in _MODES else mode),
+        ("Search", f"{mode}: {MODES[mode]}" if mode in MODES else mode),
         (
             "Template library",
             f"{Path(library['prefix']).name}: {counted(library['templates'], 'template')}, "

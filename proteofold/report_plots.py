@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
+from proteofold.evalue_bins import LIMIT_LOG, evalue_bins
 from proteofold.hits import SIGNIFICANT_EVALUE
 from proteofold.report_data import LIMIT, SIGNIFICANT, counted, duration
 
@@ -49,23 +50,11 @@ def evalues(data):
 
 def _evalues(figure, data, values):
     axis = figure.subplots()
-    limit = math.log10(SIGNIFICANT_EVALUE)
-    with numpy.errstate(divide="ignore"):
-        logs = numpy.log10(values)  # of 0: -inf
-    finite = logs[numpy.isfinite(logs)]
-    # a handful of extreme values would squeeze a thousand others: they share one bar with those of E = 0
-    cut = 0.5 if len(finite) > 1000 else 0
-    lowest, highest = (numpy.percentile(finite, cut), finite.max()) if len(finite) else (limit, limit)
-    reach = max(limit - lowest, highest - limit)
-    width = next((step for step in (0.5, 1, 2, 5) if reach / step <= 40), 10)
-    # bins count from the limit, so that no bar holds values of both sides
-    numbers = numpy.floor((logs - limit) / width)
-    first, last = min(math.floor((lowest - limit) / width), -1), max(math.floor((highest - limit) / width), 0)
-    edges = [limit + number * width for number in range(first, last + 1)]
-    heights = [int((numbers == number).sum()) for number in range(first, last + 1)]
-    colours = [BLUE if edge < limit else ORANGE for edge in edges]
-    axis.bar(edges, heights, width, align="edge", color=colours, edgecolor="white", linewidth=0.5)
-    axis.axvline(limit, color="black", linestyle="--", linewidth=1.2)
+    bins = evalue_bins(values)
+    edges, width = bins.edges, bins.width
+    colours = [BLUE if edge < LIMIT_LOG else ORANGE for edge in edges]
+    axis.bar(edges, bins.heights, width, align="edge", color=colours, edgecolor="white", linewidth=0.5)
+    axis.axvline(LIMIT_LOG, color="black", linestyle="--", linewidth=1.2)
     end = edges[-1] + width
     ticks = [
         tick
@@ -73,9 +62,8 @@ def _evalues(figure, data, values):
         if edges[0] <= tick <= end
     ]
     labels = [f"$10^{{{tick:.0f}}}$" for tick in ticks]
-    smaller = int((numbers < first).sum())
-    if smaller:
-        axis.bar([edges[0] - 2 * width], [smaller], width, align="edge", color=BLUE)
+    if bins.smaller:
+        axis.bar([edges[0] - 2 * width], [bins.smaller], width, align="edge", color=BLUE)
         ticks, labels = [edges[0] - 1.5 * width, *ticks], ["less,\nor 0", *labels]
     axis.set_xticks(ticks, labels)
     axis.grid(axis="x", visible=False)

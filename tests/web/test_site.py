@@ -1,142 +1,26 @@
 """The pages of the store, asked for as a browser does, on a store that the project's own writers made."""
 
-import asyncio
-import hashlib
 import re
 import sqlite3
 from html import unescape
-from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
 import yaml
-from datasette.app import Datasette
 
-from proteofold import hits
-from proteofold.fasta import protein_stem
-from proteofold.hits import Hit
-from proteofold.inputs import Query
 from proteofold.paths import CHECKOUT
-from proteofold.process import Usage, usage_tsv
-from proteofold.runs import Run, RunFolder, _assign_batches, load_run, write_plan
-from proteofold.store import add_fasta, import_run, open_store
+from proteofold_site.paths import protein_path as protein_path_on
 
 WEB = CHECKOUT / "web"
 CONFIG = yaml.safe_load((WEB / "datasette.yaml").read_text())
-METADATA = yaml.safe_load((WEB / "metadata.yaml").read_text())
-TABLES = METADATA["databases"]["proteofold"]["tables"]
+TABLES = yaml.safe_load((WEB / "metadata.yaml").read_text())["databases"]["proteofold"]["tables"]
 QUERIES = CONFIG["databases"]["proteofold"]["queries"]
 
 MYG, LONELY, ODD = "sp|P02144|MYG_HUMAN", "lonely", "x<script>alert('1')</script>\"&%2F/?#é"
-FASTA = f""">{MYG} Myoglobin <b>bold</b> OS=Homo sapiens OX=9606 GN=MB PE=1 SV=2
-{"MGLSDGEWQL" * 10}
->{LONELY}
-{"MKVAAAKKKK" * 3}
->{ODD}
-{"MKVLLLKKKK" * 4}
-"""
-SETTINGS = {
-    "key": "0123456789abcdef",
-    "mode": "lean",
-    "keep": [],
-    "library": {"prefix": "few", "templates": 3, "columns": 90, "longest": 30, "key": "feed"},
-    "weights": "config/demo/s4pred",
-}
-
-
-def hit(rank, template, evalue, probability, first, last, description="about <it> & that"):
-    return Hit(rank, template, description, probability, evalue, 1e-9, 99.5 - rank, 1.0, 20, first, last, 3, 33, 120)
-
-
-# run -> protein -> hits
-FOUND = {
-    "first": {
-        MYG: [hit(1, "1ABC_A", 1.5e-20, 99.0, 5, 95), hit(2, "<i>odd</i>", 0.002, 60.0, 70, 100)],
-        LONELY: [],
-        ODD: [hit(1, "1ABC_A", 0.5, 3.0, 1, 40)],
-    },
-    "second": {MYG: [hit(1, "2XYZ_B", 1e-30, 99.9, 5, 95)], LONELY: []},
-}
-
-
-def build_store(folder):
-    """Run folders as runs leave them, and a store imported from them."""
-    fasta = folder / "all.fasta"
-    fasta.write_text(FASTA)
-    conn = open_store(folder / "other name.db")
-    add_fasta(conn, fasta)
-    sequences = dict(re.findall(r"^>(\S+).*\n(\w+)$", FASTA, re.MULTILINE))
-    for number, (run_id, found) in enumerate(FOUND.items()):
-        run_folder = RunFolder(folder / run_id)
-        proteins = [
-            Query(name, protein_stem(name), sequences[name], hashlib.md5(sequences[name].encode()).hexdigest())
-            for name in found
-        ]
-        members, batches = _assign_batches(proteins, [], [])
-        write_plan(Run(run_folder, members, {"run": run_id} | SETTINGS, batches, []))
-        run = load_run(run_folder.path)
-        for place, (protein, member) in enumerate(run.members.items()):
-            rows = found[member.query_id]
-            usage = Usage(20.0, 10.0 + place, 300.0 - place, "node<1>", run.result_key(member))
-            for path, content in {
-                run_folder.hits(protein): hits.hits_csv_gz(member.query_id, rows),
-                run_folder.out(protein): hits.format_summary(hits.summarise(member.query_id, rows)).encode(),
-                run_folder.usage("search_templates", protein): usage_tsv(usage).encode(),
-            }.items():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-        import_run(conn, run_folder.path)
-        # both were written within a second; what is the latest must not hang on that
-        started = f"2026-09-2{number}T00:00:00.000Z"
-        conn.execute("update runs set date_started = ? where run_id = ?", (started, run_id))
-        conn.execute("update protein_results set finished_at = ? where run_id = ?", (started, run_id))
-    conn.close()
-    return folder / "other name.db"
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """Path of a store with two runs; its name is none that the configuration knows."""
-    return build_store(tmp_path_factory.mktemp("site"))
-
-
-@pytest.fixture(scope="module")
-def site(store):
-    """Datasette as bin/serve starts it; ``site.get(path)`` is a browser's request."""
-    datasette = Datasette(
-        [str(store)],
-        config=CONFIG,
-        metadata=METADATA,
-        plugins_dir=str(WEB / "plugins"),
-        template_dir=str(WEB / "templates"),
-        static_mounts=[("static", str(WEB / "static"))],
-    )
-    # the threads of one loop: Datasette's connections live as long as its loop
-    loop = asyncio.new_event_loop()
-
-    def get(path, **options):
-        return loop.run_until_complete(datasette.client.get(path, **options))
-
-    def rows(path, **parameters):
-        answer = get(path, params=parameters | {"_shape": "array"})
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    yield SimpleNamespace(get=get, rows=rows)
-    datasette.close()
-    loop.close()
 
 
 def protein_path(query_id):
     return "/-/protein/" + quote(query_id, safe="")
-
-
-def links(page):
-    """(address, text) of every link of a page."""
-    return [
-        (unescape(address), unescape(re.sub("<.*?>", "", text)))
-        for address, text in re.findall(r'<a href="([^"]*)"[^>]*>(.*?)</a>', page.text, re.DOTALL)
-    ]
 
 
 PAGES = [
@@ -161,7 +45,7 @@ def test_page_answers(site, path):
 
 @pytest.mark.parametrize("path", ["/", "/proteofold/runs", "/proteofold/runs/first", protein_path(MYG)])
 def test_every_link_of_a_page_leads_somewhere(site, path):
-    for address, _ in links(site.get(path)):
+    for address, _ in site.links(site.get(path)):
         if address.startswith("/"):
             assert site.get(address.partition("#")[0]).status_code == 200, address
 
@@ -205,6 +89,33 @@ def test_tables_that_only_serve_the_store_are_hidden(site):
 
 def test_proteins_are_found_by_words(site):
     assert [row["query_id"] for row in site.rows("/proteofold/proteins.json", _search="myoglobin")] == [MYG]
+
+
+def test_meaning_of_columns_is_folded_and_controls_have_names(site):
+    page = site.get("/proteofold/proteins").text
+    assert '<details class="columns"><summary>What the columns mean</summary><dl class="column-descriptions">' in page
+    assert page.count('<select aria-label="Column to filter by" name="_filter_column"') == 1
+    assert not re.search(r'<select name="_|<input type="text" name="_', page)
+
+
+def test_keys_of_proteins_and_runs_lead_to_their_pages(site):
+    assert (protein_path(ODD), ODD) in site.links(site.get("/proteofold/proteins"))
+    assert ("/-/runs/first", "first") in site.links(site.get("/proteofold/runs"))
+    page = site.get("/proteofold/runs")
+    assert re.search(r'<td class="col-run_id type-pk"><a href="/-/runs/second">second</a></td>', page.text)
+
+
+def test_long_texts_of_letters_are_folded(site):
+    page = site.get("/proteofold/proteins").text
+    assert "<summary>MGLSDGEWQLMGLSDGEWQL… (100 characters)</summary>" in page
+    assert ">MKVAAAKKKKMKVAAAKKKKMKVAAAKKKK</td>" in page
+
+
+def test_errors_are_pages_of_the_site(site):
+    page = site.get("/nowhere")
+    assert page.status_code == 404
+    assert "/static/proteofold.css" in page.text
+    assert ("/", "home") in site.links(page)
 
 
 # --- Saved queries ----------------------------------------------------------------------------------
@@ -253,31 +164,31 @@ def test_slowest_and_hungriest(site):
 
 def test_cells_lead_to_structures_proteins_and_runs(site):
     page = site.get("/proteofold/protein_results?run_id=first")
-    assert ("https://www.rcsb.org/structure/1ABC", "1ABC_A") in links(page)
-    assert (protein_path(MYG), MYG) in links(page)
-    assert ("/proteofold/runs/first", "first") in links(page)
+    assert ("https://www.rcsb.org/structure/1ABC", "1ABC_A") in site.links(page)
+    assert (protein_path(MYG), MYG) in site.links(page)
+    assert ("/-/runs/first", "first") in site.links(page)
     assert ">1.5e-20</td>" in page.text
     page = site.get("/proteofold/compare_runs?run_a=first&run_b=second")
-    assert ("https://www.rcsb.org/structure/2XYZ", "2XYZ_B") in links(page)
+    assert ("https://www.rcsb.org/structure/2XYZ", "2XYZ_B") in site.links(page)
     page = site.get("/proteofold/proteins")
-    assert ("https://www.uniprot.org/uniprotkb/P02144", "P02144") in links(page)
-    assert ("https://alphafold.ebi.ac.uk/entry/P02144", "AlphaFold DB") in links(page)
+    assert ("https://www.uniprot.org/uniprotkb/P02144", "P02144") in site.links(page)
+    assert ("https://alphafold.ebi.ac.uk/entry/P02144", "AlphaFold DB") in site.links(page)
 
 
 def test_row_of_a_run_leads_to_its_results_by_evalue(site):
-    ways = {text: address for address, text in links(site.get("/proteofold/runs/first"))}
+    ways = {text: address for address, text in site.links(site.get("/proteofold/runs/first"))}
     found = site.get(ways["by E-value of the best hit"])
-    assert re.findall(r'class="col-best_evalue[^"]*">([^<]*)<', found.text) == ["1.5e-20", "5.0e-01"]
+    assert re.findall(r'class="col-best_evalue[^"]*">([^<]*)<', found.text) == ["1.5e-20", "0.5"]
     assert "col-md5" not in found.text
 
 
 def test_protein_page_tells_the_latest_result_and_all_runs(site):
     page = site.get(protein_path(MYG))
     assert all(text in page.text for text in ("MYG_HUMAN", "Homo sapiens", "100 residues", ">MB<"))
-    assert ("https://www.rcsb.org/structure/2XYZ", "2XYZ_B") in links(page)
+    assert ("https://www.rcsb.org/structure/2XYZ", "2XYZ_B") in site.links(page)
     assert page.text.count("1ABC_A") == 1, "hits of an older run are not listed, its best hit is"
-    assert ("/proteofold/runs/first", "first") in links(page)
-    assert ("/proteofold/runs/second", "second") in links(page)
+    assert ("/-/runs/first", "first") in site.links(page)
+    assert ("/-/runs/second", "second") in site.links(page)
 
 
 def test_hit_map_has_a_bar_a_hit_and_a_text_alternative(site):
@@ -301,6 +212,13 @@ def test_protein_without_hits_says_so(site):
 
 def test_protein_is_found_by_accession(site):
     assert MYG in site.get("/-/protein", params={"id": "P02144"}).text
+
+
+@pytest.mark.parametrize("query_id", [".", "..", "a/b", "?", "#", "100%", "~7C"])
+def test_address_of_a_protein_leads_to_it_whatever_its_id(site, query_id):
+    address = protein_path_on(site.datasette, query_id)
+    assert "/." not in address
+    assert f"No protein {query_id!r}" in unescape(site.get(address).text)
 
 
 @pytest.mark.parametrize("path", ["/-/protein/nobody", "/-/protein?id=", protein_path("<u>who</u>")])

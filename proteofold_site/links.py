@@ -1,0 +1,40 @@
+"""Links out of the site: structures, UniProt, AlphaFold DB. All text is escaped."""
+
+import re
+
+from markupsafe import Markup, escape
+
+_PDB_CHAIN = re.compile(r"([1-9][A-Za-z0-9]{3})_[A-Za-z0-9]+")
+# as UniProt defines it
+_ACCESSION = re.compile(r"[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2}")
+
+
+def link(url, text):
+    """A link, text and address escaped."""
+    return Markup('<a href="{}">{}</a>').format(url, text)
+
+
+def structure_url(template):
+    """Page of a template's structure, or None for a name that is no PDB entry and chain."""
+    entry = _PDB_CHAIN.fullmatch(template or "")
+    return f"https://www.rcsb.org/structure/{entry[1].upper()}" if entry else None
+
+
+def template_link(template):
+    """A template's name, as a link to its structure where it has one."""
+    url = structure_url(template)
+    return link(url, template) if url else escape(template or "")
+
+
+def is_accession(text):
+    """Whether a text has the form of a UniProt accession."""
+    return bool(_ACCESSION.fullmatch(text or ""))
+
+
+def accession_links(accession):
+    """An accession with its pages of UniProt and of the AlphaFold Protein Structure Database; plain if it is none."""
+    if not is_accession(accession):
+        return escape(accession or "")
+    uniprot = link(f"https://www.uniprot.org/uniprotkb/{accession}", accession)
+    model = link(f"https://alphafold.ebi.ac.uk/entry/{accession}", "AlphaFold DB")
+    return Markup('{} <span class="also">{}</span>').format(uniprot, model)

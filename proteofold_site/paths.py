@@ -1,0 +1,52 @@
+"""Where the pages are. Every address is made by ``datasette.urls``, so that nothing depends on where it is served."""
+
+from urllib.parse import quote, unquote
+
+from datasette.utils import tilde_encode
+
+# The name of the store in the configuration and in addresses, whatever its file is called.
+DATABASE = "proteofold"
+
+
+def protein_path(datasette, query_id):
+    """The page of a protein."""
+    if query_id in (".", ".."):  # browsers take these for folders, quoted or not
+        return datasette.urls.path(f"/-/protein?id={query_id}")
+    return datasette.urls.path(f"/-/protein/{quote(query_id, safe='')}")
+
+
+def runs_path(datasette):
+    """The list of all runs."""
+    return datasette.urls.path("/-/runs")
+
+
+def run_path(datasette, run_id):
+    """The page of a run."""
+    return datasette.urls.path(f"/-/runs/{quote(run_id, safe='')}")
+
+
+def progress_path(datasette, run_id):
+    """The numbers of a run as JSON."""
+    return datasette.urls.path(f"/-/runs/{quote(run_id, safe='')}/progress")
+
+
+def row_path(datasette, table, key):
+    """Datasette's page of one row."""
+    return datasette.urls.row(DATABASE, table, tilde_encode(key))
+
+
+def table_path(datasette, table, format=None, **arguments):
+    """A table's page or, with ``format`` "csv" or "json", its rows; the arguments are those of the query string."""
+    pairs = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in arguments.items())
+    return f"{datasette.urls.table(DATABASE, table, format=format)}?{pairs}"
+
+
+def results_path(datasette, run_id, **arguments):
+    """The results of a run, without two columns that only programs read: the best hit comes into sight."""
+    path = table_path(datasette, "protein_results", run_id=run_id, **arguments)
+    return f"{path}&_nocol=result_id&_nocol=md5"
+
+
+def name_in(request, key):
+    """A name that is part of the address: Datasette hands over the path as it came, still quoted."""
+    return unquote(request.url_vars[key])

@@ -1,0 +1,117 @@
+"""What the pages of runs ask the store. Rows are dicts by column."""
+
+from proteofold.store import queries
+
+PAGE_ROWS = 50
+
+# What the list of a run's proteins can show -> which rows. The first six make up the run and overlap nowhere.
+SHOWN = {
+    "significant": "phase = 'done' and score_mean is not null",
+    "weak": "phase = 'done' and score_mean is null and best_hit is not null",
+    "none": "phase = 'done' and score_mean is null and best_hit is null",
+    "failed": "phase = 'failed'",
+    "running": "phase = 'running'",
+    "waiting": "phase in ('waiting', 'submitted')",
+    "all": "true",
+}
+PARTS = tuple(SHOWN)[:-1]
+
+# What the list can be sorted by -> column, and whether the largest stand first
+SORTS = {
+    "evalue": ("best_evalue", False),
+    "score": ("best_score", True),
+    "length": ("length", True),
+    "hits": ("hits", True),
+    "cpu": ("cpu_s", True),
+    "memory": ("max_rss_mb", True),
+    "id": ("query_id", False),
+    "position": ("position", False),
+}
+
+
+def rows(conn, query, *values):
+    """The rows of a query."""
+    cursor = conn.execute(query, values)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def count(conn, query, *values):
+    """The number that a query counts."""
+    return conn.execute(query, values).fetchone()[0]
+
+
+def counts(conn, run):
+    """How many proteins of a run are in each of PARTS; they add up to its total. ``run`` is its row."""
+    run_id, total = run["run_id"], run["total"]
+    phases = queries.phase_counts(conn, run_id)
+    done = phases.get("done", 0)
+    of_run = "select count(*) from protein_results where run_id = ?"
+    # each is answered by an index alone; only finished proteins have such values
+    with_hit = min(done, count(conn, f"{of_run} and best_hit is not null", run_id))
+    significant = min(with_hit, count(conn, f"{of_run} and score_mean is not null", run_id))
+    told = {
+        "significant": significant,
+        "weak": with_hit - significant,
+        "none": done - with_hit,
+        "failed": phases.get("failed", 0),
+        "running": phases.get("running", 0),
+    }
+    # a run that is only queued has no rows yet
+    return told | {"waiting": max(total - sum(told.values()), 0)}
+
+
+def newest_runs(conn, limit, offset=0):
+    """Runs, the one started last first; settings left out."""
+    return rows(
+        conn,
+        "select run_id, status, date_started, date_resumed, date_finished, duration_s, author, mode, total, succeeded,"
+        " failed, reused from runs order by date_started desc, run_id limit ? offset ?",
+        limit,
+        offset,
+    )
+
+
+def proteins_of(conn, run_id, shown="all", sort="evalue", backwards=False, offset=0):
+    """A page of a run's proteins: PAGE_ROWS rows; those without the value that they are sorted by stand last."""
+    column, falling = SORTS[sort]
+    order = "desc" if falling != backwards else "asc"
+    # first which proteins, from as few columns as that takes, then what the page tells of these
+    page = conn.execute(
+        f"select query_id from protein_results {'join proteins using (query_id)' if column == 'length' else ''}"
+        f" where run_id = ? and {SHOWN[shown]} order by {column} is null, {column} {order}, position limit ? offset ?",
+        (run_id, PAGE_ROWS, offset),
+    )
+    ids = [query_id for (query_id,) in page]
+    found = rows(
+        conn,
+        "select query_id, length, gene, description, phase, attempts, best_hit, best_evalue, best_score, hits, cpu_s,"
+        " max_rss_mb, node, step, reason, reused_from,"
+        " (select probability from hit_rows where result_id = protein_results.result_id and template = best_hit"
+        "  order by rank limit 1) as probability"
+        " from protein_results join proteins using (query_id)"
+        f" where run_id = ? and query_id in ({', '.join('?' * len(ids))})",
+        run_id,
+        *ids,
+    )
+    return sorted(found, key=lambda row: ids.index(row["query_id"]))
+
+
+def reasons(conn, run_id, limit):
+    """Steps and reasons of a run's failures, the most frequent first."""
+    return rows(
+        conn,
+        "select step, reason, count(*) as proteins from protein_results where run_id = ? and status = 'FAILED'"
+        " group by step, reason order by proteins desc, step, reason limit ?",
+        run_id,
+        limit,
+    )
+
+
+def measures(conn, run_id):
+    """(E-value, score, whether significant, CPU seconds, MB, residues) of each finished protein, None where unknown."""
+    return conn.execute(
+        "select best_evalue, best_score, score_mean is not null, cpu_s, max_rss_mb, length"
+        " from protein_results join proteins using (query_id) where run_id = ? and phase = 'done'",
+        (run_id,),
+    ).fetchall()

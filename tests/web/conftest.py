@@ -1,0 +1,242 @@
+"""A store that the project's own writers made, and the site on it, asked for as a browser does."""
+
+import asyncio
+import hashlib
+import re
+import sqlite3
+from html import unescape
+from types import SimpleNamespace
+from urllib.parse import quote
+
+import pytest
+import yaml
+from datasette.app import Datasette
+from datasette.utils import PrefixedUrlString
+
+from proteofold import hits
+from proteofold.alignments import pack_alignments
+from proteofold.fasta import protein_stem
+from proteofold.hits import Hit
+from proteofold.inputs import Query
+from proteofold.paths import CHECKOUT
+from proteofold.planning import assign_batches
+from proteofold.process import Usage, usage_tsv
+from proteofold.runs import Run, RunFolder, load_run, write_plan
+from proteofold.store import add_fasta, import_run, open_store
+
+WEB = CHECKOUT / "web"
+HHR = CHECKOUT / "tests" / "data" / "hhsearch3.hhr"
+
+MYG, LONELY, ODD = "sp|P02144|MYG_HUMAN", "lonely", "x<script>alert('1')</script>\"&%2F/?#é"
+HOSTILE_RUN = "a/b <b>&?#%2F'\""
+FASTA = f""">{MYG} Myoglobin <b>bold</b> OS=Homo sapiens OX=9606 GN=MB PE=1 SV=2
+{"MGLSDGEWQL" * 10}
+>{LONELY}
+{"MKVAAAKKKK" * 3}
+>{ODD}
+{"MKVLLLKKKK" * 4}
+"""
+SETTINGS = {
+    "key": "0123456789abcdef",
+    "mode": "lean",
+    "keep": [],
+    "library": {"prefix": "few", "templates": 3, "columns": 90, "longest": 30, "key": "feed"},
+    "weights": "config/demo/s4pred",
+}
+
+
+def hit(rank, template, evalue, probability, first, last, description="about <it> & that"):
+    return Hit(rank, template, description, probability, evalue, 1e-9, 99.5 - rank, 1.0, 20, first, last, 3, 33, 120)
+
+
+# run -> protein -> hits
+FOUND = {
+    "first": {
+        MYG: [hit(1, "1ABC_A", 1.5e-20, 99.0, 5, 95), hit(2, "<i>odd</i>", 0.002, 60.0, 70, 100)],
+        LONELY: [],
+        ODD: [hit(1, "1ABC_A", 0.5, 3.0, 1, 40)],
+    },
+    "second": {MYG: [hit(1, "2XYZ_B", 1e-30, 99.9, 5, 95)], LONELY: []},
+}
+
+
+def build_store(folder):
+    """Run folders as runs leave them, and a store imported from them."""
+    fasta = folder / "all.fasta"
+    fasta.write_text(FASTA)
+    conn = open_store(folder / "other name.db")
+    add_fasta(conn, fasta)
+    sequences = dict(re.findall(r"^>(\S+).*\n(\w+)$", FASTA, re.MULTILINE))
+    for number, (run_id, found) in enumerate(FOUND.items()):
+        run_folder = RunFolder(folder / run_id)
+        proteins = [
+            Query(name, protein_stem(name), sequences[name], hashlib.md5(sequences[name].encode()).hexdigest())
+            for name in found
+        ]
+        members, batches = assign_batches(proteins, [], [])
+        write_plan(Run(run_folder, members, {"run": run_id} | SETTINGS, batches, []))
+        run = load_run(run_folder.path)
+        for place, (protein, member) in enumerate(run.members.items()):
+            rows = found[member.query_id]
+            usage = Usage(20.0, 10.0 + place, 300.0 - place, "node<1>", run.result_key(member))
+            for path, content in {
+                run_folder.hits(protein): hits.hits_csv_gz(member.query_id, rows),
+                run_folder.out(protein): hits.format_summary(hits.summarise(member.query_id, rows)).encode(),
+                run_folder.usage("search_templates", protein): usage_tsv(usage).encode(),
+            }.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        import_run(conn, run_folder.path)
+        # both were written within a second; what is the latest must not hang on that
+        started = f"2026-09-2{number}T00:00:00.000Z"
+        conn.execute("update runs set date_started = ? where run_id = ?", (started, run_id))
+        conn.execute("update protein_results set finished_at = ? where run_id = ?", (started, run_id))
+    conn.close()
+    return folder / "other name.db"
+
+
+def add_busy_runs(path):
+    """To a store: a run that goes on, one of a hostile name and odd settings, and a prediction with alignments."""
+    conn = sqlite3.connect(path, isolation_level=None)
+    conn.execute(
+        "insert into runs (run_id, status, date_started, date_resumed, author, settings, total, succeeded, failed)"
+        " select 'busy', 'RUNNING', '2026-08-01T00:00:00.000Z', '2026-08-02T00:00:00.000Z', 'Ann', settings, 4, 1, 1"
+        " from runs where run_id = 'first'"
+    )
+    conn.execute(
+        "insert into runs (run_id, status, date_started, author, settings, total, succeeded, failed)"
+        " values (?, 'FAILED', '2026-07-01T00:00:00.000Z', '<i>who</i>', ?, 1, 0, 1)",
+        (HOSTILE_RUN, '{"mode": ["<u>odd</u>"], "library": "none", "versions": {"<u>v</u>": 3}}'),
+    )
+    rows = [
+        ("busy", MYG, "done", "1ABC_A", 1e-9, 50.5, None, None, None),
+        ("busy", LONELY, "running", None, None, None, "search", None, "node<1>"),
+        ("busy", ODD, "failed", None, None, None, "search", "killed <b>hard</b>", "node<1>"),
+        (HOSTILE_RUN, MYG, "failed", None, None, None, "a3m", "<img src=x onerror=alert(1)>", None),
+    ]
+    columns = "run_id, query_id, phase, best_hit, best_evalue, best_score, step, reason, node"
+    conn.executemany(
+        f"insert into protein_results ({columns}, result_id, position, md5, log)"
+        f" select {', '.join('?' * 9)}, 900 + ?, ?, md5, 'results/busy/logs/x.log' from proteins where query_id = ?",
+        [(*row, number, number, row[1]) for number, row in enumerate(rows, 1)],
+    )
+    conn.execute("update protein_results set reused_from = 'first' where run_id = 'second'")
+    conn.execute("update runs set reused = 2 where run_id = 'second'")
+    length, settings_key = 100, SETTINGS["key"]
+    conn.execute(
+        "insert into predictions (md5, settings_key, secondary_structure, confidence, alignments)"
+        " select md5, ?, ?, ?, ? from proteins where query_id = ?",
+        (
+            settings_key,
+            "C" * 4 + "H" * 40 + "C" * 6 + "E" * 10 + "C" * 40,
+            "9" * length,
+            pack_alignments(HHR.read_bytes()),
+            MYG,
+        ),
+    )
+    conn.close()
+
+
+class Site:
+    """Datasette as bin/serve starts it, on a store; ``get(path)`` is a browser's request.
+
+    ``allow`` says who may see the store, as in Datasette's configuration; the rest are Datasette's settings.
+    """
+
+    def __init__(self, store, allow=None, **settings):
+        config = yaml.safe_load((WEB / "datasette.yaml").read_text())
+        if allow is not None:
+            config["databases"]["proteofold"]["allow"] = allow
+        self.datasette = Datasette(
+            [str(store)],
+            config=config,
+            metadata=yaml.safe_load((WEB / "metadata.yaml").read_text()),
+            plugins_dir=str(WEB / "plugins"),
+            template_dir=str(WEB / "templates"),
+            static_mounts=[("static", str(WEB / "static"))],
+            settings=settings,
+        )
+        # the threads of one loop: Datasette's connections live as long as its loop
+        self._loop = asyncio.new_event_loop()
+
+    def get(self, path, **options):
+        # as it is: Datasette's client would put the base of the site before it
+        return self._loop.run_until_complete(self.datasette.client.get(PrefixedUrlString(path), **options))
+
+    def rows(self, path, **parameters):
+        """The rows that a table's or query's JSON has."""
+        answer = self.get(path, params=parameters | {"_shape": "array"})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    @staticmethod
+    def links(page):
+        """(address, text) of every link of a page."""
+        return [
+            (unescape(address), unescape(re.sub("<.*?>", "", text)))
+            for address, text in re.findall(r'<a (?:class="skip" )?href="([^"]*)"[^>]*>(.*?)</a>', page.text, re.DOTALL)
+        ]
+
+    @staticmethod
+    def protein(query_id):
+        return "/-/protein/" + quote(query_id, safe="")
+
+    @staticmethod
+    def run(run_id):
+        return "/-/runs/" + quote(run_id, safe="")
+
+    def close(self):
+        self.datasette.close()
+        self._loop.close()
+
+
+@pytest.fixture(scope="module")
+def open_site():
+    """Function: the Site of a store, as arguments change it; closed when the module is done."""
+    opened = []
+
+    def start(store, **options):
+        opened.append(Site(store, **options))
+        return opened[-1]
+
+    yield start
+    for site in opened:
+        site.close()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Path of a store with two finished runs; its name is none that the configuration knows."""
+    return build_store(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="module")
+def busy_store(tmp_path_factory):
+    """Path of a store that also has a run that goes on, a hostile one, and alignments."""
+    path = build_store(tmp_path_factory.mktemp("busy"))
+    add_busy_runs(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory):
+    """Path of a store with nothing in it."""
+    path = tmp_path_factory.mktemp("empty") / "empty.db"
+    open_store(path).close()
+    return path
+
+
+@pytest.fixture(scope="module")
+def site(store, open_site):
+    return open_site(store)
+
+
+@pytest.fixture(scope="module")
+def busy_site(busy_store, open_site):
+    return open_site(busy_store)
+
+
+@pytest.fixture(scope="session")
+def names():
+    """What the stores have: ids of proteins and runs."""
+    return SimpleNamespace(myg=MYG, lonely=LONELY, odd=ODD, hostile_run=HOSTILE_RUN)

@@ -1,0 +1,353 @@
+"""Every page in a real browser: at desk and phone width, in light and dark, by keyboard alone, by WCAG's rules."""
+
+import itertools
+import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from urllib.parse import quote
+
+import pytest
+
+from proteofold.paths import CHECKOUT
+
+WEB = CHECKOUT / "web"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed (Debian: apt-get install chromium)"),
+]
+
+MYG, ODD = "sp|P02144|MYG_HUMAN", "x<script>alert('1')</script>\"&%2F/?#é"
+HOSTILE_RUN = "a/b <b>&?#%2F'\""
+WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
+SCHEMES = ("light", "dark")
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+RUN, BUSY, PROTEIN = "/-/runs/first", "/-/runs/busy", f"/-/protein/{quote(MYG, safe='')}"
+PAGES = {
+    "front": "/",
+    "runs": "/-/runs",
+    "run": RUN,
+    "run going on": BUSY,
+    "hostile run": f"/-/runs/{quote(HOSTILE_RUN, safe='')}",
+    "unknown run": "/-/runs/nobody",
+    "protein": PROTEIN,
+    "protein with an open alignment": f"{PROTEIN}?hit=1",
+    "protein without hits": "/-/protein/lonely",
+    "hostile protein": f"/-/protein/{quote(ODD, safe='')}",
+    "unknown protein": "/-/protein/nobody",
+    "database": "/proteofold",
+    "table of runs": "/proteofold/runs",
+    "table of proteins": "/proteofold/proteins?_search=myoglobin",
+    "table of results": "/proteofold/protein_results?run_id=first&_sort=best_evalue",
+    "table of hits": "/proteofold/hits",
+    "table of predictions": "/proteofold/predictions",
+    "table of templates": "/proteofold/templates",
+    "row of a run": "/proteofold/runs/first",
+    "row of a result": "/proteofold/protein_results/first,lonely",
+    "query": "/proteofold/proteins_that_hit_template?template=1ABC_A",
+    "query without rows": "/proteofold/best_hit_per_gene?run_id=none",
+    "own SQL": "/proteofold/-/query?sql=select+run_id,status+from+runs",
+    "no such page": "/nowhere",
+}
+
+
+@pytest.fixture(scope="module")
+def address(busy_store, tmp_path_factory):
+    """Where the site is served, as bin/serve does."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "datasette", "serve", busy_store, "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--config", WEB / "datasette.yaml", "--metadata", WEB / "metadata.yaml"]
+    command += ["--plugins-dir", WEB / "plugins", "--template-dir", WEB / "templates"]
+    log = tmp_path_factory.mktemp("log") / "serve.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen([*command, "--static", f"static:{WEB / 'static'}"], stdout=output, stderr=output)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{url}/-/versions.json").close()
+                break
+            except urllib.error.URLError:
+                assert server.poll() is None, log.read_text()
+                time.sleep(0.1)
+        yield url
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium; closed when the module is done, because Playwright's loop stands in the way of every other."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # a sandbox needs rights that root in a container has not
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+@pytest.fixture(scope="module")
+def windows(browser):
+    """(width, scheme) -> a window that is used again and again, and what its console said of the page it shows."""
+    opened = {}
+    for (width, size), scheme in itertools.product(WIDTHS.items(), SCHEMES):
+        window = browser.new_page(viewport=dict(zip(("width", "height"), size, strict=True)), color_scheme=scheme)
+        said = []
+        window.on("console", lambda message, said=said: said.append(f"{message.type}: {message.text}"))
+        window.on("pageerror", lambda error, said=said: said.append(f"error: {error}"))
+        opened[width, scheme] = window, said
+    return opened
+
+
+@pytest.fixture(params=list(itertools.product(WIDTHS, SCHEMES)), ids="-".join)
+def window(request, windows):
+    """One of the four windows; ``window.said`` is what the console said."""
+    window, said = windows[request.param]
+    said.clear()
+    window.said = said
+    return window
+
+
+# What is seen of text and controls, and where; what lies in a box that scrolls is cut to the box.
+VISIBLE = """
+() => {
+  const shown = [];
+  const clip = (box, element) => {
+    let {left, top, right, bottom} = box;
+    for (let parent = element.parentElement; parent && parent !== document.body; parent = parent.parentElement) {
+      const style = getComputedStyle(parent);
+      if (style.overflowX === "visible" && style.overflowY === "visible") continue;
+      if (parent.namespaceURI.endsWith("svg")) continue;
+      const outer = parent.getBoundingClientRect();
+      left = Math.max(left, outer.left); right = Math.min(right, outer.right);
+      top = Math.max(top, outer.top); bottom = Math.min(bottom, outer.bottom);
+    }
+    return {left, top, right, bottom};
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const add = (element, box, text) => {
+    const cut = clip(box, element);
+    if (cut.right - cut.left > 1 && cut.bottom - cut.top > 1) shown.push({...cut, text: text.trim().slice(0, 40),
+      id: shown.length, inside: [...function* () { for (let e = element; e; e = e.parentElement) yield e; }()]});
+  };
+  for (let node; node = walker.nextNode();) {
+    const element = node.parentElement;
+    if (!node.textContent.trim() || element.closest("script, style, title, desc, option, textarea, .cm-editor, dialog"))
+      continue;
+    if (!element.checkVisibility({checkVisibilityCSS: true, checkOpacity: true})) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    for (const box of range.getClientRects()) add(element, box, node.textContent);
+  }
+  for (const control of document.querySelectorAll("input:not([type=hidden]), select, button, textarea"))
+    if (control.checkVisibility({checkVisibilityCSS: true, checkOpacity: true}))
+      add(control, control.getBoundingClientRect(), control.name || control.textContent);
+  const over = [];
+  shown.sort((a, b) => a.top - b.top);
+  for (const [i, a] of shown.entries()) for (const b of shown.slice(i + 1)) {
+    if (b.top >= a.bottom - 3) break;
+    if (Math.min(a.right, b.right) - Math.max(a.left, b.left) < 3) continue;
+    if (Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) < 4) continue;
+    if (a.inside.includes(b.inside[0]) || b.inside.includes(a.inside[0])) continue;
+    over.push(`${a.text} / ${b.text}`);
+  }
+  return over;
+}
+"""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_fits_reads_and_says_nothing_in_the_console(window, address, page):
+    from axe_playwright_python.sync_playwright import Axe
+
+    answer = window.goto(address + PAGES[page], wait_until="load")
+    if page in ("unknown run", "unknown protein", "no such page"):
+        assert answer.status == 404
+        window.said[:] = [line for line in window.said if "status of 404" not in line]
+    else:
+        assert answer.status == 200
+    wide = window.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0, "the page scrolls sideways"
+    assert window.said == []
+    assert window.evaluate(VISIBLE) == []
+    # without selectors: Datasette's <navigation-search> has a property "matches" that axe stumbles over
+    found = Axe().run(window, options={"runOnly": WCAG, "selectors": False}).response["violations"]
+    assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
+
+
+# Links and controls that can be seen and were not reached
+MISSED = """
+() => [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary")]
+  .filter(e => e.checkVisibility({checkVisibilityCSS: true}) && !e.disabled && e.tabIndex >= 0 && !e.dataset.reached)
+  .map(e => e.tagName + " " + e.textContent.trim().slice(0, 40))
+"""
+
+
+OPEN = {
+    "menu": ("front", "document.querySelector('details.nav-menu').open = true", "details.nav-menu ul"),
+    "jump to": ("front", "document.querySelector('[data-navigation-search-open]').click()", "navigation-search dialog"),
+    "columns": ("table of results", "openColumnChooser()", "column-chooser dialog"),
+    "column actions": (
+        "table of results",
+        "document.querySelector('button.column-actions-mobile').click()",
+        "dialog[open]",
+    ),
+}
+
+
+@pytest.mark.parametrize("part", OPEN)
+def test_what_opens_can_be_read_too(window, address, part):
+    """Contrast only: these are Datasette's own, with a label where none may be."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page, act, opened = OPEN[part]
+    window.goto(address + PAGES[page], wait_until="load")
+    if part == "column actions" and window.viewport_size["width"] > 576:
+        pytest.skip("menus in the head of the table there")
+    window.evaluate(act)
+    window.wait_for_selector(opened)
+    if part == "jump to":
+        window.keyboard.type("run")
+        window.wait_for_selector("navigation-search .result-item")
+    # it slides in
+    window.wait_for_timeout(300)
+    options = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "selectors": False}
+    found = Axe().run(window, options=options).response["violations"]
+    assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
+
+
+# What has the focus, in words, and whether that is seen; nothing where the page itself has it
+FOCUS = """
+() => {
+  let e = document.activeElement;
+  while (e.shadowRoot && e.shadowRoot.activeElement) e = e.shadowRoot.activeElement;
+  if (e === document.body) return null;
+  // the editor of SQL draws a frame around all of it
+  const style = getComputedStyle(e.closest(".cm-editor") || e), box = e.getBoundingClientRect();
+  e.dataset.reached = "1";
+  const marked = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1;
+  return [e.tagName + " " + (e.textContent || e.name || e.value || "").trim().slice(0, 30),
+    (marked || style.boxShadow !== "none") && box.bottom > 0 && box.top < innerHeight];
+}
+"""
+
+
+def tab_stops(window):
+    """What the tabulator key reaches, in this order: (tag and words, whether its focus is seen)."""
+    stops = []
+    for _ in range(500):
+        window.keyboard.press("Tab")
+        stop = window.evaluate(FOCUS)
+        if stop and not stop[1]:
+            # some are drawn a moment later
+            window.wait_for_timeout(100)
+            stop = window.evaluate(FOCUS)
+        if stop is None or stop in stops[:1]:
+            break
+        stops.append(stop)
+    return stops
+
+
+KEYED = ("front", "runs", "run", "run going on", "protein", "table of results", "query", "own SQL")
+
+
+@pytest.mark.parametrize("page", KEYED)
+@pytest.mark.parametrize("window", [("desk", "light"), ("phone", "dark")], indirect=True, ids="-".join)
+def test_keyboard_reaches_everything_and_is_seen(window, address, page):
+    window.goto(address + PAGES[page], wait_until="load")
+    stops = tab_stops(window)
+    assert stops[0][0] == "A Skip to the content"
+    assert [name for name, seen in stops if not seen] == []
+    assert window.evaluate(MISSED) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_skip_link_leads_past_the_menu(windows, address, page):
+    window, _ = windows["desk", "light"]
+    window.goto(address + PAGES[page], wait_until="load")
+    window.keyboard.press("Tab")
+    window.keyboard.press("Enter")
+    window.keyboard.press("Tab")
+    assert window.evaluate("!document.activeElement.closest('header')")
+
+
+def test_run_page_refreshes_itself_until_the_run_ends(browser, address, busy_store):
+    window = browser.new_page()
+    window.goto(address + BUSY)
+    window.evaluate("window.stayed = true")
+    running = window.locator('.legend [data-count="running"]')
+    assert running.inner_text() == "1"
+    with sqlite3.connect(busy_store) as conn:
+        conn.execute("update protein_results set phase = 'done' where run_id = 'busy' and phase = 'running'")
+    window.wait_for_function(
+        "document.querySelector('.legend [data-count=running]').textContent === '0'", timeout=20_000
+    )
+    assert window.locator('.legend [data-count="none"]').inner_text() == "1"
+    assert window.locator("[role=progressbar]").get_attribute("aria-valuenow") == "3"
+    assert "More proteins are finished" in window.locator("#live").inner_text()
+    with sqlite3.connect(busy_store) as conn:
+        conn.execute("update runs set status = 'INTERRUPTED' where run_id = 'busy'")
+    window.wait_for_function("document.querySelector('#live').textContent.includes('ended')", timeout=20_000)
+    assert window.locator("h1 .state").inner_text() == "interrupted"
+    assert window.evaluate("window.stayed"), "the page was not loaded again"
+    with sqlite3.connect(busy_store) as conn:
+        conn.execute("update runs set status = 'RUNNING' where run_id = 'busy'")
+        conn.execute("update protein_results set phase = 'running' where run_id = 'busy' and query_id = 'lonely'")
+    window.close()
+
+
+def test_pages_work_without_javascript(browser, address):
+    context = browser.new_context(java_script_enabled=False)
+    window = context.new_page()
+    window.goto(address + BUSY)
+    assert "Reload to see how far it is" in window.locator("#live").inner_text()
+    window.select_option("select[name=show]", "failed")
+    window.click("form.choose input[type=submit]")
+    assert window.url.endswith("/-/runs/busy?show=failed&sort=evalue#proteins")
+    assert window.locator("#proteins ~ .table-wrapper tbody tr").count() == 1
+    window.goto(address + PROTEIN)
+    window.locator("details.alignment summary").first.click()
+    assert window.locator("#hit-1").is_visible()
+    context.close()
+
+
+def test_a_hits_rank_opens_its_alignment(browser, address):
+    window = browser.new_page()
+    window.goto(address + PROTEIN)
+    assert not window.locator("#hit-1").is_visible()
+    window.click("table.hits a[href='#hit-1']")
+    assert window.locator("#hit-1").is_visible()
+    window.close()
+
+
+def test_sequence_is_as_wide_as_its_drawing(browser, address):
+    """A letter below each tenth of a unit: the drawing and the residues of a block have one width."""
+    window = browser.new_page(viewport={"width": 390, "height": 800})
+    window.goto(address + PROTEIN)
+    sizes = window.evaluate(
+        """() => [...document.querySelectorAll(".sequence > div")].map(block => {
+          const range = document.createRange();
+          range.selectNodeContents(block.querySelector(".residues"));
+          return [range.getBoundingClientRect().width, block.querySelector("svg").getBoundingClientRect().width];
+        })"""
+    )
+    assert len(sizes) == 4
+    assert all(text == pytest.approx(drawing, abs=1) for text, drawing in sizes)
+    window.close()
+
+
+def test_numbers_of_the_page_do_not_hang_on_the_language(browser, address):
+    context = browser.new_context(locale="de-DE")
+    window = context.new_page()
+    window.goto(address + RUN)
+    assert re.search(r"3 proteins = 1 \+ 1 \+ 1", window.locator(".sum").inner_text())
+    context.close()
