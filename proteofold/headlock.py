@@ -5,12 +5,11 @@ marks are stale. Each head of proteofold therefore holds a lock of the operating
 process, whatever ends it: who gets it knows that the run's marks are nobody's.
 """
 
-import base64
-import contextlib
 import fcntl
-import os
 import time
 from pathlib import Path
+
+from proteofold.records import recorded_files
 
 _SECONDS_TO_WAIT = 2  # a report or a summary of the same run holds the lock for a moment
 
@@ -35,8 +34,11 @@ def claim_run(run_folder, state=Path(".snakemake")):
     for path in sorted((state / "locks").glob("*.lock")):
         if _is_of(run_folder, path):
             path.unlink(missing_ok=True)
-    for path in _marks_of_unfinished(run_folder, state / "incomplete"):
-        path.unlink(missing_ok=True)
+    # Snakemake would make again what was finished while no head lived. Its marks of unfinished files mean nothing here:
+    # a file of a run is moved into its place when it is whole, the .out of a protein after all its others.
+    for mark, path in recorded_files(state / "incomplete"):
+        if path.startswith(f"{run_folder}/"):
+            mark.unlink(missing_ok=True)
     return True
 
 
@@ -55,22 +57,6 @@ def head_is_alive(run_folder):
 
 def _lock_path(run_folder, state):
     return state / f"proteofold-{run_folder.name}.lock"
-
-
-def _marks_of_unfinished(run_folder, folder):
-    """Yield Snakemake's marks of the run's files that were being made when the head died.
-
-    They mean nothing here: a file of a run is moved into its place when it is whole, and the ``.out`` that says that
-    a protein is done after all its others. With the marks, Snakemake would make those again that were finished while
-    no head lived. A mark is named by the path it stands for, in base64, which long paths have cut into folders.
-    """
-    for parent, _, names in os.walk(folder):
-        folders = "".join(part.removeprefix("@") for part in Path(parent).relative_to(folder).parts)
-        for name in names:
-            with contextlib.suppress(ValueError):
-                path = base64.urlsafe_b64decode(folders + name).decode()
-                if path.startswith(f"{run_folder}/"):
-                    yield Path(parent, name)
 
 
 def _is_of(run_folder, lock):

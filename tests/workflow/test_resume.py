@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -39,7 +40,24 @@ def test_deleted_out_costs_its_search_and_the_merge(done):
     assert done.tables() == before
 
 
-@pytest.mark.parametrize("name", ["hits/P02144.csv.gz", "benchmarks/search_templates/P02144.tsv"])
+def test_results_without_a_record_are_made_again_when_settings_change(done):
+    shutil.rmtree(done.path / ".snakemake")
+    assert "Nothing to be done" in done.snakemake() and done.searched() == []
+    done.config["search"] = {"mode": "reference"}
+    done.snakemake()
+    assert sorted(done.searched()) == sorted(done.records)
+
+
+def test_result_without_a_record_is_made_again_when_its_sequence_changes(done):
+    shutil.rmtree(done.path / ".snakemake")
+    done.records[CYC] = done.records[CYC][:-1]
+    done.snakemake()
+    assert done.searched() == [CYC]
+
+
+@pytest.mark.parametrize(
+    "name", ["alignments/P02144.hhr.gz", "hits/P02144.csv.gz", "benchmarks/search_templates/P02144.tsv"]
+)
 def test_any_other_deleted_result_file_is_made_again(done, name):
     (done.results / name).unlink()
     done.snakemake()

@@ -12,6 +12,7 @@ from proteofold import hhsuite, planning, runs, takeover
 from proteofold.errors import UserError
 from proteofold.headlock import claim_run
 from proteofold.memory import available_mb
+from proteofold.records import drop_outdated
 from proteofold.predict_step import PREDICTION_VERSION
 from proteofold.runs import from_runs
 from proteofold.search_step import SEARCH_STEP_MB
@@ -90,6 +91,7 @@ def take_over_results():
     """
     if not IS_HEAD or workflow.execution_settings is None:
         return
+    drop_outdated(RUN)
     try:
         taken = takeover.take_over(RUN)
     except OSError as error:
