@@ -69,7 +69,7 @@ def search_step_s(folder, name):
     library = run.library
     beside = []
     for member in list(run.members.values())[:STEPS]:
-        files = {kind: folder / f"step.{kind}" for kind in ("out", "hits", "usage", "log")}
+        files = {kind: folder / f"step.{kind}" for kind in ("out", "hits", "alignments", "usage", "log")}
         options = {
             **{"protein": member.protein, "mode": run.settings["mode"], "result-key": run.result_key(member)},
             **{"fasta": run.folder.batch_fasta(member.batch), "horiz": run.folder.horiz(member.batch)},

@@ -57,8 +57,8 @@ NODES = {"worker1": (2, 3500), "worker2": (2, 3500), "client": (4, 7400)}
 class Slurm:
     """A running Slurm. ``environment`` is what commands need to find it."""
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    def __init__(self, folder, nodes=None):
+        self.folder, self.nodes = Path(folder), nodes or NODES
         self.environment = os.environ | {"SLURM_CONF": str(self.folder / "slurm.conf")}
         self._daemons = {}
 
@@ -69,11 +69,11 @@ class Slurm:
         key = self.folder / "munge/munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o600)
-        ports = _free_ports(1 + len(NODES))
+        ports = _free_ports(1 + len(self.nodes))
         nodes = "\n".join(
             f"NodeName={name} NodeHostname={socket.gethostname()} NodeAddr=127.0.0.1 Port={port} CPUs={cores}"
             f" RealMemory={memory}"
-            for (name, (cores, memory)), port in zip(NODES.items(), ports[1:], strict=True)
+            for (name, (cores, memory)), port in zip(self.nodes.items(), ports[1:], strict=True)
         )
         text = _CONFIGURATION.format(host=socket.gethostname(), port=ports[0], folder=self.folder, nodes=nodes)
         (self.folder / "slurm.conf").write_text(text)
@@ -81,9 +81,9 @@ class Slurm:
         self._start("munged", ["munged", "--foreground", "--force", *munge])
         wait_until(lambda: (self.folder / "munge/socket").exists(), 20, "munged")
         self.start_controller()
-        for name in NODES:
+        for name in self.nodes:
             self.start_node(name)
-        wait_until(lambda: self.states() == dict.fromkeys(NODES, "idle"), 60, "idle nodes")
+        wait_until(lambda: self.states() == dict.fromkeys(self.nodes, "idle"), 60, "idle nodes")
 
     def start_controller(self):
         """Start the controller; it goes on with the state it left."""
@@ -97,7 +97,7 @@ class Slurm:
         """Kill a daemon; the jobs of a node die with it, as in a power cut."""
         daemon = self._daemons.pop(name)
         doomed = [daemon]
-        if name in NODES:
+        if name in self.nodes:
             # a step's daemon is nobody's child, but the script it started lies in the node's spool folder
             for script in _processes_with(f"{self.folder}/spool.{name}/job"):
                 doomed += [script.parent(), script, *script.children(recursive=True)]
@@ -129,17 +129,17 @@ class Slurm:
 
     def recover(self):
         """Make what a test killed run again."""
-        for name in ["slurmctld", *NODES]:
+        for name in ["slurmctld", *self.nodes]:
             if name not in self._daemons:
                 self.start_controller() if name == "slurmctld" else self.start_node(name)
         self.cancel_all()
-        wait_until(lambda: self.states() == dict.fromkeys(NODES, "idle"), 120, "idle nodes")
+        wait_until(lambda: self.states() == dict.fromkeys(self.nodes, "idle"), 120, "idle nodes")
 
     def stop(self):
         """Cancel all jobs and kill all daemons."""
         if "slurmctld" in self._daemons:
             self.cancel_all()
-        for name in [*NODES, "slurmctld", "munged"]:
+        for name in [*self.nodes, "slurmctld", "munged"]:
             if name in self._daemons:
                 self.kill(name)
 

@@ -12,6 +12,12 @@ from slurm_here import NODES, wait_until
 HBA, MYG, LYS, CYC = "sp|P69905|HBA_HUMAN", "sp|P02144|MYG_HUMAN", "sp|P61626|LYSC_HUMAN", "sp|P99999|CYC_HUMAN"
 
 
+def wait_for_four_searches(cluster):
+    """Wait until all four stand-ins for hhsearch have noted their search, and read how slow they shall be."""
+    wait_until(lambda: len(cluster.searched()) == 4, 120, "four running searches")
+    time.sleep(1)
+
+
 def test_run_on_three_nodes_gives_the_tables_of_one_machine(cluster, finished):
     cluster.mark("slow")
     cluster.snakemake()
@@ -67,7 +73,7 @@ def test_error_of_hhsearch_is_not_repeated_and_takes_no_other_down(cluster):
 def test_jobs_of_a_killed_head_are_adopted_and_no_protein_is_searched_twice(cluster, finished):
     cluster.mark("very_slow", "12")
     head = cluster.start()
-    wait_until(lambda: len(cluster.searches("RUNNING")) == 4, 90, "four running searches")
+    wait_for_four_searches(cluster)
     os.killpg(head.pid, signal.SIGKILL)
     head.wait()
     cluster.mark("very_slow", "0")
@@ -81,7 +87,7 @@ def test_jobs_of_a_killed_head_are_adopted_and_no_protein_is_searched_twice(clus
 def test_jobs_that_end_while_no_head_lives_are_kept(cluster, finished):
     cluster.mark("very_slow", "3")
     head = cluster.start()
-    wait_until(lambda: len(cluster.searches("RUNNING")) == 4, 90, "four running searches")
+    wait_for_four_searches(cluster)
     os.killpg(head.pid, signal.SIGKILL)
     head.wait()
     wait_until(lambda: len(cluster.searches("COMPLETED")) == 4, 60, "end of the searches")
@@ -93,7 +99,7 @@ def test_jobs_that_end_while_no_head_lives_are_kept(cluster, finished):
 def test_jobs_of_an_earlier_sequence_are_cancelled_not_adopted(cluster):
     cluster.mark("very_slow", "60")
     head = cluster.start()
-    wait_until(lambda: len(cluster.searches("RUNNING")) == 4, 90, "four running searches")
+    wait_for_four_searches(cluster)
     os.killpg(head.pid, signal.SIGKILL)
     head.wait()
     cluster.mark("very_slow", "0")
@@ -109,7 +115,7 @@ def test_jobs_of_an_earlier_sequence_are_cancelled_not_adopted(cluster):
 def test_hangup_leaves_the_jobs_for_the_next_start(cluster, finished):
     cluster.mark("very_slow", "8")
     head = cluster.start()
-    wait_until(lambda: len(cluster.searches("RUNNING")) == 4, 90, "four running searches")
+    wait_for_four_searches(cluster)
     os.kill(head.pid, signal.SIGHUP)
     head.wait()
     cluster.mark("very_slow", "0")
@@ -121,7 +127,7 @@ def test_hangup_leaves_the_jobs_for_the_next_start(cluster, finished):
 def test_ctrl_c_leaves_nothing_in_the_queue(cluster):
     cluster.mark("very_slow", "120")
     head = cluster.start()
-    wait_until(lambda: len(cluster.searches("RUNNING")) == 4, 90, "four running searches")
+    wait_for_four_searches(cluster)
     os.kill(head.pid, signal.SIGINT)
     head.wait(timeout=60)
     wait_until(lambda: cluster.slurm.jobs(cluster.path, "pending,running,completing") == [], 60, "empty queue")
@@ -134,7 +140,7 @@ def test_ctrl_c_leaves_nothing_in_the_queue(cluster):
 def test_death_of_a_node_costs_its_jobs_and_they_run_elsewhere(cluster, finished):
     cluster.mark("very_slow", "20")
     head = cluster.start()
-    wait_until(lambda: len(cluster.searches("RUNNING")) == 4, 90, "four running searches")
+    wait_for_four_searches(cluster)
     victim = next(row[3] for row in cluster.searches("RUNNING"))
     cluster.slurm.kill(victim)
     cluster.mark("very_slow", "0")
@@ -147,7 +153,7 @@ def test_death_of_a_node_costs_its_jobs_and_they_run_elsewhere(cluster, finished
 def test_restart_of_the_controller_is_waited_for(cluster, finished):
     cluster.mark("very_slow", "10")
     head = cluster.start()
-    wait_until(lambda: len(cluster.searches("RUNNING")) == 4, 90, "four running searches")
+    wait_for_four_searches(cluster)
     cluster.slurm.kill("slurmctld")
     time.sleep(15)
     cluster.slurm.start_controller()

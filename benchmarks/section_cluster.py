@@ -1,0 +1,101 @@
+"""A run on a real Slurm with searches that only take their time: overhead, pace, and how near the plan's bound."""
+
+import os
+import sys
+import time
+
+import psutil
+import yaml
+from measure import ROOT, measure, table, write_proteins
+
+from proteofold.cost import search_cpu_s
+from proteofold.nodes import NodeKind
+from proteofold.process import read_usage
+from proteofold.runs import load_run
+from proteofold.schedule import Job, lower_bound
+
+sys.path.append(str(ROOT / "tests"))
+from slurm_here import Slurm
+
+# Slots of the made cluster: three nodes that think they have these cores and this memory in MB.
+NODES = {"worker1": (24, 48_000), "worker2": (24, 48_000), "client": (16, 96_000)}
+
+# In place of hhsearch: waits as long as a file says for a query's length, then writes an empty list of hits.
+STUB = """#!/bin/sh
+while [ $# -gt 0 ]; do
+    [ "$1" = -o ] && out=$2
+    [ "$1" = -i ] && query=$2
+    shift
+done
+[ -n "$out" ] || exit 0
+sleep "$(grep -m 1 -x -A 1 -e "$(grep '^>' "$query" | tail -n 1)" "{times}" | tail -n 1)"
+printf 'Query stub\\nMatch_columns 1\\n\\n No Hit Prob\\n' > "$out"
+"""
+
+
+def run(folder, options):
+    """A run of made proteins on 64 slots; searches sleep for what the cost model says, in proportion."""
+    count = options.cluster_proteins
+    lengths = write_proteins(folder / "made.fasta", count)
+    ids = [line[1:].split()[0] for line in (folder / "made.fasta").read_text().splitlines() if line.startswith(">")]
+    slots = sum(cores for cores, _ in NODES.values())
+    costs = [search_cpu_s(length, _PDB70, "lean") for length in lengths]
+    scale = options.cluster_seconds * slots / sum(costs)
+    seconds = [cost * scale for cost in costs]
+    (folder / "times").write_text("".join(f">{name}\n{value:.2f}\n" for name, value in zip(ids, seconds, strict=True)))
+    stub = folder / "bin" / "hhsearch"
+    stub.parent.mkdir()
+    stub.write_text(STUB.format(times=folder / "times"))
+    stub.chmod(0o755)
+    config = {"run": "made", "proteins": ["made.fasta"], "templates": "demo", "reuse": False}
+    (folder / "made.yaml").write_text(yaml.safe_dump(config))
+    slurm = Slurm(folder / "slurm", NODES)
+    slurm.folder.mkdir()
+    environment = slurm.environment | {"PATH": f"{stub.parent}{os.pathsep}{os.environ['PATH']}"}
+    command = [ROOT / ".venv" / "bin" / "snakemake", "--snakefile", ROOT / "workflow" / "Snakefile"]
+    command += ["--profile", ROOT / "profiles" / "cluster", "--configfile", "made.yaml"]
+    slurm.start()
+    try:
+        prediction = [*command, "--until", "predict_secondary_structure"]
+        measure(prediction, cwd=folder, env=environment)
+        before, began = _machine_cpu_s(), time.time()
+        whole = measure(command, cwd=folder, env=environment)
+        used = _machine_cpu_s() - before
+    finally:
+        slurm.stop()
+    return _table(load_run(folder / "results" / "made"), count, seconds, whole, used, began)
+
+
+class _PDB70:
+    """Size of PDB70."""
+
+    templates, columns = 91_501, 23_800_000
+
+
+def _machine_cpu_s():
+    """CPU seconds of all processes of this machine: Slurm's daemons and jobs are nobody's children."""
+    times = psutil.cpu_times()
+    return times.user + times.nice + times.system
+
+
+def _table(run, count, seconds, whole, used, began):
+    kinds = [NodeKind(name, 1, cores, memory) for name, (cores, memory) in NODES.items()]
+    bound = lower_bound([Job(value, 200) for value in seconds], kinds)
+    usages = [read_usage(run.folder.usage("search_templates", protein))[0] for protein in run.members]
+    ends = [run.folder.out(protein).stat().st_mtime for protein in run.members]
+    submitted = sorted(float(line.split("\t")[3]) for line in (run.folder.slurm / "jobs.tsv").read_text().splitlines())
+    first = min(end - float(usage["wall_s"]) for end, usage in zip(ends, usages, strict=True))
+    rate_of = submitted[: min(len(submitted), 500)]
+    rows = [
+        ["searches, seconds each (median)", f"{sorted(seconds)[count // 2]:.1f}"],
+        ["lower bound of the searches, s", f"{bound:.0f}"],
+        ["first search begun to last search done, s", f"{max(ends) - first:.0f}"],
+        ["bound / achieved", f"**{bound / (max(ends) - first):.2f}**"],
+        ["start of the command to its end, s", f"{whole.wall_s:.0f}"],
+        ["start of the command to the first search, s", f"{first - began:.0f}"],
+        ["jobs submitted a second, first 500", f"{(len(rate_of) - 1) / (rate_of[-1] - rate_of[0]):.1f}"],
+        ["CPU s a protein, whole machine: all but searches and predictions", f"**{used / count:.2f}**"],
+        ["— of it the head with its submit and status commands", f"{whole.cpu_s / count:.2f}"],
+        ["head's peak memory, MB", f"{whole.max_rss_mb:.0f}"],
+    ]
+    return table([f"{count:,} made proteins, one job each, 64 slots on this machine", ""], rows)
