@@ -54,6 +54,10 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 NODES = {"worker1": (2, 3500), "worker2": (2, 3500), "client": (4, 7400)}
 
 
+class SlurmDoesNotStartError(Exception):
+    """A daemon ended at once: this machine lacks something that Slurm needs, such as cgroups."""
+
+
 class Slurm:
     """A running Slurm. ``environment`` is what commands need to find it."""
 
@@ -83,7 +87,14 @@ class Slurm:
         self.start_controller()
         for name in self.nodes:
             self.start_node(name)
-        wait_until(lambda: self.states() == dict.fromkeys(self.nodes, "idle"), 60, "idle nodes")
+        wait_until(self._all_idle, 60, "idle nodes")
+
+    def _all_idle(self):
+        for name, daemon in self._daemons.items():
+            if daemon.poll() is not None:
+                said = (self.folder / f"{name}.out").read_text(errors="replace").strip().splitlines()
+                raise SlurmDoesNotStartError(f"{name} ended at once: {'; '.join(said[-3:])}")
+        return self.states() == dict.fromkeys(self.nodes, "idle")
 
     def start_controller(self):
         """Start the controller; it goes on with the state it left."""
