@@ -100,6 +100,12 @@ class Slurm:
         """Start the controller; it goes on with the state it left."""
         self._start("slurmctld", ["slurmctld", "-D"])
 
+    def stop_controller(self):
+        """End the controller as its service manager does; it saves what it knows."""
+        controller = self._daemons.pop("slurmctld")
+        controller.terminate()
+        controller.wait(timeout=60)
+
     def start_node(self, name):
         """Start the daemon of a node."""
         self._start(name, ["slurmd", "-D", "-N", name])

@@ -154,7 +154,7 @@ def test_restart_of_the_controller_is_waited_for(cluster, finished):
     cluster.mark("very_slow", "10")
     head = cluster.start()
     wait_for_four_searches(cluster)
-    cluster.slurm.kill("slurmctld")
+    cluster.slurm.stop_controller()
     time.sleep(15)
     cluster.slurm.start_controller()
     assert head.wait(timeout=240) == 0

@@ -134,6 +134,8 @@ def batch_horiz(wildcards):
 def begin_run():
     """Write the plan down, now that the run really starts, and tell the logger plugin which run it records."""
     if workflow.is_main_process:
+        # Its limit of starts a second wakes Snakemake's scheduler each second, once for every job that ever ended
+        workflow.scheduler.job_rate_limiter = None
         runs.write_plan(RUN)
         if uses_slurm():
             begin_on_slurm()
