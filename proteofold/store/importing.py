@@ -16,6 +16,7 @@ from proteofold.store.journal import read_history
 from proteofold.store.proteins import member_rows, write_members
 from proteofold.store.results import RunFiles, run_id_of
 from proteofold.store.rows import (
+    ADD_RESULT,
     WRITE_RESULT,
     count_run,
     new_result_ids,
@@ -25,12 +26,11 @@ from proteofold.store.rows import (
 )
 from proteofold.store.writing import remove_others, remove_unused_predictions
 
-# While importing: room for the index of two million hits, which grows in random places, and fewer copies of the
-# same pages from the log into the file.
-_FOR_IMPORT = {"cache_size": -98_304, "wal_autocheckpoint": 32_000}
+# While importing: room for what a transaction writes and for the indexes of the proteins, which grow in random places,
+# and fewer copies of the same pages from the log into the file.
+_FOR_IMPORT = {"cache_size": -65_536, "wal_autocheckpoint": 16_000}
 
-# Proteins of one transaction: half a second. Each writes most of the index of the hits, so few and large ones are
-# better.
+# Proteins of one transaction: half a second.
 PROTEINS_AT_ONCE = 1000
 
 _PROTEINS_WORTH_A_PROCESS = 2000  # a second of reading; a process takes half a second to start
@@ -78,36 +78,43 @@ def _import(conn, run, workers):
         reserved = (first, first + len(order) - 1)
         conn.execute("insert into unused_results values (?, ?)", reserved)
         conn.execute("insert or ignore into unused_predictions values (?)", (run.settings["key"],))
-    rows = []
-    library = run.settings["library"]["key"]
-    known = {name for (name,) in conn.execute("select template from templates where library_key = ?", (library,))}
-    files.described |= known
-    numbered = enumerate(order, first)
-    with contextlib.closing(_read(_Reader(files, order), workers)) as parts:
-        for proteins, results in parts:
-            done, predictions = [], []
-            for result, (result_id, (position, member)) in zip(results, islice(numbered, len(results)), strict=True):
-                rows.append((result_id, *files.row(position, member, history.state(member.protein), ended, result)))
-                if result:
-                    done.append((result_id, result))
-                    predictions.append((member.md5, result.prediction))
-            with transaction(conn):
-                write_members(conn, proteins)
-                known |= write_hits(conn, library, done, known)
-                write_predictions(conn, run.settings["key"], predictions)
+    rows, numbered = [], enumerate(order, first)
+    with contextlib.closing(_write_hidden(conn, files, order, first, workers)) as results:
+        for result, (result_id, (position, member)) in zip(results, numbered, strict=True):
+            rows.append((result_id, *files.row(position, member, history.state(member.protein), ended, result)))
     rows.sort(key=lambda row: row[2])  # query_id: in the order of the key it is written in half the time
     with transaction(conn):
         old = conn.execute("select min(result_id), max(result_id) from protein_results where run_id = ?", (run_id,))
         (earlier,) = old.fetchall()
         write_run(conn, run, history, ended)
         remove_others(conn, run)
-        conn.executemany(WRITE_RESULT, rows)
+        conn.executemany(ADD_RESULT if earlier[0] is None else WRITE_RESULT, rows)
         conn.execute("delete from unused_results where (first, last) = (?, ?)", reserved)
         if earlier[0] is not None:
             conn.execute("insert into unused_results values (?, ?)", earlier)
         if history.last_start is None:
             _date_by_results(conn, run_id, ended)
         count_run(conn, run_id)
+
+
+def _write_hidden(conn, files, order, first, workers):
+    """Write what nobody sees until results name it: proteins, hits, predictions. Yields the Result, or None, of each.
+
+    The results of the members in ``order`` have the ids ``first`` and following.
+    """
+    library, settings = files.run.settings["library"]["key"], files.run.settings["key"]
+    known = {name for (name,) in conn.execute("select template from templates where library_key = ?", (library,))}
+    files.described |= known
+    numbered = enumerate((member for _, member in order), first)
+    with contextlib.closing(_read(_Reader(files, order), workers)) as parts:
+        for proteins, results in parts:
+            named = zip(results, islice(numbered, len(results)), strict=True)
+            done = [(result_id, member.md5, result) for result, (result_id, member) in named if result]
+            with transaction(conn):
+                write_members(conn, proteins)
+                known |= write_hits(conn, library, ((result_id, result) for result_id, _, result in done), known)
+                write_predictions(conn, settings, ((md5, result.prediction) for _, md5, result in done))
+            yield from results
 
 
 def _read(reader, workers):

@@ -47,6 +47,8 @@ _REALS, _INTEGERS = HIT_COLUMNS.index("probability"), HIT_COLUMNS.index("aligned
 # Batches whose predictions are kept in memory: proteins of one batch follow each other, live in a loose order.
 _BATCHES_AT_HAND = 16
 
+_PIECE = 1 << 16
+
 _DAMAGED = (ValueError, OSError, EOFError, zlib.error, csv.Error, KeyError)
 
 
@@ -203,8 +205,15 @@ def _unzipped(data):
 
 
 def _content(path):
-    with open(path, "rb", buffering=0) as handle:
-        return handle.read()
+    """The bytes of a small file, in a third of the calls that ``open`` makes."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        pieces = [os.read(descriptor, _PIECE)]
+        while len(pieces[-1]) == _PIECE:
+            pieces.append(os.read(descriptor, _PIECE))
+    finally:
+        os.close(descriptor)
+    return b"".join(pieces)
 
 
 def _best_hits(text, best):

@@ -10,10 +10,10 @@ _KEY = ("run_id", "query_id")
 _WRITTEN = ("result_id", *RESULT_COLUMNS)
 _MD5 = RESULT_COLUMNS.index("md5")
 
-WRITE_RESULT = (
-    f"insert into protein_results ({', '.join(_WRITTEN)}) values ({', '.join('?' * len(_WRITTEN))})"
-    f" on conflict ({', '.join(_KEY)}) do update set "
-    + ", ".join(f"{name} = excluded.{name}" for name in _WRITTEN if name not in _KEY)
+# a statement that may update keeps a copy of each page that it touches, which takes longer than the writing itself
+ADD_RESULT = f"insert into protein_results ({', '.join(_WRITTEN)}) values ({', '.join('?' * len(_WRITTEN))})"
+WRITE_RESULT = f"{ADD_RESULT} on conflict ({', '.join(_KEY)}) do update set " + ", ".join(
+    f"{name} = excluded.{name}" for name in _WRITTEN if name not in _KEY
 )
 _WRITE_TEMPLATE = "insert into templates (library_key, template, description) values (?, ?, ?) on conflict do nothing"
 

@@ -80,7 +80,7 @@ def test_killed_run_is_told_as_interrupted_and_goes_on_afterwards(fresh):
 
 
 def test_deleted_store_is_rebuilt_from_the_run_folder_with_identical_rows(done):
-    tables = ("proteins", "runs", "protein_results", "hits")
+    tables = ("proteins", "runs", "protein_results", "hits", "predictions")
     before = {table: query(done, f"select * from {table} order by 1, 2, 3") for table in tables}
     for path in (done.path / "results").glob("proteofold.db*"):
         path.unlink()

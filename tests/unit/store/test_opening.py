@@ -111,3 +111,26 @@ def test_transaction_that_fails_leaves_nothing(store):
         store.execute("insert into runs (run_id, status) values ('a', 'QUEUED')")
         raise ZeroDivisionError
     assert not store.execute("select * from runs").fetchall()
+
+
+@pytest.mark.parametrize("condition", ["template = 'x'", "template = 'x' and run_id = 'demo'"])
+def test_template_is_looked_up_by_index_in_every_store(store, condition):
+    plan = "\n".join(row[3] for row in store.execute(f"explain query plan select * from hits where {condition}"))
+    assert "SEARCH hit_rows USING INDEX hit_rows_template (ANY(<expr>) AND template=?)" in plan
+    assert "SCAN" not in plan
+
+
+@pytest.mark.parametrize("again", ["", "reopened"])
+def test_hits_of_a_protein_are_looked_up_by_key(results, store, again):
+    conn = open_store(results.path / "proteofold.db") if again else store
+    query = "explain query plan select * from hits where run_id = 'demo' and query_id = 'P1' order by rank"
+    plan = "\n".join(row[3] for row in conn.execute(query))
+    assert "SEARCH protein_results USING PRIMARY KEY (run_id=? AND query_id=?)" in plan
+    assert "SEARCH hit_rows USING PRIMARY KEY (result_id=?)" in plan
+
+
+def test_planner_is_told_of_every_index_of_the_results(store):
+    told = {name for (name,) in store.execute("select idx from sqlite_stat1 where tbl = 'protein_results'")}
+    indexes = {row[1] for row in store.execute("pragma index_list(protein_results)")}
+    key = {name for name in indexes if name.startswith("sqlite_autoindex_protein_results_2")}
+    assert told == indexes - key | {"protein_results"}

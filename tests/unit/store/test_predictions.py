@@ -1,6 +1,7 @@
 """Predicted secondary structure and alignments: a row a sequence and settings, as long as a result has them."""
 
 import gzip
+import random
 import signal
 import sqlite3
 import subprocess
@@ -165,6 +166,17 @@ def test_new_alignments_replace_the_earlier(store, imported, results, data):
         results.finish(imported, protein, hhr=data / OTHER)
     import_run(store, imported.folder.path)
     assert len(read_alignments(columns(store, "P1")[2])) == 8
+
+
+@pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 200_000])
+def test_large_alignments_are_stored_whole(store, finished, size):
+    run = finished()
+    # the mark of gzip before what is not looked at here, and behind it the length of the text
+    data = b"\x1f\x8b\x08" + random.Random(1).randbytes(size - 7) + (2 * size).to_bytes(4, "little")
+    run.folder.alignments("P2").write_bytes(data)
+    import_run(store, run.folder.path)
+    assert len(data) == size
+    assert columns(store, "P2")[2] == data
 
 
 def test_file_of_a_batch_is_read_once(store, finished, monkeypatch):

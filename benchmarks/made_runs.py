@@ -1,0 +1,119 @@
+"""Folders of finished runs of made proteins, as the store imports them."""
+
+import hashlib
+import json
+import random
+import shutil
+import subprocess
+import sys
+
+from measure import ROOT, write_proteins
+
+from proteofold import hhsuite, hits, library_build
+from proteofold.alignments import pack_alignments
+from proteofold.fasta import protein_stem, read_fasta
+from proteofold.inputs import Query
+from proteofold.planning import assign_batches
+from proteofold.process import Usage, usage_tsv
+from proteofold.psipred import Prediction, format_horiz
+from proteofold.runs import Run, RunFolder, load_run, write_plan
+
+TEMPLATES = 90_000  # about those of PDB70
+SEARCHED = 24
+
+_VARIANTS = 500  # different lists of hits; a protein has one of them
+_SETTINGS = {
+    "key": "0123456789abcdef",
+    "mode": "lean",
+    "keep": [],
+    "library": {"prefix": "made/made", "templates": TEMPLATES, "columns": 1, "longest": 700, "key": "feed"},
+}
+_WORDS = ("CRYSTAL", "STRUCTURE", "of", "human", "KINASE", "domain", "protein", "TRANSFERASE", "inhibitor", "HET: ATP")
+
+
+def searched_alignments(folder, count):
+    """What is kept of real searches, each with ``count`` alignments: chains of the demo against the demo library."""
+    prefix = _demo_library(folder)
+    queries = sorted((ROOT / "config" / "demo" / "templates").glob("*.a3m"), key=lambda path: -path.stat().st_size)
+    packed = []
+    for query in queries[:SEARCHED]:
+        command = hhsuite.search_command("lean", query, prefix, folder / "q.hhr", query_length=1000, maxres=2000)
+        all_hits = ["-p", "0", "-z", str(count), "-b", str(count), "-Z", str(count), "-B", str(count)]
+        subprocess.run(command + all_hits, check=True, capture_output=True)
+        packed.append(pack_alignments((folder / "q.hhr").read_bytes()))
+    return packed
+
+
+def _demo_library(folder):
+    prefix = folder / "demo"
+    library_build.collect_alignments(ROOT / "config" / "demo" / "templates", prefix)
+    alignments, profiles = hhsuite.library_files(prefix, ["a3m"]), hhsuite.library_files(prefix, ["hhm"])
+    command = [hhsuite.find_program("ffindex_apply"), *alignments, "-d", profiles[0], "-i", profiles[1], "--"]
+    subprocess.run([*command, "hhmake", "-i", "stdin", "-o", "stdout", "-v", "0"], check=True, capture_output=True)
+    translate = [sys.executable, "-m", "proteofold.library_build", "translate", prefix]
+    subprocess.run(translate, check=True, capture_output=True)
+    return prefix
+
+
+def make_run(path, fasta, count, hits_each, alignments):
+    """Write the folder of a finished run of ``count`` made proteins; ``alignments`` are dealt out to them."""
+    dice = random.Random(1)
+    write_proteins(fasta, count)
+    queries = [
+        Query(record.id, protein_stem(record.id), record.sequence, _md5(record.sequence), record.description)
+        for record in read_fasta(fasta)
+    ]
+    folder = RunFolder(path)
+    members, batches = assign_batches(queries, [], [])
+    run = Run(folder, members, {"run": path.name} | _SETTINGS, batches, [])
+    write_plan(run)
+    for place in (folder.out("x"), folder.hits("x"), folder.alignments("x"), folder.horiz("x")):
+        place.parent.mkdir()
+    folder.usage("search_templates", "x").parent.mkdir(parents=True)
+    for batch, of_batch in batches.items():
+        folder.horiz(batch).write_text("".join(_prediction(dice, query.sequence) for query in of_batch))
+    lists = [_hits(dice, hits_each) for _ in range(_VARIANTS)]
+    for query in queries:
+        data, found = dice.choice(lists)
+        usage = Usage(50.0, dice.uniform(1, 300), dice.uniform(100, 900), f"worker{dice.randint(1, 8)}")
+        usage = usage._replace(result_key=run.result_key(members[query.protein]))
+        # the name of the protein in the rows of the hits is the only thing that is not its own
+        folder.hits(query.protein).write_bytes(data)
+        folder.out(query.protein).write_text(hits.format_summary(hits.summarise(query.query_id, found)))
+        folder.alignments(query.protein).write_bytes(dice.choice(alignments))
+        folder.usage("search_templates", query.protein).write_text(usage_tsv(usage))
+    return load_run(path)
+
+
+def link_run(run, path):
+    """Another finished run of the same proteins with the same settings: its files are those of the first."""
+    path.mkdir()
+    for entry in run.folder.path.iterdir():
+        if entry.is_dir():
+            (path / entry.name).symlink_to(entry)
+    shutil.copy(run.folder.queries, path)
+    settings = run.settings | {"run": path.name}
+    (path / "settings.json").write_text(json.dumps(settings))
+
+
+def _prediction(dice, sequence):
+    states = "".join(dice.choice("HEC") * 7 for _ in range(len(sequence) // 7 + 1))[: len(sequence)]
+    digits = "".join(dice.choices("0123456789", k=len(sequence)))
+    return format_horiz(Prediction(sequence, states, digits))
+
+
+def _hits(dice, count):
+    """(the bytes of a file of hits, the hits): scores fall and E-values rise as in a search."""
+    found, score, evalue = [], dice.uniform(20, 400), 10 ** dice.uniform(-70, 0)
+    for rank in range(1, count + 1):
+        score, evalue = round(score * 0.97, 2), float(f"{evalue * dice.uniform(1, 20):.2g}")
+        template = f"{dice.randrange(TEMPLATES):05d}_A"
+        description = ", ".join(" ".join(dice.choices(_WORDS, k=4)) for _ in range(4))
+        values = (round(dice.uniform(1, 100), 1), evalue, evalue / 1e5, score, round(dice.uniform(0, 20), 1))
+        places = (dice.randint(20, 300), dice.randint(1, 50), dice.randint(60, 900), dice.randint(1, 50))
+        found.append(hits.Hit(rank, template, description, *values, *places, dice.randint(60, 400), 500))
+    return hits.hits_csv_gz("made", found), found
+
+
+def _md5(sequence):
+    return hashlib.md5(sequence.encode(), usedforsecurity=False).hexdigest()
