@@ -30,7 +30,7 @@ def test_run_on_three_nodes_gives_the_tables_of_one_machine(cluster, finished):
 
 
 def test_store_tells_the_node_of_each_protein_while_it_runs(cluster):
-    cluster.mark("slow")
+    cluster.mark("very_slow", "10")  # longer than the time between two questions to Slurm
     head = cluster.start()
     states = set()
     deadline = time.monotonic() + 120
