@@ -10,6 +10,7 @@ from proteofold import hhsuite, paths
 from proteofold.errors import UserError
 from proteofold.fasta import protein_stem
 from proteofold.hhsuite import Library
+from proteofold.library_build import is_built
 from proteofold.template_source import read_templates, source_key
 
 
@@ -97,6 +98,9 @@ def _library_to_build(source, name=None):
     key = source_key(templates)
     columns = [template.columns for template in templates]
     prefix = paths.RESOURCES / "templates" / f"{name}-{key}" / name
-    if Path(f"{prefix}_cs219.ffindex").exists():
-        hhsuite.read_library(prefix)  # the last of its files is there: the others must be as well
+    if is_built(prefix):
+        try:
+            hhsuite.read_library(prefix)
+        except UserError as error:
+            raise UserError(f"{error} Remove the folder {prefix.parent}, and the next start builds it.") from None
     return TemplateChoice(Library(str(prefix), len(columns), sum(columns), max(columns), key), str(source))

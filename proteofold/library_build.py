@@ -1,6 +1,7 @@
 """Building a template library from text: the steps that HH-suite's own programs leave open."""
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,14 +24,22 @@ def collect_alignments(source, prefix):
         subprocess.run([hhsuite.find_program("ffindex_build"), "-s", data, index, f"{scratch}/"], check=True)
 
 
+def is_built(prefix):
+    """Whether a library stands that was built from text: the last of its files is there, and whole."""
+    return os.path.exists(hhsuite.library_files(prefix, ["cs219"])[-1])
+
+
 def translate_profiles(prefix):
     """Write ``<prefix>_cs219.ff{data,index}`` with cstranslate, then check that the six files agree."""
+    aside = f"{prefix}_unfinished"
     command = [
         hhsuite.find_program("cstranslate"),
-        *("-i", f"{prefix}_a3m", "-o", f"{prefix}_cs219", "-A", hhsuite.context_data("cs219.lib")),
+        *("-i", f"{prefix}_a3m", "-o", f"{aside}_cs219", "-A", hhsuite.context_data("cs219.lib")),
         *("-D", hhsuite.context_data("context_data.lib"), "-x", "0.3", "-c", "4", "-f", "-b", "-I", "a3m"),
     ]
     subprocess.run(command, check=True)
+    for kind in ("data", "index"):
+        os.replace(f"{aside}_cs219.ff{kind}", f"{prefix}_cs219.ff{kind}")
     library = hhsuite.read_library(prefix)
     print(f"{prefix}: {library.templates} templates, {library.columns} columns, the longest {library.longest}")
 

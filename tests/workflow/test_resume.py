@@ -176,3 +176,27 @@ def processes_in(folder):
         except OSError:
             continue
     return [line for line in found if "search" in line]
+
+
+def test_library_whose_files_were_touched_is_not_built_again_and_is_searched(fresh, finished):
+    for path in (fresh.path / "resources").rglob("*_hhm.ff*"):
+        path.touch()
+    printed = fresh.snakemake("--dry-run")
+    assert "search_templates" in printed and "translate_profiles" not in printed
+    fresh.snakemake()
+    assert len(fresh.searched()) == 4
+    assert fresh.tables() == finished.tables()
+
+
+def test_deleted_library_is_built_again_for_a_new_protein_and_repeats_no_search(done):
+    shutil.rmtree(done.path / "resources")
+    assert "Nothing to be done" in done.snakemake()
+    done.records |= dict([UBIQUITIN])
+    done.snakemake()
+    assert done.searched() == [UBIQUITIN[0]]
+    assert "Nothing to be done" in done.snakemake()
+
+
+def test_library_that_lost_a_file_is_refused_with_what_to_do(fresh):
+    next((fresh.path / "resources").rglob("*_hhm.ffdata")).unlink()
+    assert "Remove the folder resources/templates/six-" in fresh.snakemake(expect=1)

@@ -34,8 +34,7 @@ rule search_templates:
     """Rank the library's templates for one protein: prediction to .a3m, hhsearch, hits to summary."""
     input:
         horiz=batch_horiz,
-        # ancient: what the library holds is in params.result_key; touching its files changes no result
-        library=ancient(f"{RUN.library.prefix}_cs219.ffindex"),
+        library=library_to_search,
     output:
         **kept_files(),
         out=run_file("out/{protein}.out"),
