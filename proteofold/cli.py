@@ -132,9 +132,12 @@ def merge(run_folder, report):
 
     Proteins without a result go to failed.csv; the exit code is 2 when there are any.
     """
+    from proteofold.efficiency import write_efficiency
     from proteofold.merge import merge_run
+    from proteofold.runs import load_run
 
     counts = merge_run(run_folder)
+    write_efficiency(load_run(run_folder))
     if report:
         from proteofold.report import draw_report
 

@@ -91,6 +91,7 @@ def show(run, limit, store_path, as_json):
             "reused": from_runs(row["reused_from"]) or None,
             "templates": settings.get("library", {}).get("prefix"),
             "mode": row["mode"],
+            "efficiency": row["efficiency"] and f"{100 * row['efficiency']:.0f} %",
             "mean of score_std": row["score_std"],
             "mean of score_gmean": row["score_gmean"],
         }

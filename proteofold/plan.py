@@ -125,12 +125,12 @@ def make_plan(run, kinds):
     """Plan what is left of a Run (planning.plan_run) on some NodeKinds; nothing is written."""
     finished = finished_searches(run)
     open_members = [m for m in run.members.values() if m.protein not in finished and m.protein not in run.sources]
-    batches, predicted = _batches(run), _predicted_batches(run)
+    batches, predicted = batch_sizes(run), _predicted_batches(run)
     search = _search_calibration(run, finished)
     prediction = _prediction_calibration(run, batches, predicted)
     largest = max(kind.mem_mb for kind in kinds)
 
-    needs = {m.protein: _search_mem_mb(m, run, run.settings["mode"]) for m in open_members}
+    needs = {m.protein: search_mem_mb(m, run, run.settings["mode"]) for m in open_members}
     due = {m.batch for m in open_members if m.batch not in predicted}
     batch_needs = {batch: batch_mem_mb(batches[batch][0]) for batch in due}
     left, unfit, fitting = [], [], []
@@ -187,7 +187,7 @@ def finished_searches(run):
     return finished
 
 
-def _batches(run):
+def batch_sizes(run):
     """batch -> (residues, longest) over all that was ever in a batch, today's members or not."""
     batches = {}
     for member in {*run.history, *run.members.values()}:
@@ -211,27 +211,27 @@ def _search_calibration(run, finished):
     return cost.calibrated(
         (cpu_s, cost.search_cpu_s(run.members[protein].length, run.library, run.settings["mode"]))
         for protein, used in finished.items()
-        if (cpu_s := _cpu_s(used))
+        if (cpu_s := took_s(used))
     )
 
 
 def _prediction_calibration(run, batches, predicted):
-    used = ((batch, _prediction_cpu_s(run, batch)) for batch in sorted(predicted & batches.keys()))
+    used = ((batch, prediction_took_s(run, batch)) for batch in sorted(predicted & batches.keys()))
     return cost.calibrated(
         (cpu_s, cost.prediction_cpu_s(*batches[batch], _weights_bytes(run))) for batch, cpu_s in used if cpu_s
     )
 
 
-def _prediction_cpu_s(run, batch):
+def prediction_took_s(run, batch):
     """CPU seconds that the prediction of a batch took; None where no job of this run made it."""
     try:
         (used,) = read_usage(run.folder.usage("predict_secondary_structure", batch))
     except (OSError, ValueError):
         return None
-    return _cpu_s(used)
+    return took_s(used)
 
 
-def _cpu_s(used):
+def took_s(used):
     """CPU seconds of a usage; None where it is damaged."""
     try:
         return float(used["cpu_s"])
@@ -243,12 +243,12 @@ def _weights_bytes(run):
     return sum(path.stat().st_size for path in weight_files(run.settings["weights"]))
 
 
-def _search_mem_mb(member, run, mode):
+def search_mem_mb(member, run, mode):
     return hhsuite.search_mem_mb(member.length, run.library, mode) + SEARCH_STEP_MB
 
 
 def _thriftier(member, run):
-    return {mode: _search_mem_mb(member, run, mode) for mode in _THRIFTIER[run.settings["mode"]]}
+    return {mode: search_mem_mb(member, run, mode) for mode in _THRIFTIER[run.settings["mode"]]}
 
 
 def _classes(proteins, kinds):
@@ -276,8 +276,9 @@ def _disk(run, open_members):
         protein_bytes += _BLOCK
     residues = sum(member.length for member in open_members)
     files = [Path(name) for name in hhsuite.library_files(run.library.prefix)]
-    is_there = all(file.exists() for file in files)
-    library_bytes = sum(file.stat().st_size for file in files) if is_there else _COLUMN_BYTES * run.library.columns
+    is_there = files[-1].exists()  # written last; _a3m may be left out
+    there = sum(file.stat().st_size for file in files if file.exists())
+    library_bytes = there if is_there else _COLUMN_BYTES * run.library.columns
     place = run.folder.path.absolute()
     while not place.is_dir():
         place = place.parent
@@ -293,35 +294,3 @@ def _notes(run, predictions):
             "small part of that."
         )
     return notes
-
-
-def measured_jobs(run, since=0.0):
-    """The jobs that made today's results of a run, with the CPU seconds that they took and the memory asked for.
-
-    ``since`` (seconds since 1970) leaves out those that ended before: a run that was resumed has two spans of time.
-    What was taken from another run was no job of this one.
-    """
-    batches, jobs, place, searched = _batches(run), [], {}, []
-    for protein, used in finished_searches(run).items():
-        ended = run.folder.usage("search_templates", protein).stat().st_mtime
-        if ended >= since and not used.get("reused_from") and _cpu_s(used):
-            searched.append((run.members[protein], _cpu_s(used)))
-    for batch in dict.fromkeys(member.batch for member, _ in searched):
-        cpu_s = _prediction_cpu_s(run, batch)
-        if cpu_s and run.folder.usage("predict_secondary_structure", batch).stat().st_mtime >= since:
-            place[batch] = len(jobs)
-            jobs.append(Job(cpu_s, batch_mem_mb(batches[batch][0])))
-    mode = run.settings["mode"]
-    return jobs + [Job(cpu_s, _search_mem_mb(m, run, mode), place.get(m.batch)) for m, cpu_s in searched]
-
-
-def achieved_efficiency(jobs, kinds, wall_s):
-    """Lower bound of jobs that were done (measured_jobs) on these NodeKinds over the wall seconds they took together.
-
-    1 is perfect; None without jobs or time. A job that asked for more memory than any node has did run, so it counts
-    with that of the largest.
-    """
-    if not jobs or wall_s <= 0:
-        return None
-    largest = max(kind.mem_mb for kind in kinds)
-    return lower_bound([Job(job.seconds, min(job.mem_mb, largest), job.after) for job in jobs], kinds) / wall_s

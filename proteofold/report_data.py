@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from proteofold.efficiency import Efficiency, read_efficiency
 from proteofold.errors import UserError
 from proteofold.hits import HIT_COLUMNS, SIGNIFICANT_EVALUE
 from proteofold.process import read_usage
@@ -65,6 +66,7 @@ class ReportData:
     failed: list
     jobs: dict = field(default_factory=dict)  # rule -> [Job]
     reused: Counter = field(default_factory=Counter)  # run -> results that were taken from it
+    efficiency: Efficiency | None = None
 
     @property
     def significant(self):
@@ -91,6 +93,7 @@ def read_report_data(path):
     residues = sum(member.length for member in members.values())
     data = ReportData(folder.path, run.settings, len(members), residues, list(results.values()), failed)
     _read_jobs(data, members, results)
+    data.efficiency = read_efficiency(folder.path)
     return data
 
 

@@ -181,7 +181,18 @@ def _resources(data):
     shown = ", ".join(f"{name} ({duration(cpu)})" for name, cpu in nodes.most_common(20))
     more = f" and {len(nodes) - 20:,} more" if len(nodes) > 20 else ""
     rows.append((f"CPU time on {counted(len(nodes), 'machine')}", shown + more))
+    if data.efficiency:
+        rows.append(("Efficiency", _efficiency(data.efficiency)))
     return f"<h2>Time and memory</h2>{facts(rows)}"
+
+
+def _efficiency(told):
+    """How near the last start came to what its machines could do."""
+    cores = sum(kind.count * kind.cores for kind in told.kinds)
+    return (
+        f"{100 * told.part:.0f} %: no schedule of these {counted(told.jobs, 'job')} on {counted(cores, 'core')} takes "
+        f"less than {duration(told.bound_s)}; the last start took {duration(told.wall_s)}"
+    )
 
 
 def _files(data):

@@ -3,6 +3,7 @@
 import json
 from functools import cache
 
+from proteofold.efficiency import read_efficiency
 from proteofold.store.results import HIT_ROW_COLUMNS, PREDICTION_COLUMNS, RESULT_COLUMNS, run_id_of
 from proteofold.store.states import timestamp
 
@@ -85,6 +86,7 @@ def write_rows(conn, run, rows):
 def write_run(conn, run, history, ended):
     """Write the row of a run, without its counts; ``ended`` is None while it runs. Inside a transaction."""
     has_journal = history.last_start is not None
+    efficiency = read_efficiency(run.folder.path) if ended else None
     row = {
         "run_id": run_id_of(run),
         "status": ended or "RUNNING",
@@ -93,6 +95,7 @@ def write_run(conn, run, history, ended):
         "date_finished": timestamp(history.last_at) if ended and has_journal else None,
         "duration_s": (history.duration_s if ended else history.worked_s) if has_journal else None,
         "author": history.author,
+        "efficiency": efficiency.part if efficiency else None,
         "settings": json.dumps(run.settings, ensure_ascii=False),
     }
     conn.execute(

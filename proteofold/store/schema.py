@@ -264,19 +264,25 @@ _FOR_THE_PLANNER = (
     "analyze sqlite_schema",  # reads it
 )
 
-MIGRATIONS = (_FIRST, _PREDICTIONS, (*_HITS_BY_PART, *_FOR_THE_PLANNER))
+_EFFICIENCY = ("alter table runs add column efficiency real",)
+
+MIGRATIONS = (_FIRST, _PREDICTIONS, (*_HITS_BY_PART, *_FOR_THE_PLANNER), _EFFICIENCY)
 
 
-def migrate(conn):
-    """Bring a store to the newest schema, one transaction a version; UserError if a newer proteofold made it."""
+def migrate(conn, migrations=None):
+    """Bring a store, or another file by its migrations, to the newest schema, one transaction a version.
+
+    UserError if a newer proteofold made it.
+    """
+    migrations = MIGRATIONS if migrations is None else migrations
     (version,) = conn.execute("pragma user_version").fetchone()
-    while version < len(MIGRATIONS):
+    while version < len(migrations):
         conn.execute("begin immediate")
         try:
             # another process may have been faster while this one waited for the lock
             (version,) = conn.execute("pragma user_version").fetchone()
-            if version < len(MIGRATIONS):
-                for statement in MIGRATIONS[version]:
+            if version < len(migrations):
+                for statement in migrations[version]:
                     conn.execute(statement)
                 version += 1
                 conn.execute(f"pragma user_version = {version}")
@@ -284,8 +290,8 @@ def migrate(conn):
         except BaseException:
             conn.execute("rollback")
             raise
-    if version > len(MIGRATIONS):
+    if version > len(migrations):
         raise UserError(
             f"this store is of version {version}, made by a newer proteofold; this one knows version "
-            f"{len(MIGRATIONS)}. Update proteofold, or choose another file with --store."
+            f"{len(migrations)}. Update proteofold, or choose another file with --store."
         )

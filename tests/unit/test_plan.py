@@ -11,10 +11,11 @@ from click.testing import CliRunner
 
 from proteofold import cost, hits, inputs, nodes, paths, planning
 from proteofold.cli import cli
+from proteofold.efficiency import achieved_bound_s, measured_jobs
 from proteofold.fasta import protein_stem
 from proteofold.hhsuite import Library, search_mem_mb
 from proteofold.nodes import NodeKind
-from proteofold.plan import achieved_efficiency, make_plan, measured_jobs
+from proteofold.plan import make_plan
 from proteofold.plan_html import plan_page
 from proteofold.plan_text import as_json, bytes_shown, facts_of
 from proteofold.process import Usage, usage_tsv
@@ -272,14 +273,10 @@ def test_bytes_are_shown_in_the_unit_that_matters():
     ]
 
 
-def test_efficiency_is_bound_over_wall_time():
-    jobs = [Job(10, 1000)] * 24
-    assert achieved_efficiency(jobs, NODES, 20) == pytest.approx(1)
-    assert achieved_efficiency(jobs, NODES, 40) == pytest.approx(0.5)
+def test_bound_of_jobs_that_ran_is_that_of_their_machines():
+    assert achieved_bound_s([Job(10, 1000)] * 24, NODES) == pytest.approx(20)
     # a job that no node should have held did run: on the largest
-    assert achieved_efficiency([Job(10, 9999)], NODES, 20) == pytest.approx(0.5)
-    assert achieved_efficiency([], NODES, 20) is None
-    assert achieved_efficiency(jobs, NODES, 0) is None
+    assert achieved_bound_s([Job(10, 9999)], NODES) == pytest.approx(10)
 
 
 def test_measured_jobs_are_those_of_this_run(make_run, finish):
@@ -289,7 +286,7 @@ def test_measured_jobs_are_those_of_this_run(make_run, finish):
     jobs = measured_jobs(load_run(run.folder.path))
     need = search_mem_mb(400, PDB70, "lean") + SEARCH_STEP_MB
     assert jobs == [Job(30.0, batch_mem_mb(1600)), *[Job(12.5, need, 0)] * 4]
-    assert achieved_efficiency(jobs, NODES, 85) == pytest.approx(0.5)  # 30 and 12.5 one after the other
+    assert achieved_bound_s(jobs, NODES) == pytest.approx(42.5)  # 30 and 12.5 one after the other
 
 
 def test_jobs_of_an_earlier_start_can_be_left_out(make_run, finish):

@@ -1,8 +1,11 @@
 """A run from FASTA to merged tables."""
 
+import contextlib
 import csv
 import gzip
 import io
+import json
+import sqlite3
 
 import pytest
 
@@ -108,3 +111,14 @@ def test_library_is_built_from_a_folder_of_fasta_with_blanks_in_its_name(fresh):
     fresh.records = {"sp|P99999|CYC_HUMAN": cytochrome}
     fresh.snakemake()
     assert fresh.rows("best_hits.csv") == ["sp|P99999|CYC_HUMAN,9ABC_A"]
+
+
+def test_run_tells_how_well_it_used_the_machine(finished):
+    told = json.loads((finished.results / "efficiency.json").read_text())
+    assert told["jobs"] == 4 + len(list((finished.results / "horiz").iterdir()))
+    assert 0 < told["bound_s"] < told["wall_s"] < 300
+    assert told["kinds"][0]["cores"] == 2
+    with contextlib.closing(sqlite3.connect(finished.path / "results" / "proteofold.db")) as conn:
+        (stored,) = conn.execute("select efficiency from runs").fetchone()
+    assert stored == pytest.approx(told["bound_s"] / told["wall_s"])
+    assert "no schedule of these" in (finished.results / "report" / "overview.html").read_text()

@@ -35,6 +35,15 @@ def end_on_slurm():
         logger.warning(f"note: jobs of the run may be left in Slurm: {error}")
 
 
+def machines_of_slurm():
+    """The nodes of the cluster as NodeKinds."""
+    try:
+        return nodes.slurm_nodes()
+    except UserError as error:
+        logger.warning(f"note: how well the run uses the cluster will not be known: {error}")
+        return []
+
+
 def largest_node_mb():
     """Memory of the cluster's largest node in MB; None on one machine."""
     return _cluster and _cluster.largest_node_mb

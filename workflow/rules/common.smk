@@ -8,7 +8,8 @@ from collections import Counter
 from snakemake.io import IOFile
 from snakemake.logging import logger
 
-from proteofold import hhsuite, planning, runs, takeover
+from proteofold import hhsuite, nodes, planning, runs, takeover
+from proteofold.efficiency import note_machines
 from proteofold.errors import UserError
 from proteofold.headlock import claim_run
 from proteofold.memory import available_mb
@@ -131,6 +132,16 @@ def batch_horiz(wildcards):
     return str(RUN.folder.horiz(RUN.members[wildcards.protein].batch))
 
 
+def machines_of_run():
+    """The NodeKinds that the run's jobs share; none where nobody knows."""
+    if uses_slurm():
+        return machines_of_slurm()
+    if workflow.resource_settings.nodes is not None:
+        return []
+    mem_mb = workflow.global_resources["mem_mb"].value
+    return [nodes.NodeKind("this machine", 1, workflow.resource_settings.cores, mem_mb)]
+
+
 def begin_run():
     """Write the plan down, now that the run really starts, and tell the logger plugin which run it records."""
     if workflow.is_main_process:
@@ -139,6 +150,7 @@ def begin_run():
         runs.write_plan(RUN)
         if uses_slurm():
             begin_on_slurm()
+        note_machines(RUN.folder.path, machines_of_run())
         logger.info("run starts", extra={"proteofold_run": RUN})
 
 
