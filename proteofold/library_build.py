@@ -2,9 +2,9 @@
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from proteofold import hhsuite
@@ -16,12 +16,17 @@ def collect_alignments(source, prefix):
     """Write ``<prefix>_a3m.ff{data,index}`` from the templates of a folder."""
     data, index = hhsuite.library_files(prefix, ["a3m"])
     Path(data).parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="proteofold-") as scratch:
+    scratch = Path(f"{prefix}_unpacked")  # beside the library, so that the next start clears what a killed one left
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    try:
         for template in read_templates(source):
             Path(scratch, template.name).write_text(template.a3m, encoding="utf-8")
         for path in (data, index):
             Path(path).unlink(missing_ok=True)
         subprocess.run([hhsuite.find_program("ffindex_build"), "-s", data, index, f"{scratch}/"], check=True)
+    finally:
+        shutil.rmtree(scratch)
 
 
 def is_built(prefix):

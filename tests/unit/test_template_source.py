@@ -127,7 +127,11 @@ def test_alignments_are_collected_sorted_by_name(tmp_path):
     (source / "b.fasta").write_text(">b|2\nMKV\n>a\nMKVL\n")
     prefix = tmp_path / "made here" / "lib"
     collect_alignments(source, prefix)
+    left = tmp_path / "made here" / "lib_unpacked"
+    left.mkdir()
+    (left / "c").write_text("of a start that was killed")
     collect_alignments(source, prefix)  # again: nothing is added to what is there
+    assert not left.exists()
     names = [line.split("\t")[0] for line in (tmp_path / "made here" / "lib_a3m.ffindex").read_text().splitlines()]
     assert names == [template.name for template in read_templates(source)]
     assert b">b|2\nMKV\n" in (tmp_path / "made here" / "lib_a3m.ffdata").read_bytes()
