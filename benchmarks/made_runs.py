@@ -33,7 +33,7 @@ _WORDS = ("CRYSTAL", "STRUCTURE", "of", "human", "KINASE", "domain", "protein", 
 
 def searched_alignments(folder, count):
     """What is kept of real searches, each with ``count`` alignments: chains of the demo against the demo library."""
-    prefix = _demo_library(folder)
+    prefix = demo_library(folder)
     queries = sorted((ROOT / "config" / "demo" / "templates").glob("*.a3m"), key=lambda path: -path.stat().st_size)
     packed = []
     for query in queries[:SEARCHED]:
@@ -44,9 +44,13 @@ def searched_alignments(folder, count):
     return packed
 
 
-def _demo_library(folder):
-    prefix = folder / "demo"
-    library_build.collect_alignments(ROOT / "config" / "demo" / "templates", prefix)
+def demo_library(folder, more=()):
+    """Build the library of the demo, with more templates (name, sequence); returns its prefix."""
+    prefix, source = folder / "demo", folder / "templates"
+    shutil.copytree(ROOT / "config" / "demo" / "templates", source)
+    for name, sequence in more:
+        (source / f"{name}.fasta").write_text(f">{name}\n{sequence}\n")
+    library_build.collect_alignments(source, prefix)
     alignments, profiles = hhsuite.library_files(prefix, ["a3m"]), hhsuite.library_files(prefix, ["hhm"])
     command = [hhsuite.find_program("ffindex_apply"), *alignments, "-d", profiles[0], "-i", profiles[1], "--"]
     subprocess.run([*command, "hhmake", "-i", "stdin", "-o", "stdout", "-v", "0"], check=True, capture_output=True)

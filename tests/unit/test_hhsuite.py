@@ -168,9 +168,9 @@ def test_command_of_a_search(monkeypatch, search, length, program, options):
 
 # length, measured private memory in MB of `fast` at 91,501 templates, the longest of 5,000 residues
 @pytest.mark.parametrize(("length", "measured"), [(62, 129), (300, 134), (601, 137), (1057, 178), (5000, 252)])
-def test_memory_of_a_fast_search_is_never_below_what_was_measured(monkeypatch, length, measured):
+def test_memory_of_a_fast_search_is_near_what_was_measured_and_never_below(monkeypatch, length, measured):
     monkeypatch.setattr(hhsuite, "maxres", lambda *_: 20_001)
-    assert search_mem_mb(length, Library("db", 91_501, 0, 5000, ""), "fast") >= measured
+    assert measured <= search_mem_mb(length, Library("db", 91_501, 0, 5000, ""), "fast") <= 1.4 * measured
 
 
 def test_hybrid_asks_for_the_memory_of_its_hungriest_search():

@@ -118,7 +118,7 @@ def test_what_fits_no_node_is_named_with_what_would_help(make_run):
 
 
 def test_modes_that_do_not_help_are_not_advised(make_run):
-    (giant,) = make_plan(make_run(dict([TITIN]), mode="fast"), [NodeKind("tiny", 1, 1, 2000)]).unfit
+    (giant,) = make_plan(make_run(dict([TITIN]), mode="fast"), [NodeKind("tiny", 1, 1, 1000)]).unfit
     assert (giant.modes, giant.advice) == ({}, f"a node with {giant.mem_mb:,} MB")
     # here fast would fit, but not the prediction of the batch: no mode changes that
     lengths = {name: 4000 for name in "abcd"}
