@@ -60,6 +60,7 @@ class Bench:
         }
         records = demo_records()
         self.records = dict(records[accession] for accession in PROTEINS)
+        self.heads = []
         self.spy = path / "spy"
         self.spy.mkdir()
         hhsearch = self.spy / "hhsearch"
@@ -98,7 +99,7 @@ class Bench:
         self.write_inputs()
         (self.spy / "searched").write_text("")
         words, environment = self.command()
-        return subprocess.Popen(
+        head = subprocess.Popen(
             words,
             cwd=self.path,
             env=environment,
@@ -108,6 +109,15 @@ class Bench:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        self.heads.append(head)
+        return head
+
+    def kill_heads(self):
+        """Kill what was started in the background and a failed test has left."""
+        for head in self.heads:
+            if head.poll() is None:
+                os.killpg(head.pid, signal.SIGKILL)
+                head.wait()
 
     def searched(self):
         """Ids searched since the last start, in the order of starting."""

@@ -140,6 +140,10 @@ class Slurm:
         rows = [line.split("|", 5) for line in answer.splitlines()]
         return sorted((row[:5] for row in rows if row[5] == str(folder)), key=lambda row: int(row[0]))
 
+    def hold(self, held=True):
+        """Let all jobs wait, or let them run again."""
+        self.call("scontrol", "update", "PartitionName=all", f"State={'DOWN' if held else 'UP'}")
+
     def cancel_all(self):
         """Cancel all jobs."""
         subprocess.run(["scancel", "--me"], env=self.environment, timeout=60, check=False)
@@ -149,6 +153,7 @@ class Slurm:
         for name in ["slurmctld", *self.nodes]:
             if name not in self._daemons:
                 self.start_controller() if name == "slurmctld" else self.start_node(name)
+        self.hold(False)
         self.cancel_all()
         wait_until(lambda: self.states() == dict.fromkeys(self.nodes, "idle"), 120, "idle nodes")
 

@@ -18,6 +18,11 @@ data = b"1" * (limit_mb * 5 // 4 << 20)  # a second try gets half as much again
 time.sleep(30)
 """
 TROUBLE = """#!/bin/sh
+if [ -e "{folder}/pretend" ]; then
+    while [ "$1" != -o ]; do shift; done
+    printf 'Query of a test\\nMatch_columns 1\\n\\n No Hit Prob\\n' > "$2"
+    exit
+fi
 if grep -qxF -e "$id" "{folder}/hungry" 2>/dev/null && mkdir "{folder}/was_hungry" 2>/dev/null; then
     exec python3 "{folder}/hungry_program"
 fi
@@ -93,4 +98,5 @@ def cluster(tmp_path, finished, slurm):  # noqa: F811 - the fixture imported abo
     bench = ClusterBench(tmp_path, finished.config["templates"]["build"], slurm)
     shutil.copytree(finished.path / "resources", tmp_path / "resources")
     yield bench
+    bench.kill_heads()
     slurm.recover()

@@ -185,6 +185,24 @@ def test_question_that_hangs_delays_the_run_and_does_not_end_it(cluster, finishe
     assert cluster.tables() == finished.tables()
 
 
+@pytest.mark.slow
+def test_500_jobs_in_flight_and_a_controller_that_answers_slowly(cluster):
+    cluster.records = {f"made{number}": "MKVLAAGIVG" * 3 for number in range(510)}
+    cluster.mark("pretend")
+    cluster.snakemake("--until", "predict_secondary_structure")
+    cluster.slurm.hold()
+    cluster.obstruct("squeue", "sleep 3", times=1_000_000)
+    cluster.obstruct("sbatch", "sleep 0.1", times=1_000_000)
+    head = cluster.start()
+    wait_until(lambda: len(cluster.searches("PENDING")) == 500, 300, "500 jobs in the queue")
+    time.sleep(15)  # several rounds of questions
+    assert head.poll() is None
+    cluster.slurm.hold(False)
+    assert head.wait(timeout=300) == 0
+    assert len(cluster.rows("merge_results.csv")) == 510
+    assert [row[1] for row in cluster.searches()] == ["COMPLETED"] * 510
+
+
 def test_protein_that_fits_no_node_is_told_and_the_others_are_delivered(cluster):
     cluster.snakemake("--set-resources", "search_templates:mem_mb=9000", expect=1)
     rows = cluster.rows("failed.csv")
