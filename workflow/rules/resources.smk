@@ -35,6 +35,16 @@ def search_minutes(wildcards, attempt):
     return _minutes(cost.search_cpu_s(length, RUN.library, RUN.settings["mode"]), attempt)
 
 
+def library_mem_mb(wildcards, attempt):
+    """Building a library: hhmake takes 112 MB for 2,000 sequences of 5,000 columns, and Snakemake stands around it."""
+    return raised_mb(500, attempt, largest_node_mb())
+
+
+def library_minutes(wildcards, attempt):
+    """Minutes after which building a library counts as hung: hhmake takes about 0.1 s a template."""
+    return _minutes(0.1 * RUN.library.templates, attempt)
+
+
 def _minutes(expected_s, attempt):
     return attempt * max(LEAST_MINUTES, round(RUNTIME_MARGIN * expected_s / 60))
 

@@ -61,6 +61,10 @@ if LIBRARY_IS_TO_BUILD:
             f"{LIBRARY_LOGS}/make_profiles.log",
         conda:
             "../envs/hhsuite.yaml"
+        resources:
+            mem_mb=library_mem_mb,
+            runtime=library_minutes,
+            attempt=attempt_number,
         shell:
             "ffindex_apply {input:q} -d {output[0]:q} -i {output[1]:q} -- hhmake -i stdin -o stdout -v 0"
             " > {log:q} 2>&1"
@@ -76,6 +80,10 @@ if LIBRARY_IS_TO_BUILD:
             f"{LIBRARY_LOGS}/translate_profiles.log",
         conda:
             "../envs/hhsuite.yaml"
+        resources:
+            mem_mb=library_mem_mb,
+            runtime=library_minutes,
+            attempt=attempt_number,
         params:
             prefix=LIBRARY,
         shell:
