@@ -163,8 +163,9 @@ def _readers_beside_writers(folder, store, alignments):
     """READS by READERS processes while one process records a run and another adds proteins."""
     live = make_run(folder / "results" / "live", folder / "live.fasta", RECORDED, HITS, alignments)
     with Manager() as manager, ProcessPoolExecutor(READERS + 2, get_context("spawn")) as pool:
-        done = manager.Event()
-        writers = [pool.submit(_record, store, live.folder.path, done), pool.submit(_add, store, folder, done)]
+        begun, done = manager.Event(), manager.Event()
+        writers = [pool.submit(_record, store, live.folder.path, begun, done), pool.submit(_add, store, folder, done)]
+        begun.wait(timeout=120)
         readers = [pool.submit(_look, store, seed, READS // READERS) for seed in range(READERS)]
         looks = [reader.result() for reader in readers]
         done.set()
@@ -200,8 +201,8 @@ def _look(store, seed, count):
     return times, errors
 
 
-def _record(store, path, done):
-    """Record a run until it is over or ``done``; returns how many results."""
+def _record(store, path, begun, done):
+    """Record a run until it is over or ``done``; returns how many results. The readers start when it has ``begun``."""
     run, recorded = load_run(path), 0
     (path / "out").rename(path / "hidden")  # nothing is finished yet
     (path / "out").mkdir()
@@ -209,6 +210,7 @@ def _record(store, path, done):
         start_run(conn, run)
         (path / "out").rmdir()
         (path / "hidden").rename(path / "out")
+        begun.set()
         proteins = iter(run.members)
         while (part := list(islice(proteins, 50))) and not done.is_set():
             record_events(conn, run, [Event(protein, "running", time.time(), node="w") for protein in part])
