@@ -13,12 +13,15 @@ from proteofold.nodes import NodeKind
 from proteofold.process import read_usage
 from proteofold.runs import load_run
 from proteofold.schedule import Job, lower_bound
+from proteofold.slurm.registry import FOLDER_VARIABLE, PYTHON_VARIABLE, SECONDS_BETWEEN_QUESTIONS, Registry
 
 sys.path.append(str(ROOT / "tests"))
 from slurm_here import Slurm
 
 # Slots of the made cluster: three nodes that think they have these cores and this memory in MB.
 NODES = {"worker1": (24, 48_000), "worker2": (24, 48_000), "client": (16, 96_000)}
+
+IN_FLIGHT = 500  # jobs in Slurm at once: `jobs` of the profile
 
 # In place of hhsearch: waits as long as a file says for a query's length, then writes an empty list of hits.
 STUB = """#!/bin/sh
@@ -61,9 +64,11 @@ def run(folder, options):
         before, began = _machine_cpu_s(), time.time()
         whole = measure(command, cwd=folder, env=environment)
         used = _machine_cpu_s() - before
+        made = load_run(folder / "results" / "made")
+        polling = _polling_share(made, folder, environment)
     finally:
         slurm.stop()
-    return _table(load_run(folder / "results" / "made"), count, seconds, whole, used, began)
+    return _table(made, count, seconds, whole, used, began, polling)
 
 
 class _PDB70:
@@ -73,12 +78,27 @@ class _PDB70:
 
 
 def _machine_cpu_s():
-    """CPU seconds of all processes of this machine: Slurm's daemons and jobs are nobody's children."""
+    """CPU seconds of this machine: Slurm's daemons and jobs are nobody's children. Niced processes are others' work."""
     times = psutil.cpu_times()
-    return times.user + times.nice + times.system
+    return times.user + times.system
 
 
-def _table(run, count, seconds, whole, used, began):
+def _polling_share(run, folder, environment):
+    """Part of a core that asking for states takes: Snakemake's ten questions a second, and the one to Slurm."""
+    profile = ROOT / "profiles" / "cluster"
+    environment = environment | {FOLDER_VARIABLE: str(run.folder.slurm), PYTHON_VARIABLE: sys.executable}
+    jobs = list(Registry(run.folder.slurm).read_submissions())[-IN_FLIGHT:]
+    fresh = [sys.executable, "-m", "proteofold.slurm.status", jobs[-1]]  # asks Slurm, as the head does meanwhile
+    measure(fresh, folder, environment)
+    question = ["squeue", "--me", "--noheader", "--states=all", "--format=%A|%T|%N|%j|%k|%Z"]
+    status = measure(
+        ["sh", "-c", f'for job in {" ".join(jobs)}; do "{profile}/status.sh" $job; done'], folder, environment
+    )
+    squeue = measure(question, folder, environment)
+    return 10 * status.cpu_s / len(jobs) + squeue.cpu_s / SECONDS_BETWEEN_QUESTIONS
+
+
+def _table(run, count, seconds, whole, used, began, polling):
     kinds = [NodeKind(name, 1, cores, memory) for name, (cores, memory) in NODES.items()]
     bound = lower_bound([Job(value, 200) for value in seconds], kinds)
     usages = [read_usage(run.folder.usage("search_templates", protein))[0] for protein in run.members]
@@ -96,6 +116,7 @@ def _table(run, count, seconds, whole, used, began):
         ["jobs submitted a second, first 500", f"{(len(rate_of) - 1) / (rate_of[-1] - rate_of[0]):.1f}"],
         ["CPU s a protein, whole machine: all but searches and predictions", f"**{used / count:.2f}**"],
         ["— of it the head with its submit and status commands", f"{whole.cpu_s / count:.2f}"],
+        [f"asking for the states of {min(count, IN_FLIGHT)} jobs, part of a core", f"{polling:.1%}"],
         ["head's peak memory, MB", f"{whole.max_rss_mb:.0f}"],
     ]
     return table([f"{count:,} made proteins, one job each, 64 slots on this machine", ""], rows)

@@ -11,7 +11,7 @@ import os
 import shlex
 import sys
 import time
-from dataclasses import dataclass
+from collections import namedtuple
 from pathlib import Path
 
 from proteofold.failures import must_fail_again
@@ -31,22 +31,14 @@ LARGEST_NODE_VARIABLE = "PROTEOFOLD_LARGEST_NODE_MB"
 _WAIT_FOR_INPUT_S = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a job asks of Slurm. ``mem_mb`` and ``minutes`` are None where the site's defaults shall hold."""
+class Request(namedtuple("Request", "name key rule threads attempt mem_mb minutes gpus inputs output log command")):
+    """What a job asks of Slurm.
 
-    name: str
-    key: str
-    rule: str
-    threads: int
-    attempt: int
-    mem_mb: int | None
-    minutes: int | None
-    gpus: int
-    inputs: tuple
-    output: str
-    log: str
-    command: tuple  # empty: the script is run as it is
+    ``mem_mb`` and ``minutes`` are None where the site's defaults shall hold; with an empty ``command`` the script is
+    run as it is.
+    """
+
+    __slots__ = ()
 
 
 def read_request(script, run):

@@ -88,9 +88,7 @@ def test_other_jobs_start_snakemake_on_the_node(slurm, tmp_path, text, params):
 
 def run_on_node(slurm, command, inputs=()):
     request = submit_module.read_request(script(slurm.folder, input=list(inputs)).read_text(), "demo")
-    request = submit_module.Request(
-        **{name: getattr(request, name) for name in request.__slots__} | {"command": command}
-    )
+    request = request._replace(command=command)
     log = slurm.folder / "out.txt"
     text = submit_module.job_script(request, sys.executable, str(log))
     with open(log, "w") as output:
