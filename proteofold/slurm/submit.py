@@ -1,4 +1,4 @@
-"""Submitting one job of Snakemake to Slurm: ``python -m proteofold.slurm.submit JOBSCRIPT`` prints its id.
+"""Submitting one job of Snakemake to Slurm: profiles/cluster/submit.sh JOBSCRIPT prints its id.
 
 The job script that Snakemake writes holds the job's properties as JSON; what to ask for is read from them. A rule that
 names its command (``params.command``) is run by Slurm directly: the Snakemake that would otherwise start on the node
@@ -168,12 +168,10 @@ def _already_there(request):
 
 
 def main():
-    """Entry point of the submit command of profiles/cluster."""
+    """Entry point of the submit command of profiles/cluster; returns its exit code."""
     try:
         print(submit(sys.argv[1], Registry(os.environ[FOLDER_VARIABLE]), os.environ[PYTHON_VARIABLE]))
     except SlurmError as error:
-        sys.exit(f"proteofold: {error}")
-
-
-if __name__ == "__main__":
-    main()
+        print(f"proteofold: {error}", file=sys.stderr, flush=True)
+        return 1
+    return 0
