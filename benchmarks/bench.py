@@ -12,7 +12,7 @@ from pathlib import Path
 from measure import processor
 
 RESULTS = Path(__file__).with_name("results.md")
-SECTIONS = ("s4pred", "overhead", "graph", "merge", "memory", "store", "cluster")
+SECTIONS = ("s4pred", "overhead", "graph", "merge", "modes", "memory", "store", "cluster")
 
 
 def main():
@@ -21,6 +21,8 @@ def main():
     parser.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; default: all")
     parser.add_argument("--upstream", help="folder of upstream S4PRED's run_model.py, for section s4pred")
     parser.add_argument("--proteins", type=int, default=16, help="proteins of section s4pred (default: 16)")
+    parser.add_argument("--queries", type=int, default=100, help="queries of section modes (default: 100)")
+    parser.add_argument("--fasta", help="real proteins for section modes, beside the made ones")
     parser.add_argument("--cluster-proteins", type=int, default=1000, help="proteins of section cluster")
     parser.add_argument("--cluster-seconds", type=int, default=400, help="seconds that its searches take on all slots")
     parser.add_argument("--runs", type=int, default=2, help="runs with hits of section store, of 20 (default: 2)")

@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from measure import ROOT, write_proteins
 
@@ -46,10 +47,10 @@ def searched_alignments(folder, count):
 
 def demo_library(folder, more=()):
     """Build the library of the demo, with more templates (name, sequence); returns its prefix."""
-    prefix, source = folder / "demo", folder / "templates"
+    source = folder / "templates"
     shutil.copytree(ROOT / "config" / "demo" / "templates", source)
-    for name, sequence in more:
-        (source / f"{name}.fasta").write_text(f">{name}\n{sequence}\n")
+    (source / "more.fasta").write_text("".join(f">{name}\n{sequence}\n" for name, sequence in more))
+    prefix = folder / "demo"
     library_build.collect_alignments(source, prefix)
     alignments, profiles = hhsuite.library_files(prefix, ["a3m"]), hhsuite.library_files(prefix, ["hhm"])
     command = [hhsuite.find_program("ffindex_apply"), *alignments, "-d", profiles[0], "-i", profiles[1], "--"]
@@ -57,6 +58,19 @@ def demo_library(folder, more=()):
     translate = [sys.executable, "-m", "proteofold.library_build", "translate", prefix]
     subprocess.run(translate, check=True, capture_output=True)
     return prefix
+
+
+def repeated_library(prefix, new, count):
+    """A library of so many templates: those of another under more names, whose text lies there once."""
+    for part in hhsuite.PARTS:
+        shutil.copy(f"{prefix}_{part}.ffdata", f"{new}_{part}.ffdata")
+        lines = [line.split("\t", 1) for line in Path(f"{prefix}_{part}.ffindex").read_text().splitlines()]
+        names = sorted(
+            (f"{number // len(lines):05d}{lines[number % len(lines)][0]}", number) for number in range(count)
+        )
+        text = "".join(f"{name}\t{lines[number % len(lines)][1]}\n" for name, number in names)
+        Path(f"{new}_{part}.ffindex").write_text(text)
+    return new
 
 
 def make_run(path, fasta, count, hits_each, alignments):

@@ -1,12 +1,11 @@
 """Private memory of real searches against the model by which jobs are sized."""
 
 import random
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
-from made_runs import demo_library
+from made_runs import demo_library, repeated_library
 from measure import ROOT, table
 
 from proteofold import hhsuite
@@ -30,7 +29,7 @@ def run(folder, options):
     The queries have relatives among the templates, a long one too: with none, `reference` realigns nothing.
     """
     few = hhsuite.read_library(demo_library(folder, [("LONG_A", _made(LONG_TEMPLATE))]))
-    many = hhsuite.read_library(_repeated(few.prefix, folder / "many", MANY))
+    many = hhsuite.read_library(repeated_library(few.prefix, folder / "many", MANY))
     plan = [(few, "lean", LENGTHS), (few, "reference", LENGTHS), (few, "fast", FAST_LENGTHS)]
     plan += [(many, "lean", (*MANY_LENGTHS, 14_507)), (many, "fast", MANY_LENGTHS)]
     rows, worst = [], []
@@ -63,19 +62,6 @@ def _query(length):
     globin = "".join(text.split(">")[1].splitlines()[1:])
     dice = random.Random(length)
     return (globin + _made(LONG_TEMPLATE) + "".join(dice.choices("ACDEFGHIKLMNPQRSTVWY", k=length)))[:length]
-
-
-def _repeated(prefix, new, count):
-    """A library of so many templates: those of another under more names, whose text lies there once."""
-    for part in hhsuite.PARTS:
-        shutil.copy(f"{prefix}_{part}.ffdata", f"{new}_{part}.ffdata")
-        lines = [line.split("\t", 1) for line in Path(f"{prefix}_{part}.ffindex").read_text().splitlines()]
-        names = sorted(
-            (f"{number // len(lines):05d}{lines[number % len(lines)][0]}", number) for number in range(count)
-        )
-        text = "".join(f"{name}\t{lines[number % len(lines)][1]}\n" for name, number in names)
-        Path(f"{new}_{part}.ffindex").write_text(text)
-    return new
 
 
 def _private_mb(folder, search, sequence, library):
