@@ -38,7 +38,7 @@ def predict_fasta(fasta, weights, *, device="cpu", threads=1):
 def main(words=None):
     """Entry point of the rule predict_secondary_structure: exit code 0, or 1 with the reason in the log."""
     parser = argparse.ArgumentParser(prog="python -m proteofold.predict_step", description=__doc__)
-    for name in ("fasta", "weights", "device", "horiz", "log", "usage"):
+    for name in ("fasta", "weights", "device", "result-key", "horiz", "log", "usage"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args(words)
@@ -46,8 +46,9 @@ def main(words=None):
         log.step("secondary_structure")
         started = time.monotonic()
         text = predict_fasta(arguments.fasta, arguments.weights, device=arguments.device, threads=arguments.threads)
+        # first, so that the prediction never stands beside a key that is not its own
+        write_aside(arguments.usage, usage_tsv(own_usage(started, arguments.result_key)))
         write_aside(arguments.horiz, text)
-        write_aside(arguments.usage, usage_tsv(own_usage(started)))
     return log.exit_code
 
 

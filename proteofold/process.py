@@ -135,9 +135,9 @@ def _start(command, output):
     return child
 
 
-def own_usage(started):
+def own_usage(started, result_key=""):
     """Usage of this process so far; ``started`` is the time.monotonic() of its beginning."""
-    return _usage(started, resource.getrusage(resource.RUSAGE_SELF))
+    return _usage(started, resource.getrusage(resource.RUSAGE_SELF), result_key)
 
 
 def _usage(started, used, result_key=""):

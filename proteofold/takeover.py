@@ -62,6 +62,11 @@ def outdated(run):
     return sum(file.rule == SEARCH and file.name in begun and file.path(run.folder).exists() for file in wrong)
 
 
+def taken_predictions(folder):
+    """Paths of the predictions that were taken from other runs, or were to be."""
+    return [file.path(folder) for file in _read_list(folder) if file.rule == PREDICTION]
+
+
 def take_over(run):
     """Bring the taken files of a run up to date before its jobs are planned; returns Taken.
 

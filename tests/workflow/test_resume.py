@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from runbench import DEMO
 
 HBA, MYG, LYS, CYC = "sp|P69905|HBA_HUMAN", "sp|P02144|MYG_HUMAN", "sp|P61626|LYSC_HUMAN", "sp|P99999|CYC_HUMAN"
 UBIQUITIN = ("sp|P0CG48|UBC_HUMAN", "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG")
@@ -45,6 +46,22 @@ def test_results_without_a_record_are_made_again_when_settings_change(done):
     assert "Nothing to be done" in done.snakemake() and done.searched() == []
     done.config["search"] = {"mode": "reference"}
     done.snakemake()
+    assert sorted(done.searched()) == sorted(done.records)
+
+
+def test_prediction_without_a_record_is_made_again_when_the_weights_change(done, tmp_path):
+    shutil.rmtree(done.path / ".snakemake")
+    before = {path.name: path.stat().st_mtime_ns for path in (done.results / "horiz").iterdir()}
+    assert "Nothing to be done" in done.snakemake()
+    weights = shutil.copytree(DEMO / "s4pred", tmp_path / "other weights")
+    first, second = weights / "weights_1.pt", weights / "weights_2.pt"
+    first.rename(weights / "aside")
+    second.rename(first)
+    (weights / "aside").rename(second)
+    done.config["s4pred"] = {"weights": str(weights)}
+    done.snakemake()
+    after = {path.name: path.stat().st_mtime_ns for path in (done.results / "horiz").iterdir()}
+    assert after.keys() == before.keys() and not after.items() & before.items()
     assert sorted(done.searched()) == sorted(done.records)
 
 

@@ -12,8 +12,8 @@ from proteofold import hhsuite, nodes, planning, runs, takeover
 from proteofold.efficiency import note_machines
 from proteofold.errors import UserError
 from proteofold.headlock import claim_run
+from proteofold.outdated import drop_outdated
 from proteofold.memory import available_mb
-from proteofold.records import drop_outdated
 from proteofold.predict_step import PREDICTION_VERSION
 from proteofold.runs import from_runs
 from proteofold.search_step import SEARCH_STEP_MB

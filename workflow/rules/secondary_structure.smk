@@ -7,6 +7,7 @@ def prediction_command(wildcards, output):
         "fasta": RUN.folder.batch_fasta(wildcards.batch),
         "weights": RUN.settings["weights"],
         "device": RUN.settings["device"],
+        "result-key": RUN.prediction_key,
         "horiz": output.horiz,
         "usage": output.usage,
         "log": RUN.folder.log("predict_secondary_structure", wildcards.batch),
