@@ -5,6 +5,7 @@ import sys
 import click
 
 from proteofold import __version__
+from proteofold.cli_fetch import fetch
 from proteofold.cli_plan import plan
 from proteofold.cli_store import add_commands
 from proteofold.cli_top import top
@@ -150,6 +151,7 @@ def merge(run_folder, report):
 
 
 add_commands(cli)
+cli.add_command(fetch)
 cli.add_command(plan)
 cli.add_command(top)
 

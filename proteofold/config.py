@@ -82,13 +82,20 @@ def weights_folder(config):
 def template_choice(config):
     """The template library that the configuration names; one to be built is described from its text."""
     choice = config["templates"]
+    parts = hhsuite.PARTS_READ[config.get("search", {}).get("mode", "reference")]
     if choice == "demo":
         return _library_to_build(paths.DEMO / "templates", name="demo")
     if choice == "pdb70":
-        return TemplateChoice(hhsuite.read_library(str(paths.RESOURCES / "templates" / "pdb70" / "pdb70")))
+        folder = paths.RESOURCES / "templates" / "pdb70"
+        if folder.is_symlink():  # the release in use now: a newer one must not come into a run that is at work
+            folder = folder.parent / folder.readlink()
+        try:
+            return TemplateChoice(hhsuite.read_library(str(folder / "pdb70"), parts))
+        except UserError as error:
+            raise UserError(f"{error} 'proteofold fetch pdb70' brings it: docs/data.md.") from None
     if isinstance(choice, dict):
         return _library_to_build(Path(choice["build"]))
-    return TemplateChoice(hhsuite.read_library(choice))
+    return TemplateChoice(hhsuite.read_library(choice, parts))
 
 
 def _library_to_build(source, name=None):

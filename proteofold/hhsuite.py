@@ -28,6 +28,9 @@ SEARCHES = {
 SEARCH_MODES = {"reference": ("reference",), "lean": ("lean",), "fast": ("fast",), "hybrid": ("fast", "lean")}
 FALLBACK_EVALUE = 1e-3
 
+# The parts of a library that each mode reads. hhsearch does not read _cs219.ffdata, but does not start without it.
+PARTS_READ = {mode: PARTS if mode == "reference" else ("hhm", "cs219") for mode in SEARCH_MODES}
+
 # Templates that may pass the prefilter for giant queries, each of whose hits takes much memory. For others hhblits lets
 # 20,000 pass; at most 2,580 of 91,501 were seen to. Memory is asked for so many, and for templates of such a length:
 # a search with more, or with a longer one among them, is tried again with more memory.
@@ -53,12 +56,15 @@ def library_files(prefix, parts=PARTS):
     return [f"{prefix}_{part}.ff{kind}" for part in parts for kind in ("data", "index")]
 
 
-def read_library(prefix):
-    """Describe a library from its index files; UserError lists everything that is missing or does not agree."""
+def read_library(prefix, parts=PARTS):
+    """Describe a library from its index files; UserError lists everything that is missing or does not agree.
+
+    ``parts`` names those that must be there, hhm and cs219 among them.
+    """
     import glob  # these two here, because no search needs them and each would pay for them
     import hashlib
 
-    missing = [name for name in library_files(prefix) if not os.path.isfile(name)]
+    missing = [name for name in library_files(prefix, parts) if not os.path.isfile(name)]
     if missing:
         near = sorted(glob.glob(f"{glob.escape(str(prefix))}*_hhm.ffdata"))
         hint = f" Is the prefix {near[0].removesuffix('_hhm.ffdata')}?" if near else ""
@@ -67,7 +73,7 @@ def read_library(prefix):
             f"without _hhm.ffdata and so on.{hint}"
         )
     problems, names = [], {}
-    for part in PARTS:
+    for part in parts:
         index = f"{prefix}_{part}.ffindex"
         entries = list(_read_index(index, os.path.getsize(f"{prefix}_{part}.ffdata"), problems))
         names[part] = {name for name, _ in entries}
@@ -76,7 +82,7 @@ def read_library(prefix):
         if part == "cs219":
             # an entry is one letter a column and a closing zero byte
             lengths = [max(length - 1, 0) for _, length in entries]
-    for part in ("a3m", "cs219"):
+    for part in parts:
         odd = sorted(names[part] ^ names["hhm"])
         if odd:
             problems.append(f"{len(odd)} templates are not in both _{part} and _hhm, e.g. {', '.join(odd[:3])}")

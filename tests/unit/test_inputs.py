@@ -146,7 +146,7 @@ def test_problems_of_all_inputs_are_told_at_once(check, tmp_path):
     checked = check("MKV\n", ">a\nMK1\n>b\n\n>c\nMKV\n", listed="zzz\n", templates="nowhere")
     assert ["not FASTA" in checked.errors[0], "'1' at position 3" in checked.errors[1]] == [True, True]
     assert "no sequence" in checked.errors[2]
-    assert checked.errors[-1].startswith("template library nowhere: missing nowhere_a3m.ffdata")
+    assert checked.errors[-1].startswith("template library nowhere: missing nowhere_hhm.ffdata")
     with pytest.raises(UserError, match=r"^\d problems in the inputs; nothing was run:\n  - "):
         checked.raise_errors()
 

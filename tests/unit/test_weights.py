@@ -33,7 +33,7 @@ def test_missing_files_are_named(folder):
     (folder / "weights_2.pt").unlink()
     (folder / "weights_5.pt").unlink()
     (folder / "weights_5.pt").mkdir()
-    with pytest.raises(UserError, match=r"lacks weights_2\.pt, weights_5\.pt\. Set s4pred: weights: to 'demo'"):
+    with pytest.raises(UserError, match=r"lacks weights_2\.pt, weights_5\.pt\. 'proteofold fetch weights'"):
         weight_files(folder)
     with pytest.raises(UserError, match="none lacks weights_1.pt"):
         weight_files(folder / "none")

@@ -1,0 +1,103 @@
+"""A proteome of UniProt as a FASTA file."""
+
+import gzip
+import os
+import re
+import shutil
+from pathlib import Path
+
+from proteofold.errors import UserError
+from proteofold.fasta import FastaError, read_fasta
+from proteofold.fetch import place
+from proteofold.fetch.download import Patience, StartAgainError, Stream
+
+_ID = re.compile(r"UP\d{9,11}", re.ASCII)
+_STARTS = 8
+
+
+def checked_id(proteome_id):
+    """A proteome's id in capitals; UserError for what is none."""
+    if not _ID.fullmatch(proteome_id.upper()):
+        raise UserError(f"{proteome_id!r} is no id of a proteome: expected UP and nine digits, as in UP000005640.")
+    return proteome_id.upper()
+
+
+def fetch_proteome(url, proteome_id, path, meter, patience=None):
+    """Fetch a proteome into a gzip file; ``url`` may hold {id}. Returns proteins, residues, release and fetched.
+
+    A file that is there is counted and left alone. The file appears when all of it is read and is FASTA.
+    """
+    path, patience = Path(path), patience or Patience()
+    if path.exists():
+        proteins, residues = _count(path)
+        return {"proteins": proteins, "residues": residues, "release": None, "fetched": False}
+    url = url.replace("{id}", proteome_id)
+    part = path.with_name(f".{path.name}.part")
+    with place.alone_in(part):
+        try:
+            stream = _download(url, part / "fasta", meter, patience)
+            proteins, residues = _check(part / "fasta", url, proteome_id, stream.headers.get("X-Total-Results"))
+            _pack(part / "fasta")
+            place.sync(part / "fasta")
+            os.replace(part / "fasta", path)
+        finally:
+            shutil.rmtree(part)
+    release = stream.headers.get("X-UniProt-Release")
+    return {"proteins": proteins, "residues": residues, "release": release, "fetched": True}
+
+
+def _check(part, url, proteome_id, announced):
+    """Proteins and residues of what came; UserError unless it is all that was asked for."""
+    try:
+        proteins, residues = _count(part)
+    except FastaError as error:
+        raise UserError(f"{url}: what came is not whole or not FASTA ({error.what}). Try again later.") from None
+    if not proteins:
+        raise UserError(f"{url}: no proteins came. Is there a proteome {proteome_id} at uniprot.org/proteomes?")
+    if announced not in (None, str(proteins)):
+        raise UserError(f"{url}: {announced} proteins were announced, {proteins} came. Try again later.")
+    return proteins, residues
+
+
+def _download(url, part, meter, patience):
+    """Write what is behind an address to a file. Answers that are made when asked for start again when they break."""
+    for _ in range(_STARTS):
+        stream = Stream(url, patience=patience, tell=meter.say)
+        begun = False
+        try:
+            with open(part, "wb") as handle:
+                for chunk in stream.chunks():
+                    if not begun:
+                        meter.begin("fetching", stream.length)
+                        place.require_room(part.parent, stream.length or 0, "the proteome")
+                        begun = True
+                    handle.write(chunk)
+                    meter.add(len(chunk))
+            return stream
+        except OSError as error:
+            raise place.disk_error(error, part.parent) from None
+        except StartAgainError as reason:
+            meter.say(f"{reason} Starting from the beginning.")
+    raise UserError(f"{url}: broke off {_STARTS} times: try again later.")
+
+
+def _count(path):
+    """Proteins and residues of a FASTA file; FastaError also where a protein has no sequence."""
+    proteins = residues = 0
+    for record in read_fasta(path):
+        if not record.sequence:
+            raise FastaError(path, record.line, f"{record.id} has no sequence")
+        proteins, residues = proteins + 1, residues + len(record.sequence)
+    return proteins, residues
+
+
+def _pack(path):
+    """Make a gzip file of what is none."""
+    with open(path, "rb") as handle:
+        if handle.read(2) == b"\x1f\x8b":
+            return
+        handle.seek(0)
+        packed = path.with_suffix(".packed")
+        with gzip.open(packed, "wb") as target:
+            shutil.copyfileobj(handle, target)
+    os.replace(packed, path)

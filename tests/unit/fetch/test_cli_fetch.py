@@ -1,0 +1,100 @@
+"""The commands proteofold fetch: what they print, their exit codes, and where addresses come from."""
+
+import hashlib
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from fetch_server import breaks_after, library_content, tar_gz
+
+from proteofold.cli import cli
+from proteofold.errors import UserError
+from proteofold.fetch.sources import SOURCES, read_source
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Function that runs the command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words, **variables):
+        outcome = CliRunner().invoke(cli, ["fetch", *map(str, words)], env=variables)
+        assert outcome.exception is None or isinstance(outcome.exception, SystemExit), outcome.exception
+        return outcome
+
+    return run
+
+
+@pytest.fixture
+def content(tmp_path, make_library):
+    """Names and contents of an archive of PDB70."""
+    return library_content(make_library(tmp_path / "made" / "x", {"1ABC_A": 1000, "2DEF_B": 30}))
+
+
+def test_pdb70_is_fetched_and_said_to_be_there(call, server, content):
+    server.files["/pdb70_from_mmcif_220313.tar.gz"] = packed = tar_gz(content)
+    server.faults = [breaks_after(1000)]
+    words = ("pdb70", "--parts", "hhm,cs219", "--url", server.url("/pdb70_from_mmcif_220313.tar.gz"))
+    checksum = f"sha256:{hashlib.sha256(packed).hexdigest().upper()}"
+    outcome = call(*words, "--checksum", checksum)
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.stdout.splitlines() == [
+        "fetched resources/templates/pdb70-220313-hhm-cs219: 2 templates, 0.0 GB",
+        "checked: 4 files by the archive's list, every index entry, the names of all parts",
+        "in use: resources/templates/pdb70/pdb70",
+    ]
+    outcome = call(*words)
+    assert outcome.stdout.startswith("there already: resources/templates/pdb70-220313-hhm-cs219: 2 templates")
+    copied = call("local-copy", "resources/templates/pdb70/pdb70", "local/pdb70")
+    assert copied.stdout.splitlines()[-1] == "in use: local/pdb70/pdb70"
+    assert call("warm", "local/pdb70/pdb70").stdout.startswith("read 0.00 GB in ")
+
+
+def test_proteome_is_fetched_from_the_address_in_the_environment(call, server):
+    server.files["/UP000005640"] = b">A\nMKV\n>B\nMK\n"
+    outcome = call("proteome", "up000005640", PROTEOFOLD_PROTEOME_URL=server.url("/{id}"))
+    assert outcome.stdout == "fetched UP000005640.fasta.gz: 2 proteins, 5 residues\n"
+    outcome = call("proteome", "UP000005640", PROTEOFOLD_PROTEOME_URL=server.url("/{id}"))
+    assert outcome.stdout == "there already: UP000005640.fasta.gz: 2 proteins, 5 residues\n"
+
+
+def test_official_checksum_of_the_weights_is_asked_for(call, server):
+    server.files["/w.tar.gz"] = tar_gz({"weights/weights_1.pt": b"1"})
+    outcome = call("weights", "--url", server.url("/w.tar.gz"))
+    assert outcome.exit_code == 1
+    assert "expected e04ad7d10b61551f7e07a86b65bb88dc" in outcome.stderr
+    outcome = call("weights", "--url", server.url("/w.tar.gz"), "--checksum", "none")
+    assert "lacks weights_2.pt" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (("pdb70", "--parts", "hhm"), "expected hhm,cs219 or a3m,hhm,cs219"),
+        (("pdb70", "--parts", "hhm,cs219,x"), "expected hhm,cs219"),
+        (("pdb70", "--url", "ftp://h/x.tar.gz"), "expected http://"),
+        (("pdb70", "--url", "file:///etc/passwd"), "expected http://"),
+        (("pdb70", "--url", "https://me:secret@h/x"), "would stand in logs"),
+        (("pdb70", "--url", "http://[::1/x"), "expected http://"),
+        (("pdb70", "--url", "http://h/a b"), "blanks and the like as %20"),
+        (("pdb70", "--url", "http://h/a\nb"), "expected http://"),
+        (("weights", "--checksum", "e04ad7"), "expected md5:<32 hex digits>"),
+        (("proteome", "9606"), "no id of a proteome"),
+        (("local-copy", "nothing/pdb70", "local"), "nothing/pdb70_hhm.ffdata"),
+    ],
+)
+def test_wrong_words_are_told_without_asking_anybody(call, words, what):
+    outcome = call(*words)
+    assert outcome.exit_code == 1
+    assert what in outcome.stderr
+    assert "secret" not in outcome.stderr
+
+
+def test_file_of_sources_names_good_ones():
+    for name in yaml.safe_load(SOURCES.read_text()):
+        assert read_source(name).url.startswith("http")
+    assert read_source("weights").checksum == "md5:e04ad7d10b61551f7e07a86b65bb88dc"
+    assert read_source("weights", checksum="none").checksum is None
+    with pytest.raises(UserError, match="checksum 'sha1:aa'"):
+        read_source("weights", checksum="sha1:aa")
+    assert "{id}" in read_source("proteome").url
