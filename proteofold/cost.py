@@ -8,6 +8,8 @@ in a run; an idle core needs about a quarter less. Prediction: five networks of 
 from dataclasses import dataclass
 from itertools import pairwise
 
+from proteofold.hhsuite import LISTED
+
 # hhsearch parses and prepares the text of every template for every query: 40 s for 23.8 million columns.
 _S_PER_COLUMN = 1.6e-6
 
@@ -51,13 +53,13 @@ JOB_S = 0.3
 _LEAST_MEASURED = 3
 
 
-def search_cpu_s(query_length, library, mode):
-    """CPU seconds of searching a query of so many residues in one of the search modes.
+def search_cpu_s(query_length, library, mode, shards=1):
+    """CPU seconds of searching a query of so many residues in one of the search modes, in so many shards.
 
     Repeats cost up to 40 % more: templates that match well are aligned again.
     """
     if mode == "hybrid":
-        again = HYBRID_SEARCHED_AGAIN * search_cpu_s(query_length, library, "lean")
+        again = HYBRID_SEARCHED_AGAIN * search_cpu_s(query_length, library, "lean", shards)
         return search_cpu_s(query_length, library, "fast") + again
     column_s = _S_PER_COLUMN + _cell_s(query_length) * query_length
     if mode == "fast":
@@ -70,6 +72,10 @@ def search_cpu_s(query_length, library, mode):
     if mode == "reference":
         scan += _S_PER_RESIDUE * query_length * min(_MERGED, library.templates)
         scan += _S_PER_REALIGNED_RESIDUE * query_length * min(_REALIGNED, library.templates)
+    if shards > 1:
+        # each shard computes the query's pseudocounts; hhblits, which then searches the candidates again, does twice
+        candidates = min(1, 2 * LISTED[mode if mode == "reference" else "lean"] / library.templates)
+        scan += (shards + 1) * _S_PER_RESIDUE * query_length + candidates * column_s * library.columns
     return scan
 
 

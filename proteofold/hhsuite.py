@@ -31,6 +31,13 @@ FALLBACK_EVALUE = 1e-3
 # The parts of a library that each mode reads. hhsearch does not read _cs219.ffdata, but does not start without it.
 PARTS_READ = {mode: PARTS if mode == "reference" else ("hhm", "cs219") for mode in SEARCH_MODES}
 
+# Hits that hhsearch lists at most; before that it realigns as many without options and drops those that become too
+# short, so that others move up. A search in shards (shards.py) ends with so many candidates.
+LISTED = {"lean": 500, "reference": 1002}
+
+# A search in shards: kB of each template of the library for its names, place and score.
+_NAMED_KB = 0.6
+
 # Templates that may pass the prefilter for giant queries, each of whose hits takes much memory. For others hhblits lets
 # 20,000 pass; at most 2,580 of 91,501 were seen to. Memory is asked for so many, and for templates of such a length:
 # a search with more, or with a longer one among them, is tried again with more memory.
@@ -124,12 +131,39 @@ def search_command(search, query, library_prefix, output, *, query_length, maxre
     return [str(word) for word in [*command, "-maxres", maxres, *options]]
 
 
-def search_mem_mb(query_length, library, mode, threads=1):
+def search_mem_mb(query_length, library, mode, threads=1, shards=1):
     """Private memory in MB of the search of a mode that needs most, as measured for HH-suite 3.3.0.
 
-    docs/decisions.md tells how close the model is.
+    With ``shards`` it is that of hhsearch in so many parts of the library, one after the other (shards.py); hhblits
+    always searches all. docs/decisions.md tells how close the model is.
     """
-    return max(_mem_mb(query_length, library, search, threads) for search in SEARCH_MODES[mode])
+    needed = []
+    for search in SEARCH_MODES[mode]:
+        if shards > 1 and search != "fast":
+            shard = library._replace(templates=-(-library.templates // shards))
+            candidates = library._replace(templates=min(library.templates, 2 * LISTED[search]))
+            steps = _mem_mb(query_length, shard, "lean", threads), _mem_mb(query_length, candidates, search, threads)
+            needed.append(max(steps) + _NAMED_KB * library.templates / 1024)
+        else:
+            needed.append(_mem_mb(query_length, library, search, threads))
+    return round(1.1 * max(needed))
+
+
+def fewest_shards(query_length, library, mode, most_mb):
+    """In how many shards the library is searched where a search may take ``most_mb``; 1, at once, if that fits.
+
+    Where no number of shards is enough, it is one from which on more hardly help: the query and its path through the
+    longest template take their memory in each, and so do the candidates that are searched in the end.
+    """
+
+    def needed(shards):
+        return search_mem_mb(query_length, library, mode, shards=shards)
+
+    if needed(1) <= most_mb or SEARCH_MODES[mode] == ("fast",):
+        return 1
+    most = -(-library.templates // (2 * min(LISTED.values())))
+    reached_mb = most_mb if needed(most) <= most_mb else 1.1 * needed(most)
+    return next((shards for shards in range(1, most) if needed(shards) <= reached_mb), most)
 
 
 def _mem_mb(query_length, library, search, threads):
@@ -149,8 +183,7 @@ def _mem_mb(query_length, library, search, threads):
         + threads * 12 * query_length * longest / 2**20
         + scored * min(6.5 + 0.006 * query_length, 12 + 0.002 * query_length) / 1024
     )
-    needed = scan + 0.0305 * query_length if search == "reference" else max(pseudocounts, scan)
-    return round(1.1 * needed)
+    return scan + 0.0305 * query_length if search == "reference" else max(pseudocounts, scan)
 
 
 def find_program(name):

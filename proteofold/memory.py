@@ -20,10 +20,14 @@ def available_mb():
     return int(available * 0.9 / 2**20)
 
 
+# What a job asks for after each kill, as a multiple of what it asked for before.
+RAISED = 1.5
+
+
 def raised_mb(first_mb, attempt, most_mb=None):
     """What a job asks for at an attempt: half as much again after each kill, up to the largest node's memory.
 
     What it needs at first is asked for in any case: that no node has so much is for others to tell.
     """
-    raised = round(first_mb * 1.5 ** (attempt - 1))
+    raised = round(first_mb * RAISED ** (attempt - 1))
     return raised if most_mb is None else max(round(first_mb), min(raised, most_mb))

@@ -40,12 +40,16 @@ _MOST_LONGEST = 200
 
 @dataclass(frozen=True, slots=True)
 class Protein:
-    """A protein that is left to do: CPU seconds of its search, and the memory that this asks for."""
+    """A protein that is left to do: CPU seconds of its search, the memory that this asks for, and in how many shards.
+
+    More than one shard where no node has the memory to search the whole library at once.
+    """
 
     query_id: str
     length: int
     cpu_s: float
     mem_mb: int
+    shards: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,13 @@ class Plan:
         return sorted(self.left, key=lambda protein: -protein.length)[:_MOST_LONGEST]
 
     @property
+    def in_shards(self):
+        """The proteins that fit a node only if the library is searched in shards, the longest first."""
+        unfit = {one.query_id for one in self.unfit}
+        found = [one for one in self.left if one.shards > 1 and one.query_id not in unfit]
+        return sorted(found, key=lambda protein: -protein.length)
+
+    @property
     def cores(self):
         """Cores of all nodes."""
         return sum(kind.count * kind.cores for kind in self.kinds)
@@ -130,16 +141,19 @@ def make_plan(run, kinds):
     prediction = _prediction_calibration(run, batches, predicted)
     largest = max(kind.mem_mb for kind in kinds)
 
-    needs = {m.protein: search_mem_mb(m, run, run.settings["mode"]) for m in open_members}
+    mode = run.settings["mode"]
+    shards = {m.protein: _fewest_shards(m, run, mode, largest) for m in open_members}
+    needs = {m.protein: search_mem_mb(m, run, mode, shards[m.protein]) for m in open_members}
     due = {m.batch for m in open_members if m.batch not in predicted}
     batch_needs = {batch: batch_mem_mb(batches[batch][0]) for batch in due}
     left, unfit, fitting = [], [], []
     for member in open_members:
         need, batch_need = needs[member.protein], batch_needs.get(member.batch, 0)
-        seconds = search.ratio * cost.search_cpu_s(member.length, run.library, run.settings["mode"])
-        left.append(Protein(member.query_id, member.length, seconds, need))
+        count = shards[member.protein]
+        seconds = search.ratio * cost.search_cpu_s(member.length, run.library, mode, count)
+        left.append(Protein(member.query_id, member.length, seconds, need, count))
         if max(need, batch_need) > largest:
-            modes = _thriftier(member, run) if batch_need <= largest else {}
+            modes = _thriftier(member, run, largest) if batch_need <= largest else {}
             modes = {mode: mem_mb for mode, mem_mb in modes.items() if mem_mb <= largest}
             unfit.append(Unfit(member.query_id, member.length, max(need, batch_need), modes))
         else:
@@ -155,7 +169,7 @@ def make_plan(run, kinds):
     jobs += [Job(one.cpu_s, needs[member.protein], place.get(member.batch)) for member, one in fitting]
     return Plan(
         run=run.settings["run"],
-        mode=run.settings["mode"],
+        mode=mode,
         library=run.library,
         proteins=len(run.members),
         residues=sum(member.length for member in run.members.values()),
@@ -163,7 +177,7 @@ def make_plan(run, kinds):
         reused=len(run.members) - len(finished) - len(open_members),
         kinds=list(kinds),
         left=sorted(left, key=lambda protein: -protein.cpu_s),
-        unfit=sorted(unfit, key=lambda one: -one.mem_mb),
+        unfit=sorted(unfit, key=lambda one: -one.length),
         classes=_classes([one for _, one in fitting], kinds),
         batches=len(predictions),
         batch_mem_mb=max((batch_needs[batch] for batch in predictions), default=0),
@@ -243,12 +257,19 @@ def _weights_bytes(run):
     return sum(path.stat().st_size for path in weight_files(run.settings["weights"]))
 
 
-def search_mem_mb(member, run, mode):
-    return hhsuite.search_mem_mb(member.length, run.library, mode) + SEARCH_STEP_MB
+def search_mem_mb(member, run, mode, shards=1):
+    return hhsuite.search_mem_mb(member.length, run.library, mode, shards=shards) + SEARCH_STEP_MB
 
 
-def _thriftier(member, run):
-    return {mode: search_mem_mb(member, run, mode) for mode in _THRIFTIER[run.settings["mode"]]}
+def _fewest_shards(member, run, mode, largest_mb):
+    return hhsuite.fewest_shards(member.length, run.library, mode, largest_mb - SEARCH_STEP_MB)
+
+
+def _thriftier(member, run, largest_mb):
+    return {
+        mode: search_mem_mb(member, run, mode, _fewest_shards(member, run, mode, largest_mb))
+        for mode in _THRIFTIER[run.settings["mode"]]
+    }
 
 
 def _classes(proteins, kinds):

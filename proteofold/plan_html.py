@@ -97,7 +97,8 @@ def _help(unfit):
 
 
 def _takers(plan, protein):
-    return ", ".join(kind.name for kind in plan.kinds if kind.mem_mb >= protein.mem_mb)
+    takers = ", ".join(kind.name for kind in plan.kinds if kind.mem_mb >= protein.mem_mb)
+    return takers if protein.shards == 1 else f"{takers}, in {protein.shards} shards"
 
 
 def _table(head, rows):

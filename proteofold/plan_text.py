@@ -6,6 +6,7 @@ from proteofold.report_data import counted, duration
 
 _HOUR = 3600
 _LONGEST_IN_JSON = 20
+_NAMED = 3
 
 
 def facts_of(plan):
@@ -15,6 +16,8 @@ def facts_of(plan):
         "search": f"{plan.mode}, {counted(plan.library.templates, 'template')}, {plan.library.columns:,} columns",
         "nodes": f"{counted(plan.cores, 'core')}: {', '.join(map(_kind, plan.kinds))}",
     }
+    if plan.in_shards:
+        rows["in shards"] = _in_shards(plan.in_shards)
     if plan.wall_s:
         rows["CPU time"] = f"{cpu_shown(plan.search_cpu_s)} for searches{_predictions(plan)}"
         rows["wall time"] = f"about {duration(plan.wall_s)}, no less than {duration(plan.bound_s)}"
@@ -28,6 +31,15 @@ def _proteins(plan):
     if plan.unfit:
         parts.append(f"{len(plan.unfit):,} for which no node has the memory (not counted below)")
     return ", ".join(parts)
+
+
+def _in_shards(proteins):
+    named = ", ".join(f"{one.query_id} in {one.shards} ({one.mem_mb:,} MB)" for one in proteins[:_NAMED])
+    more = f" and {len(proteins) - _NAMED:,} more" if len(proteins) > _NAMED else ""
+    return (
+        f"{counted(len(proteins))} for which no node has the memory to search all templates at once: they are searched "
+        f"in parts, one after the other, with the same result: {named}{more}"
+    )
 
 
 def _kind(kind):
@@ -77,7 +89,7 @@ def at_once(many):
 
 
 def as_json(plan):
-    """The plan as a dict for JSON: seconds, MB and bytes; the longest proteins and all that fit no node."""
+    """The plan as a dict for JSON: seconds, MB and bytes; the longest proteins, all that fit no node or need shards."""
     return {
         "run": plan.run,
         "mode": plan.mode,
@@ -89,6 +101,7 @@ def as_json(plan):
         "nodes": [asdict(kind) for kind in plan.kinds],
         "memory_classes": [asdict(one) for one in plan.classes],
         "fit_no_node": [asdict(one) for one in plan.unfit],
+        "in_shards": [asdict(one) for one in plan.in_shards],
         "batches": plan.batches,
         "search_cpu_s": plan.search_cpu_s,
         "prediction_cpu_s": plan.prediction_cpu_s,

@@ -5,6 +5,7 @@ this one, of the standard library only what starts fast. What hhsearch reads and
 kept, so a killed job leaves nothing behind. Results are written aside and moved: a file that is there is whole.
 """
 
+import os
 from types import SimpleNamespace
 
 from proteofold import hhsuite, hits
@@ -23,7 +24,7 @@ REQUIRED = (
     *("protein", "fasta", "horiz", "library", "longest-template", "mode", "result-key"),
     *("out", "hits", "alignments", "usage", "log"),
 )
-OPTIONAL = {"threads": "1", "keep-a3m": "", "keep-hhr": ""}
+OPTIONAL = {"threads": "1", "shards": "1", "keep-a3m": "", "keep-hhr": ""}
 
 
 def search_protein(options, log):
@@ -51,18 +52,22 @@ def search_protein(options, log):
 
 def run_search(search, query, a3m, options, log):
     """Make one search with the text of an ``.a3m``; returns its Usage, SearchResult and the bytes of the ``.hhr``."""
-    length = len(query.sequence)
+    length, shards = len(query.sequence), int(options.shards)
     with MemoryFile("query.a3m", a3m) as read, MemoryFile("query.hhr") as written:
-        command = hhsuite.search_command(
-            search,
-            read.path,
-            options.library,
-            written.path,
-            query_length=length,
-            maxres=hhsuite.maxres(length, int(options.longest_template)),
-            threads=int(options.threads),
-        )
-        usage = measured_run(command, log, options.result_key)
+        what = {
+            "query_length": length,
+            "maxres": hhsuite.maxres(length, int(options.longest_template)),
+            "threads": int(options.threads),
+        }
+        if shards > 1 and search != "fast":
+            from proteofold.shards import search_in_shards  # here, because few proteins need it and all would pay
+
+            links = os.path.join(os.path.dirname(options.out), f".{options.protein}.shards")
+            place = (read.path, written.path, options.library, links)
+            usage = search_in_shards(search, *place, log, count=shards, result_key=options.result_key, **what)
+        else:
+            command = hhsuite.search_command(search, read.path, options.library, written.path, **what)
+            usage = measured_run(command, log, options.result_key)
         log.step("summary")
         result = hits.read_hhr(written.path, name=f"{options.protein}.hhr")
         if result.table_rows != len(result.hits):

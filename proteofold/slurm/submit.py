@@ -31,7 +31,9 @@ LARGEST_NODE_VARIABLE = "PROTEOFOLD_LARGEST_NODE_MB"
 _WAIT_FOR_INPUT_S = 60
 
 
-class Request(namedtuple("Request", "name key rule threads attempt mem_mb minutes gpus inputs output log command")):
+class Request(
+    namedtuple("Request", "name key rule threads attempt shards mem_mb minutes gpus inputs output log command")
+):
     """What a job asks of Slurm.
 
     ``mem_mb`` and ``minutes`` are None where the site's defaults shall hold; with an empty ``command`` the script is
@@ -58,6 +60,7 @@ def read_request(script, run):
         rule=rule,
         threads=int(job.get("threads") or 1),
         attempt=int(resources.get("attempt") or 1),
+        shards=int(resources.get("shards") or 1),
         mem_mb=resources.get("mem_mb"),
         minutes=resources.get("runtime"),
         gpus=int(resources.get("gpus") or 0),
@@ -70,7 +73,10 @@ def read_request(script, run):
 
 def job_script(request, python, log):
     """The script that runs a request's command on a node; ``log`` is what Slurm writes its output to."""
-    command = shlex.join([python, *request.command, "--threads", str(request.threads)])
+    words = [python, *request.command, "--threads", str(request.threads)]
+    if request.shards > 1:
+        words += ["--shards", str(request.shards)]
+    command = shlex.join(words)
     waiting = "\n".join(
         f"n=0; while [ ! -e {shlex.quote(path)} ] && [ $n -lt {_WAIT_FOR_INPUT_S} ]; do n=$((n+1)); sleep 1; done"
         for path in request.inputs
@@ -131,8 +137,14 @@ def _check(request):
         raise SlurmError(f"not tried again: {request.log} tells an error that more memory does not mend")
     largest = int(os.environ.get(LARGEST_NODE_VARIABLE) or 0)
     if largest and (request.mem_mb or 0) > largest:
+        in_shards = ""
+        if request.shards > 1:
+            in_shards = (
+                f" even with the templates searched in {request.shards} parts, for its length and the longest template"
+            )
         raise SlurmError(
-            f"needs {request.mem_mb} MB of memory, the largest node has {largest} MB: add a node with more memory"
+            f"needs {request.mem_mb} MB of memory{in_shards}, the largest node has {largest} MB: add a node with more "
+            "memory"
         )
 
 

@@ -13,7 +13,7 @@ from proteofold import cost, hits, inputs, nodes, paths, planning
 from proteofold.cli import cli
 from proteofold.efficiency import achieved_bound_s, measured_jobs
 from proteofold.fasta import protein_stem
-from proteofold.hhsuite import Library, search_mem_mb
+from proteofold.hhsuite import Library, fewest_shards, search_mem_mb
 from proteofold.nodes import NodeKind
 from proteofold.plan import make_plan
 from proteofold.plan_html import plan_page
@@ -104,11 +104,22 @@ def test_muc16_goes_to_the_client_and_to_no_worker(make_run):
     assert made.bound_s < made.wall_s < made.bound_s + 2
 
 
-def test_what_fits_no_node_is_named_with_what_would_help(make_run):
+def test_giant_that_fits_no_node_is_searched_in_shards(make_run):
     made = make_plan(make_run(dict([TITIN, ("a", 400)])), NODES)
+    assert made.unfit == []
+    (giant,) = made.in_shards
+    assert (giant.query_id, giant.shards) == (TITIN[0], 2)
+    assert giant.mem_mb <= 7400 < search_mem_mb(34_350, PDB70, "lean") + SEARCH_STEP_MB
+    assert "TITIN_HUMAN in 2 (" in facts_of(made)["in shards"]
+    assert "client, in 2 shards" in plan_page(made)
+
+
+def test_what_fits_no_node_is_named_with_what_would_help(make_run):
+    made = make_plan(make_run(dict([TITIN, ("a", 400)])), [NodeKind("worker", 4, 2, 2000)])
     (giant,) = made.unfit
     assert giant.query_id == TITIN[0]
-    assert giant.mem_mb == search_mem_mb(34_350, PDB70, "lean") + SEARCH_STEP_MB > 7400
+    shards = fewest_shards(34_350, PDB70, "lean", 2000 - SEARCH_STEP_MB)
+    assert giant.mem_mb == search_mem_mb(34_350, PDB70, "lean", shards=shards) + SEARCH_STEP_MB > 2000
     assert giant.modes == {"fast": search_mem_mb(34_350, PDB70, "fast") + SEARCH_STEP_MB}
     assert giant.advice == f"a node with {giant.mem_mb:,} MB, or mode fast ({giant.modes['fast']:,} MB)"
     # it counts in no time: it will not run

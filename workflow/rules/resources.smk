@@ -3,7 +3,7 @@
 import functools
 
 from proteofold import cost
-from proteofold.memory import raised_mb
+from proteofold.memory import RAISED, raised_mb
 
 # A job may take so many times what its model says, and at least so many minutes, before Slurm ends it: nodes differ,
 # and a hung file system must not hold a job for ever.
@@ -18,9 +18,30 @@ def prediction_mem_mb(wildcards, attempt):
 
 def query_search_mem_mb(wildcards, attempt):
     """hhsearch by the measured model and the Python process around it."""
-    length = RUN.members[wildcards.protein].length
-    search = hhsuite.search_mem_mb(length, RUN.library, RUN.settings["mode"])
+    length, shards = RUN.members[wildcards.protein].length, search_shards(wildcards, attempt)
+    search = hhsuite.search_mem_mb(length, RUN.library, RUN.settings["mode"], shards=shards)
     return raised_mb(search + SEARCH_STEP_MB, attempt, largest_node_mb())
+
+
+def search_shards(wildcards, attempt):
+    """In how many parts the library is searched: more than one only where the memory for all of it is not to be had.
+
+    A search that was killed is tried in more of them if it asks for the largest node already.
+    """
+    most_mb = most_memory_mb()
+    if most_mb is None:
+        return 1
+    length = RUN.members[wildcards.protein].length
+    at_first_mb = most_mb / RAISED ** (attempt - 1) - SEARCH_STEP_MB
+    return hhsuite.fewest_shards(length, RUN.library, RUN.settings["mode"], at_first_mb)
+
+
+def most_memory_mb():
+    """What one job can have, in MB: the largest node's memory, or on one machine that of all jobs; None if not known."""
+    if uses_slurm() or workflow.resource_settings.nodes is not None:
+        return largest_node_mb()
+    limit = workflow.global_resources.get("mem_mb")
+    return limit and limit.value
 
 
 def prediction_minutes(wildcards, attempt):

@@ -10,7 +10,7 @@ def kept_files():
 
 
 def search_command(wildcards, input, output):
-    """What searches for a protein, as words for Python; ``--threads`` is added where it is started."""
+    """What searches for a protein, as words for Python; ``--threads`` and ``--shards`` are added where it is started."""
     member = RUN.members[wildcards.protein]
     options = {
         "protein": member.protein,
@@ -51,9 +51,10 @@ rule search_templates:
         mem_mb=query_search_mem_mb,
         runtime=search_minutes,
         attempt=attempt_number,
+        shards=search_shards,
     params:
         # all that decides the result; the command is made from output, so Snakemake does not compare it
         result_key=lambda wildcards: RUN.result_key(RUN.members[wildcards.protein]),
         command=search_command,
     shell:
-        "exec {PYTHON:q} {params.command:q} --threads {threads}"
+        "exec {PYTHON:q} {params.command:q} --threads {threads} --shards {resources.shards}"
