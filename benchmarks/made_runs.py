@@ -49,7 +49,8 @@ def demo_library(folder, more=()):
     """Build the library of the demo, with more templates (name, sequence); returns its prefix."""
     source = folder / "templates"
     shutil.copytree(ROOT / "config" / "demo" / "templates", source)
-    (source / "more.fasta").write_text("".join(f">{name}\n{sequence}\n" for name, sequence in more))
+    for name, sequence in more:
+        (source / f"{name}.fasta").write_text(f">{name}\n{sequence}\n")
     prefix = folder / "demo"
     library_build.collect_alignments(source, prefix)
     alignments, profiles = hhsuite.library_files(prefix, ["a3m"]), hhsuite.library_files(prefix, ["hhm"])
