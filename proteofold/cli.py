@@ -4,9 +4,10 @@ import sys
 
 import click
 
-from proteofold import __version__
+from proteofold import __version__, cli_platform
 from proteofold.cli_fetch import fetch
 from proteofold.cli_plan import plan
+from proteofold.cli_remote import remote
 from proteofold.cli_store import add_commands
 from proteofold.cli_top import top
 from proteofold.errors import UserError
@@ -151,9 +152,11 @@ def merge(run_folder, report):
 
 
 add_commands(cli)
+cli_platform.add_commands(cli)
 cli.add_command(fetch)
 cli.add_command(plan)
 cli.add_command(top)
+cli.add_command(remote)
 
 
 def main():

@@ -168,6 +168,7 @@ def proteins(ids, fasta, store_path, as_json):
     """
     from proteofold.fasta import format_fasta
     from proteofold.store import queries
+    from proteofold.store.proteins import format_header
 
     conn = _open(store_path)
     absent, rows = [], []
@@ -182,7 +183,7 @@ def proteins(ids, fasta, store_path, as_json):
                 if row["sequence"] is None:
                     absent.append(name)
                 else:
-                    header = " ".join(filter(None, (row["query_id"], _header(row))))
+                    header = " ".join(filter(None, (row["query_id"], format_header(row))))
                     click.echo(format_fasta(header, row["sequence"]), nl=False)
         else:
             rows += found
@@ -317,9 +318,3 @@ def or_not_found(function, *arguments):
         failure = click.ClickException(str(error))
         failure.exit_code = _NOT_FOUND
         raise failure from None
-
-
-def _header(row):
-    """The rest of a FASTA header, as UniProt writes it."""
-    tags = [f"{tag}={row[name]}" for tag, name in (("OS", "organism"), ("GN", "gene")) if row[name]]
-    return " ".join(filter(None, (row["description"], *tags)))

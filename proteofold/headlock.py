@@ -44,7 +44,7 @@ def claim_run(run_folder, state=Path(".snakemake")):
 
 def head_is_alive(run_folder):
     """Whether a process of this machine is at work on a run in ``<working directory>/results/``."""
-    folder = Path(run_folder).resolve()
+    folder = Path(run_folder).absolute()  # not resolved: `results` may be a link to a shared folder
     try:
         with open(_lock_path(folder, folder.parent.parent / ".snakemake"), "rb") as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)

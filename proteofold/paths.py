@@ -14,3 +14,6 @@ RESOURCES = Path("resources")
 # a shared folder, and a store needs a local disk.
 STORE_NAME = "proteofold.db"
 STORE_VARIABLE = "PROTEOFOLD_STORE"
+
+# Who started a run, where that is not the user of the machine: the platform's runner starts those of all its users.
+AUTHOR_VARIABLE = "PROTEOFOLD_AUTHOR"

@@ -7,9 +7,9 @@ from proteofold_site.paths import DATABASE
 
 
 async def may_read(datasette, request):
-    """Whether the one who asks may see the store, and there is one."""
+    """Whether the one who asks may see the store, and there is one; Datasette draws some errors without a request."""
     return DATABASE in datasette.databases and await datasette.allowed(
-        action="view-database", resource=DatabaseResource(database=DATABASE), actor=request.actor
+        action="view-database", resource=DatabaseResource(database=DATABASE), actor=request and request.actor
     )
 
 

@@ -20,6 +20,12 @@ def structure_url(template):
     return f"https://www.rcsb.org/structure/{entry[1].upper()}" if entry else None
 
 
+def structure_picture(template):
+    """Picture of a template's structure at the Protein Data Bank, or None for a name that is no PDB entry."""
+    entry = _PDB_CHAIN.fullmatch(template or "")
+    return f"https://cdn.rcsb.org/images/structures/{entry[1].lower()}_assembly-1.jpeg" if entry else None
+
+
 def template_link(template):
     """A template's name, as a link to its structure where it has one."""
     url = structure_url(template)

@@ -1,6 +1,7 @@
 """Lists in pages: which rows stand on one, how they are sorted, and where the others are."""
 
 import math
+from urllib.parse import urlencode
 
 from proteofold_site import run_data
 
@@ -16,8 +17,25 @@ COLUMNS = (
     ("hits", "Hits", True),
     ("cpu", "CPU time (s)", True),
     ("memory", "Memory (MB)", True),
+    (None, "Node", False),
 )
 SORT_WORDS = {name: heading for name, heading, _ in COLUMNS if name} | {"position": "Order of the input"}
+
+VIEWS = ("cards", "table")
+
+
+class RunListing:
+    """Which runs the list of runs shows, from the arguments of its address; unknown ones are left out."""
+
+    def __init__(self, arguments):
+        self.shown = _one_of(arguments.get("show"), run_data.RUNS_SHOWN, "all")
+        self.author = arguments.get("author") or None
+        self.page = page_of(arguments.get("page"))
+
+    def path(self, here, page):
+        """The address of a page of the same list."""
+        told = {"show": self.shown, "author": self.author or "", "page": page}
+        return f"{here}?{urlencode({name: value for name, value in told.items() if value})}"
 
 
 class Pager:
@@ -48,11 +66,13 @@ class Listing:
         self.shown = _one_of(arguments.get("show"), run_data.SHOWN, "all")
         self.sort = _one_of(arguments.get("sort"), run_data.SORTS, "evalue")
         self.backwards = arguments.get("order") == "backwards"
+        self.view = _one_of(arguments.get("view"), VIEWS, "cards")
         self.page = page_of(arguments.get("page"))
 
     def path(self, here, **changes):
         """The address of the same list with other arguments; it leads to the list itself."""
-        told = {"show": self.shown, "sort": self.sort, "order": "backwards" if self.backwards else ""} | changes
+        told = {"show": self.shown, "sort": self.sort, "order": "backwards" if self.backwards else ""}
+        told |= {"view": self.view if self.view != "cards" else ""} | changes
         pairs = "&".join(f"{name}={value}" for name, value in told.items() if value)
         return f"{here}?{pairs}#proteins"
 

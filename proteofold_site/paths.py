@@ -30,6 +30,16 @@ def progress_path(datasette, run_id):
     return datasette.urls.path(f"/-/runs/{quote(run_id, safe='')}/progress")
 
 
+def log_path(datasette, run_id, query_id):
+    """The last lines of the log of a protein in a run."""
+    return f"{run_path(datasette, run_id)}/log?protein={quote(query_id, safe='')}"
+
+
+def job_log_path(datasette, run_id, step, job):
+    """The last lines of the log of a job, named by its step and the file stem of its protein or batch."""
+    return f"{run_path(datasette, run_id)}/log?step={quote(step, safe='')}&job={quote(job, safe='')}"
+
+
 def row_path(datasette, table, key):
     """Datasette's page of one row."""
     return datasette.urls.row(DATABASE, table, tilde_encode(key))

@@ -29,6 +29,17 @@ SORTS = {
 }
 
 
+# What the list of runs can show -> which rows
+RUNS_SHOWN = {
+    "all": "true",
+    "running": "status = 'RUNNING'",
+    "waiting": "status = 'QUEUED'",
+    "finished": "status = 'SUCCESS'",
+    "failed": "status = 'FAILED'",
+    "interrupted": "status = 'INTERRUPTED'",
+}
+
+
 def rows(conn, query, *values):
     """The rows of a query."""
     cursor = conn.execute(query, values)
@@ -61,15 +72,31 @@ def counts(conn, run):
     return told | {"waiting": max(total - sum(told.values()), 0)}
 
 
-def newest_runs(conn, limit, offset=0):
-    """Runs, the one started last first; settings left out."""
+def newest_runs(conn, limit, offset=0, shown="all", author=None):
+    """Runs that go on, then the others, the one started last first; settings left out.
+
+    ``shown`` is one of RUNS_SHOWN; with ``author`` only theirs.
+    """
     return rows(
         conn,
         "select run_id, status, date_started, date_resumed, date_finished, duration_s, author, mode, total, succeeded,"
-        " failed, reused from runs order by date_started desc, run_id limit ? offset ?",
+        f" failed, reused from runs where {RUNS_SHOWN[shown]} and (?1 is null or author = ?1)"
+        " order by status = 'RUNNING' desc, status = 'QUEUED' desc, date_started desc, run_id limit ?2 offset ?3",
+        author,
         limit,
         offset,
     )
+
+
+def count_runs(conn, shown="all", author=None):
+    """How many runs newest_runs has in all."""
+    return count(conn, f"select count(*) from runs where {RUNS_SHOWN[shown]} and (?1 is null or author = ?1)", author)
+
+
+def authors(conn, limit):
+    """Who started runs, by name."""
+    query = "select distinct author from runs where author is not null order by author limit ?"
+    return [author for (author,) in conn.execute(query, (limit,))]
 
 
 def proteins_of(conn, run_id, shown="all", sort="evalue", backwards=False, offset=0):
@@ -86,7 +113,7 @@ def proteins_of(conn, run_id, shown="all", sort="evalue", backwards=False, offse
     found = rows(
         conn,
         "select query_id, length, gene, description, phase, attempts, best_hit, best_evalue, best_score, hits, cpu_s,"
-        " max_rss_mb, node, step, reason, reused_from,"
+        " max_rss_mb, node, step, reason, log, reused_from, started_at, finished_at,"
         " (select probability from hit_rows where result_id = protein_results.result_id and template = best_hit"
         "  order by rank limit 1) as probability"
         " from protein_results join proteins using (query_id)"

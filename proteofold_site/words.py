@@ -43,6 +43,11 @@ def moment(text):
     return (text or "")[:16].replace("T", " ")
 
 
+def span(seconds):
+    """A time span in words, as far as it is known: 2 h 5 min."""
+    return "not known" if seconds is None else duration(seconds)
+
+
 def time_at_work(run, now=None):
     """How long the head of a run was at work, in words; of a running one until now. Nothing where it is not known."""
     seconds = run["duration_s"]

@@ -3,12 +3,13 @@
 from proteofold.slurm.tools import SlurmError, call
 
 # allocated/idle/other/total cores; memory in MB: of the node, and allocated to jobs
-_QUESTION = ["sinfo", "--noheader", "--Node", "--Format=NodeList:|,StateLong:|,CPUsState:|,Memory:|,AllocMem:|"]
+_FORMAT = "NodeList:|,StateLong:|,CPUsState:|,Memory:|,AllocMem:|,CPUsLoad:|"
+_QUESTION = ["sinfo", "--noheader", "--Node", f"--Format={_FORMAT}"]
 _PATIENCE_S = 5
 
 
 def node_states():
-    """A dict a node: node, state, cores, cores_free, mem_mb, mem_free_mb; None if there is no Slurm that answers."""
+    """A dict a node: node, state, cores, cores_free, mem_mb, mem_free_mb, load; None if no Slurm answers."""
     try:
         lines = call(_QUESTION, timeout_s=_PATIENCE_S).splitlines()
     except SlurmError:
@@ -16,7 +17,7 @@ def node_states():
     nodes = {}
     # a node has a line for every partition that it is in
     for line in lines:
-        name, state, cores, memory, allocated = (part.strip() for part in line.split("|")[:5])
+        name, state, cores, memory, allocated, load = (part.strip() for part in line.split("|")[:6])
         _, idle, _, total = map(int, cores.split("/"))
         nodes[name] = {
             "node": name,
@@ -25,5 +26,6 @@ def node_states():
             "cores_free": idle,
             "mem_mb": int(memory),
             "mem_free_mb": int(memory) - int(allocated),
+            "load": float(load) if load.replace(".", "", 1).isdigit() else None,
         }
     return list(nodes.values())

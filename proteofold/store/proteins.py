@@ -69,6 +69,12 @@ def parse_header(query_id, rest=""):
     return Header(accession, entry_name, *((text or "").strip() or None for text in words))
 
 
+def format_header(row):
+    """The rest of a FASTA header of a row of ``proteins``, as UniProt writes it; what parse_header read."""
+    tags = [f"{tag}={row[name]}" for tag, name in (("OS", "organism"), ("GN", "gene")) if row[name]]
+    return " ".join(filter(None, (row["description"], *tags)))
+
+
 @dataclass(slots=True)
 class Added:
     """What became of the records of a FASTA file.

@@ -82,6 +82,6 @@ class Recorder:
 
 def _author():
     try:
-        return getpass.getuser()
+        return os.environ.get(paths.AUTHOR_VARIABLE) or getpass.getuser()
     except (KeyError, OSError):
         return None

@@ -20,6 +20,9 @@ from proteofold.hits import Hit
 from proteofold.inputs import Query
 from proteofold.paths import CHECKOUT
 from proteofold.planning import assign_batches
+from proteofold.platform.accounts import add_user, find_user
+from proteofold.platform.database import platform_of
+from proteofold.platform.tokens import create_token
 from proteofold.process import Usage, usage_tsv
 from proteofold.runs import Run, RunFolder, load_run, write_plan
 from proteofold.store import add_fasta, import_run, open_store
@@ -163,6 +166,11 @@ class Site:
         # as it is: Datasette's client would put the base of the site before it
         return self._loop.run_until_complete(self.datasette.client.get(PrefixedUrlString(path), **options))
 
+    def ask(self, method, path, **options):
+        """A request of any method."""
+        client = self.datasette.client
+        return self._loop.run_until_complete(client.request(method, PrefixedUrlString(path), **options))
+
     def rows(self, path, **parameters):
         """The rows that a table's or query's JSON has."""
         answer = self.get(path, params=parameters | {"_shape": "array"})
@@ -234,6 +242,103 @@ def site(store, open_site):
 @pytest.fixture(scope="module")
 def busy_site(busy_store, open_site):
     return open_site(busy_store)
+
+
+# --- The platform -----------------------------------------------------------------------------------
+
+PASSWORD = "correct horse battery"
+
+
+class Visitor:
+    """A browser on a Site: it keeps cookies, and sends the form token of the page that it saw last."""
+
+    def __init__(self, site):
+        self.site, self.cookies, self.form_token = site, {}, None
+
+    def ask(self, method, path, **options):
+        """A request as the browser sends it, without following where it is led."""
+        headers = {"Sec-Fetch-Site": "same-origin"} | options.pop("headers", {})
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        headers |= {"Cookie": cookie} if cookie else {}
+        answer = self.site.ask(method, path, headers=headers, **options)
+        for line in answer.headers.get_list("set-cookie"):
+            name, value = line.partition(";")[0].split("=", 1)
+            if "Max-Age=0" in line:
+                self.cookies.pop(name, None)
+            else:
+                self.cookies[name] = value
+        if found := re.search(r'name="form_token" value="([^"]+)"', answer.text):
+            self.form_token = found[1]
+        return answer
+
+    def get(self, path, **options):
+        return self.ask("GET", path, **options)
+
+    def send(self, path, files=None, **fields):
+        """A form of the site, sent with POST."""
+        return self.ask("POST", path, data={"form_token": self.form_token or ""} | fields, files=files)
+
+    def sign_in(self, name, password=PASSWORD):
+        """Sign in by the form; returns the visitor."""
+        self.get("/-/sign-in")
+        answer = self.send("/-/sign-in", name=name, password=password)
+        assert answer.status_code == 303, answer.text
+        self.get("/-/tokens")
+        return self
+
+
+@pytest.fixture(scope="module")
+def users_store(tmp_path_factory):
+    """Path of the store of a platform: two users, ann and bob, and the administrator root; runs as in busy_store."""
+    folder = tmp_path_factory.mktemp("users") / "results"
+    folder.mkdir()
+    path = build_store(folder)
+    add_busy_runs(path)
+    with platform_of(path) as conn:
+        for name in ("ann", "bob", "root"):
+            add_user(conn, name, PASSWORD, admin=name == "root")
+    return path
+
+
+@pytest.fixture(scope="module")
+def users_site(users_store, open_site):
+    return open_site(users_store)
+
+
+@pytest.fixture(scope="module")
+def signed_in(users_site):
+    """Function: the Visitor who is signed in under a name, the same one each time."""
+    visitors = {}
+
+    def visitor(name):
+        if name not in visitors:
+            visitors[name] = Visitor(users_site).sign_in(name)
+        return visitors[name]
+
+    return visitor
+
+
+@pytest.fixture
+def visitor_of():
+    """Function: a new Visitor of a Site."""
+    return Visitor
+
+
+@pytest.fixture
+def stranger(users_site):
+    """A Visitor who is not signed in."""
+    return Visitor(users_site)
+
+
+@pytest.fixture(scope="module")
+def token_of(users_store):
+    """Function: the secret of a new token of ann, with some rights."""
+
+    def make(*rights, user="ann"):
+        with platform_of(users_store) as conn:
+            return create_token(conn, find_user(conn, user), "for a test", rights)
+
+    return make
 
 
 @pytest.fixture(scope="session")

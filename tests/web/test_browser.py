@@ -2,33 +2,16 @@
 
 import itertools
 import re
-import shutil
-import socket
 import sqlite3
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from urllib.parse import quote
 
 import pytest
+from webbench import BROWSER_MARKS, SCHEMES, WIDTHS, axe, chromium, served, sideways, without_internet
 
-from proteofold.paths import CHECKOUT
-
-WEB = CHECKOUT / "web"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed (Debian: apt-get install chromium)"),
-]
+pytestmark = BROWSER_MARKS
 
 MYG, ODD = "sp|P02144|MYG_HUMAN", "x<script>alert('1')</script>\"&%2F/?#é"
 HOSTILE_RUN = "a/b <b>&?#%2F'\""
-WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
-SCHEMES = ("light", "dark")
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-
 RUN, BUSY, PROTEIN = "/-/runs/first", "/-/runs/busy", f"/-/protein/{quote(MYG, safe='')}"
 PAGES = {
     "front": "/",
@@ -60,39 +43,16 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def address(busy_store, tmp_path_factory):
-    """Where the site is served, as bin/serve does."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "datasette", "serve", busy_store, "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--config", WEB / "datasette.yaml", "--metadata", WEB / "metadata.yaml"]
-    command += ["--plugins-dir", WEB / "plugins", "--template-dir", WEB / "templates"]
-    log = tmp_path_factory.mktemp("log") / "serve.log"
-    with log.open("wb") as output:
-        server = subprocess.Popen([*command, "--static", f"static:{WEB / 'static'}"], stdout=output, stderr=output)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{url}/-/versions.json").close()
-                break
-            except urllib.error.URLError:
-                assert server.poll() is None, log.read_text()
-                time.sleep(0.1)
+    """Where the site is served."""
+    with served(busy_store, tmp_path_factory.mktemp("log") / "serve.log") as url:
         yield url
-    finally:
-        server.terminate()
-        server.wait()
 
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium; closed when the module is done, because Playwright's loop stands in the way of every other."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # a sandbox needs rights that root in a container has not
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    """Chromium; closed when the module is done."""
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +62,7 @@ def windows(browser):
     for (width, size), scheme in itertools.product(WIDTHS.items(), SCHEMES):
         window = browser.new_page(viewport=dict(zip(("width", "height"), size, strict=True)), color_scheme=scheme)
         said = []
+        without_internet(window)
         window.on("console", lambda message, said=said: said.append(f"{message.type}: {message.text}"))
         window.on("pageerror", lambda error, said=said: said.append(f"error: {error}"))
         opened[width, scheme] = window, said
@@ -167,21 +128,16 @@ VISIBLE = """
 
 @pytest.mark.parametrize("page", PAGES)
 def test_page_fits_reads_and_says_nothing_in_the_console(window, address, page):
-    from axe_playwright_python.sync_playwright import Axe
-
     answer = window.goto(address + PAGES[page], wait_until="load")
     if page in ("unknown run", "unknown protein", "no such page"):
         assert answer.status == 404
         window.said[:] = [line for line in window.said if "status of 404" not in line]
     else:
         assert answer.status == 200
-    wide = window.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wide <= 0, "the page scrolls sideways"
+    assert sideways(window) <= 0, "the page scrolls sideways"
     assert window.said == []
     assert window.evaluate(VISIBLE) == []
-    # without selectors: Datasette's <navigation-search> has a property "matches" that axe stumbles over
-    found = Axe().run(window, options={"runOnly": WCAG, "selectors": False}).response["violations"]
-    assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
+    assert axe(window) == []
 
 
 # Links and controls that can be seen and were not reached

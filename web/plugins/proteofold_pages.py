@@ -1,26 +1,11 @@
-"""Datasette plugin: our pages, what the front page tells, and the menu."""
+"""Datasette plugin: what the front page tells, and the menu."""
 
 from datasette import hookimpl
 
 from proteofold_site import answers, run_data, words
 from proteofold_site.paths import DATABASE, run_path, runs_path
-from proteofold_site.protein_page import protein_page
-from proteofold_site.run_pages import run_page, run_progress, runs_page
 
 NEWEST_RUNS = 10
-
-
-@hookimpl
-def register_routes():
-    """Ours begin with /-/, where no table can be."""
-    return [
-        (r"^/-/runs$", runs_page),
-        (r"^/-/runs/(?P<run_id>[^/]+)$", run_page),
-        (r"^/-/runs/(?P<run_id>[^/]+)/progress$", run_progress),
-        (r"^/-/protein/(?P<query_id>.+)$", protein_page),
-        # what the form of the front page asks for
-        (r"^/-/protein$", protein_page),
-    ]
 
 
 @hookimpl

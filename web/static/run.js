@@ -1,22 +1,27 @@
 /* Refreshes the numbers of a run's page while the run goes on; without it the page has a link that reloads it. */
 "use strict";
 
-const SECONDS = 5, SECONDS_AT_MOST = 60;
+const SECONDS = 5, SECONDS_AT_MOST = 60, SECONDS_OF_LIST = 15;
 const page = document.querySelector("[data-progress]");
 const message = document.getElementById("live");
 const bar = page.querySelector("[role=progressbar]");
-const listed = Number(bar.getAttribute("aria-valuenow"));
-let wait = SECONDS;
+const list = document.getElementById("listed");
+const listedAtFirst = Number(bar.getAttribute("aria-valuenow"));
+let wait = SECONDS, listed = "", listedAt = 0;
 
 function show(told) {
   for (const [part, count] of Object.entries(told.counts)) {
     for (const place of page.querySelectorAll(`[data-count="${part}"]`)) place.textContent = count.toLocaleString("en");
     for (const place of page.querySelectorAll(`[data-part="${part}"]`)) place.style.flexGrow = count;
   }
-  for (const place of page.querySelectorAll("[data-live]")) place.textContent = told[place.dataset.live];
+  for (const place of page.querySelectorAll("[data-live]"))
+    if (told[place.dataset.live] !== "") place.textContent = told[place.dataset.live];
   bar.setAttribute("aria-valuemax", told.total);
   bar.setAttribute("aria-valuenow", told.finished);
   bar.setAttribute("aria-valuetext", `${told.finished} of ${told.total} finished`);
+  page.querySelector("h1 .state").replaceWith(Object.assign(document.createElement("span"),
+    { className: `state ${told.kind}`, textContent: told.state }));
+  for (const place of page.querySelectorAll("[data-while]")) place.hidden = place.dataset.while !== told.status;
   document.title = `${told.percent} % · ${document.title.replace(/^\d+ % · /, "")}`;
 }
 
@@ -30,12 +35,39 @@ function say(text, reload) {
     link.href = location.href;
     link.textContent = "Reload";
     link.addEventListener("click", event => { event.preventDefault(); location.reload(); });
-    message.append(" ", link, " for its proteins and plots.");
+    message.append(" ", link, " for its plots.");
   }
 }
 
+/* The list anew when it has changed, but never under the reader's hands. */
+async function refreshList(told) {
+  const state = JSON.stringify(told.counts);
+  if (!listed && list.querySelector("table")) [listed, listedAt] = [state, Date.now()];
+  if (state === listed || Date.now() - listedAt < 1000 * SECONDS_OF_LIST) return;
+  if (list.contains(document.activeElement) || String(getSelection())) return;
+  const answer = await fetch(list.dataset.listed);
+  if (!answer.ok) return;
+  list.innerHTML = await answer.text();
+  // a run that begins has no proteins to list yet
+  [listed, listedAt] = [state, list.querySelector("table") ? Date.now() : 0];
+}
+
+/* Asked for once; a browser shows notices only to who said yes to them. */
+function offerNotice() {
+  if (!("Notification" in window) || Notification.permission !== "default" || !isSecureContext) return;
+  const button = Object.assign(document.createElement("button"),
+    { type: "button", className: "act plain", textContent: "Notify me when it ends" });
+  button.addEventListener("click", async () => { await Notification.requestPermission(); button.remove(); });
+  document.querySelector(".actions")?.append(button);
+}
+
+function notify(told) {
+  if ("Notification" in window && Notification.permission === "granted")
+    new Notification(document.title.replace(/^.*· /, ""), { body: `${told.state}: ${told.finished} of ${told.total}` });
+}
+
 async function refresh() {
-  if (!document.hidden) {
+  if (!document.hidden || "Notification" in window && Notification.permission === "granted") {
     try {
       const answer = await fetch(page.dataset.progress, { headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(answer.status);
@@ -43,13 +75,16 @@ async function refresh() {
       wait = SECONDS;
       show(told);
       if (!["QUEUED", "RUNNING"].includes(told.status)) {
-        page.querySelector("h1 .state").replaceWith(Object.assign(document.createElement("span"),
-          { className: "state quiet", textContent: told.state }));
+        document.title = `${told.state} · ${document.title.replace(/^.*· /, "")}`;
         say(`The run has ended: ${told.state}.`, true);
+        notify(told);
+        listedAt = 0;
+        await refreshList(told);
         return;
       }
-      const more = told.finished > listed;
-      say(more ? "More proteins are finished than this page lists." : "The numbers refresh by themselves.", more);
+      await refreshList(told);
+      const more = told.finished > listedAtFirst;
+      say(more ? "More proteins are finished than the plots show." : "The numbers refresh by themselves.", more);
     } catch {
       wait = Math.min(2 * wait, SECONDS_AT_MOST);
       say("The site does not answer: the numbers stand still. Trying again.", false);
@@ -58,4 +93,5 @@ async function refresh() {
   setTimeout(refresh, 1000 * wait);
 }
 
+offerNotice();
 setTimeout(refresh, 1000);

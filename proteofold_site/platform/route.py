@@ -1,0 +1,70 @@
+"""What the table of routes is made of."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+# Who may ask. "signed in" is a person at a browser: tokens make no tokens.
+ANYONE, READER, UPLOADER, RUNNER, SIGNED_IN = "anyone", "read", "upload", "run", "signed in"
+
+API = "/-/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """An argument of a route's address."""
+
+    name: str
+    schema: dict
+    about: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and path, the right it needs, and who answers: ``handler(visit)`` is a coroutine.
+
+    ``path`` has its variables in braces. ``body`` tells what is sent: "form", "upload" (a form with files), "fasta" (a
+    file as it is, or a form with one), or the JSON schema of an object; None for nothing. ``answer`` is the JSON schema
+    of what is answered, or the media type of a download; what has neither is a page.
+    """
+
+    method: str
+    path: str
+    right: str
+    handler: Callable
+    summary: str
+    body: object = None
+    answer: object = None
+    status: int = 200
+    query: tuple = field(default=())
+
+    @property
+    def is_api(self):
+        """Whether programs ask here: errors are JSON then."""
+        return self.path.startswith(API)
+
+    @property
+    def writes(self):
+        """Whether it is closed to forged forms; a browser sends other methods without asking anybody."""
+        return self.method not in ("GET", "HEAD")
+
+    @property
+    def variables(self):
+        """Names of the variables of the path."""
+        return re.findall(r"\{(\w+)\}", self.path)
+
+    @property
+    def pattern(self):
+        """The path as Datasette's router takes it."""
+        parts = re.split(r"\{(\w+)\}", self.path)
+        texts = [f"(?P<{part}>[^/]+)" if place % 2 else re.escape(part) for place, part in enumerate(parts)]
+        return f"^{''.join(texts)}$"
+
+
+def addresses(routes):
+    """The routes by pattern, in order: pattern -> {method: route}."""
+    found = {}
+    for route in routes:
+        found.setdefault(route.pattern, {})[route.method] = route
+    return found

@@ -1,0 +1,93 @@
+"""Sending what a thread writes, as it writes it: a zip of a proteome needs no memory and no temporary file."""
+
+import asyncio
+
+from proteofold_site.platform.threads import start
+
+_PIECE = 256 * 1024
+_WAITING = 8
+
+
+class _Pipe:
+    """What the writing thread is given: its pieces wait in a queue, and it waits while the queue is full."""
+
+    def __init__(self, loop):
+        self._loop, self.queue, self.gone = loop, asyncio.Queue(_WAITING), False
+        self._buffer = bytearray()
+
+    def write(self, data):
+        """Take bytes; BrokenPipeError when nobody reads any more."""
+        self._buffer += data
+        if len(self._buffer) >= _PIECE:
+            self.flush()
+        return len(data)
+
+    def flush(self):
+        """Hand over what was written so far."""
+        if self._buffer:
+            self._put(bytes(self._buffer))
+            self._buffer.clear()
+
+    def close(self):
+        """Hand over the rest, and that it was the rest."""
+        self.flush()
+        self._put(None)
+
+    def _put(self, piece):
+        if self.gone:
+            raise BrokenPipeError("the reader is gone")
+        asyncio.run_coroutine_threadsafe(self.queue.put(piece), self._loop).result()
+
+
+class Streamed:
+    """An answer of 200 that ``write(stream)`` writes in a thread.
+
+    An error before the first piece is raised where the answer is made; one after it cuts the connection, so that
+    nobody takes a part for the whole.
+    """
+
+    def __init__(self, write, file_name, media_type):
+        self._write, self._pipe, self._writing, self._first = write, None, None, None
+        self.headers = {
+            "content-type": media_type,
+            "content-disposition": f'attachment; filename="{file_name}"',
+            "cache-control": "no-store",
+        }
+
+    async def begin(self):
+        """Start writing, and wait for the first piece; returns self."""
+        self._pipe = _Pipe(asyncio.get_running_loop())
+
+        def write():
+            self._write(self._pipe)
+            self._pipe.close()
+
+        self._writing = start(write)
+        self._first = await self._next()
+        return self
+
+    async def _next(self):
+        """The next piece, None at the end; what the thread raised."""
+        piece = asyncio.ensure_future(self._pipe.queue.get())
+        await asyncio.wait([piece, self._writing], return_when=asyncio.FIRST_COMPLETED)
+        if piece.done():
+            return piece.result()
+        if self._writing.exception() is None:
+            return await piece
+        piece.cancel()
+        return self._writing.result()
+
+    async def asgi_send(self, send):
+        """As Datasette sends its answers."""
+        headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            piece = self._first
+            while piece is not None:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                piece = await self._next()
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            self._pipe.gone = True
+            while not self._pipe.queue.empty():
+                self._pipe.queue.get_nowait()

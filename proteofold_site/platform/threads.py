@@ -1,0 +1,32 @@
+"""Work that would hold up the site, in threads of its own: Datasette's few SQL threads stay free for readers."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+# a look at accounts, tokens and orders: milliseconds
+_QUICK = ThreadPoolExecutor(8, "platform")
+# reading an upload, estimating a run, packing a zip: seconds
+_LONG = ThreadPoolExecutor(8, "platform-long")
+# checking a password takes a third of a second of a core: a flood of sign-ins must not keep others waiting
+_SIGNING_IN = ThreadPoolExecutor(1, "platform-sign-in")
+
+
+async def quickly(function, *values, **named):
+    """What ``function`` returns, called in a thread; for what takes milliseconds."""
+    return await asyncio.get_running_loop().run_in_executor(_QUICK, partial(function, *values, **named))
+
+
+async def at_length(function, *values, **named):
+    """What ``function`` returns, called in a thread; for what takes seconds."""
+    return await asyncio.get_running_loop().run_in_executor(_LONG, partial(function, *values, **named))
+
+
+async def signing_in(function, *values):
+    """What ``function`` returns, called in the one thread that checks passwords."""
+    return await asyncio.get_running_loop().run_in_executor(_SIGNING_IN, partial(function, *values))
+
+
+def start(function, *values):
+    """Begin ``function`` in a thread for long work; its future."""
+    return asyncio.get_running_loop().run_in_executor(_LONG, partial(function, *values))

@@ -1,0 +1,263 @@
+"""Accounts, sessions and tokens: what opens the door, what does not, and what is kept of secrets."""
+
+import os
+import stat
+import threading
+
+import pytest
+
+from proteofold.errors import UserError
+from proteofold.platform import accounts, tokens
+from proteofold.platform.accounts import (
+    TooManyAttemptsError,
+    WrongPasswordError,
+    add_user,
+    disable_user,
+    enable_user,
+    list_users,
+    session_user,
+    set_password,
+    sign_in,
+    sign_out,
+)
+from proteofold.platform.database import open_platform
+from proteofold.platform.tokens import create_token, list_tokens, revoke_token, token_actor
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def conn(platform, cheap):
+    add_user(platform, "alice", PASSWORD)
+    return platform
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that tests move: ``clock.now += seconds``."""
+
+    class Clock:
+        now = 1_790_000_000.0
+
+        def time(self):
+            return self.now
+
+    made = Clock()
+    monkeypatch.setattr(accounts.time, "time", made.time)
+    return made
+
+
+def everything(conn):
+    """All that the file and its log hold."""
+    path = next(file for _, _, file in conn.execute("pragma database_list"))
+    return b"".join(open(f"{path}{ending}", "rb").read() for ending in ("", "-wal"))
+
+
+def test_password_of_full_cost_opens_a_session_and_no_other_does(platform):
+    add_user(platform, "alice", PASSWORD)
+    secret = sign_in(platform, "Alice", PASSWORD, "10.0.0.1")
+    assert session_user(platform, secret) == accounts.User("alice", False)
+    with pytest.raises(WrongPasswordError):
+        sign_in(platform, "alice", PASSWORD + "x", "10.0.0.1")
+    (stored,) = platform.execute("select password from users").fetchone()
+    assert stored.startswith("scrypt$32768$8$3$")
+
+
+def test_unknown_name_costs_as_much_as_a_known_one(platform, monkeypatch):
+    add_user(platform, "alice", PASSWORD)
+    costs, scrypt = [], accounts._scrypt
+    monkeypatch.setattr(accounts, "_scrypt", lambda *given: costs.append(given[2:]) or scrypt(*given))
+    for name in ("alice", "nobody"):
+        with pytest.raises(WrongPasswordError, match="Name or password is wrong"):
+            sign_in(platform, name, "wrong password", None)
+    assert costs[0] == costs[1] == (2**15, 8, 3)
+
+
+def test_neither_passwords_nor_secrets_are_in_the_file_and_others_may_not_read_it(conn, users):
+    session = sign_in(conn, "alice", PASSWORD, "10.0.0.1")
+    token = create_token(conn, users["alice"], "script", ["read"])
+    with pytest.raises(WrongPasswordError):
+        sign_in(conn, "typed-into-the-wrong-field", PASSWORD, "10.0.0.2")
+    held = everything(conn)
+    for secret in (PASSWORD, session, token, token.removeprefix("pft_"), "typed-into-the-wrong-field"):
+        assert secret.encode() not in held
+    path = next(file for _, _, file in conn.execute("pragma database_list"))
+    for ending in ("", "-wal", "-shm"):
+        assert stat.S_IMODE(os.stat(f"{path}{ending}").st_mode) == 0o600
+
+
+def test_file_that_others_could_read_is_closed_to_them(tmp_path):
+    path = tmp_path / "platform.db"
+    path.touch(0o644)
+    path.chmod(0o644)
+    open_platform(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_link_in_the_place_of_the_file_is_refused(tmp_path):
+    (tmp_path / "elsewhere").touch()
+    (tmp_path / "platform.db").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="platform.db"):
+        open_platform(tmp_path / "platform.db")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "<script>", "x" * 65, "alice\n", "-x"])
+def test_hostile_names_are_no_accounts(conn, name):
+    with pytest.raises(UserError, match="will not do"):
+        add_user(conn, name, PASSWORD)
+
+
+@pytest.mark.parametrize("name", ["", "\ud800", "a\0", "' or 1 --", "x" * 100_000])
+def test_hostile_names_sign_in_to_nothing(conn, name):
+    with pytest.raises(WrongPasswordError):
+        sign_in(conn, name, PASSWORD, "' or 1 --")
+
+
+def test_name_in_other_letters_is_taken(conn):
+    with pytest.raises(UserError, match="There is a user"):
+        add_user(conn, "ALICE", PASSWORD)
+
+
+@pytest.mark.parametrize("password", ["", "short", "x" * 1001, "Name-of-the-user"])
+def test_weak_passwords_are_refused(conn, password):
+    with pytest.raises(UserError, match="will not do"):
+        add_user(conn, "name-of-the-user", password)
+
+
+def test_sessions_end_after_idleness_after_a_week_and_when_told(conn, clock):
+    secret = sign_in(conn, "alice", PASSWORD, None)
+    for _ in range(13):
+        clock.now += 11 * 3600
+        assert session_user(conn, secret)
+    clock.now += 12 * 3600 + 61
+    assert session_user(conn, secret) is None
+    secret = sign_in(conn, "alice", PASSWORD, None)
+    for _ in range(16):
+        clock.now += 11 * 3600
+        last = session_user(conn, secret)
+    assert last is None
+    secret = sign_in(conn, "alice", PASSWORD, None)
+    sign_out(conn, secret)
+    assert session_user(conn, secret) is None
+    assert session_user(conn, "' or 1 --") is None
+
+
+def test_closed_account_and_new_password_end_sessions(conn, users):
+    secret, token = sign_in(conn, "alice", PASSWORD, None), create_token(conn, users["alice"], "x", ["run"])
+    disable_user(conn, "alice")
+    assert session_user(conn, secret) is None and token_actor(conn, token) is None
+    with pytest.raises(WrongPasswordError):
+        sign_in(conn, "alice", PASSWORD, None)
+    assert [row["disabled_at"] is None for row in list_users(conn)] == [False]
+    enable_user(conn, "alice")
+    secret = sign_in(conn, "alice", PASSWORD, None)
+    set_password(conn, "alice", "another good one")
+    assert session_user(conn, secret) is None
+    assert sign_in(conn, "alice", "another good one", None)
+    for change in (disable_user, enable_user):
+        with pytest.raises(UserError, match="no user 'nobody'"):
+            change(conn, "nobody")
+
+
+def fail(conn, name="alice", address="10.0.0.1"):
+    try:
+        sign_in(conn, name, "wrong password", address)
+    except UserError as error:
+        return error
+
+
+def test_failures_make_a_name_wait_twice_as_long_each_time_whatever_the_address(conn, clock):
+    kinds = [type(fail(conn, address=f"10.0.{number}.1")) for number in range(5)]
+    assert kinds == [WrongPasswordError] * 5
+    assert fail(conn, address="10.0.9.1").seconds == 1
+    waits = []
+    for number in range(4):
+        clock.now += waits[-1] + 1 if waits else 2
+        fail(conn, address=f"10.1.{number}.1")
+        waits.append(fail(conn, address=f"10.2.{number}.1").seconds)
+    assert waits == sorted(waits) and waits[-1] >= 10
+    with pytest.raises(TooManyAttemptsError):  # the right password, too
+        sign_in(conn, "alice", PASSWORD, "10.0.0.77")
+    clock.now += 301
+    assert sign_in(conn, "alice", PASSWORD, "10.0.0.77")
+    assert type(fail(conn, address="10.3.3.3")) is WrongPasswordError  # the count of the name began anew
+
+
+def test_failures_make_an_address_wait_whatever_the_name_and_networks_of_ipv6_are_one(conn, clock):
+    for number in range(10):
+        assert type(fail(conn, f"name{number}", f"2001:db8::{number}")) is WrongPasswordError
+    assert type(fail(conn, "name11", "2001:db8::ffff")) is TooManyAttemptsError
+    assert type(fail(conn, "name12", "2001:db9::1")) is WrongPasswordError
+
+
+def test_signing_in_again_and_again_does_not_wear_out_an_address(conn, clock):
+    for _ in range(15):
+        sign_in(conn, "alice", PASSWORD, "10.0.0.1")
+    for day in range(30):
+        clock.now += 3600
+        assert type(fail(conn, f"name{day}")) is WrongPasswordError
+
+
+def test_counts_of_failures_outlive_the_process(conn, clock, store_path):
+    for number in range(6):
+        fail(conn, address=f"10.0.{number}.1")
+    again = open_platform(next(file for _, _, file in conn.execute("pragma database_list")))
+    assert type(fail(again, address="10.9.9.9")) is TooManyAttemptsError
+    again.close()
+
+
+def test_attempts_at_the_same_time_do_not_slip_through_together(conn):
+    path, outcomes = next(file for _, _, file in conn.execute("pragma database_list")), []
+
+    def attempt():
+        own = open_platform(path)
+        outcomes.append(type(fail(own)))
+        own.close()
+
+    threads = [threading.Thread(target=attempt) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes.count(WrongPasswordError) <= 6 and len(outcomes) == 12
+
+
+def test_token_carries_its_user_and_rights_until_it_is_revoked(conn, users):
+    secret = create_token(conn, users["alice"], " my\tscript ", ["run", "read"], days=1)
+    assert secret.startswith("pft_")
+    assert token_actor(conn, secret) == (users["alice"], frozenset({"read", "run"}))
+    (told,) = list_tokens(conn, users["alice"])
+    assert (told["label"], told["rights"], told["expired"]) == ("my script", ["read", "run"], False)
+    assert told["last_used_at"] and "digest" not in told
+    add_user(conn, "bob", PASSWORD)
+    assert list_tokens(conn, users["bob"]) == []
+    with pytest.raises(UserError, match="no token"):
+        revoke_token(conn, told["token_id"], users["bob"])
+    revoke_token(conn, told["token_id"], users["root"])
+    assert token_actor(conn, secret) is None and list_tokens(conn) == []
+
+
+def test_token_expires(conn, users, clock):
+    secret = create_token(conn, users["alice"], "x", ["read"], days=1)
+    clock.now += 86_401
+    assert token_actor(conn, secret) is None
+    assert [row["expired"] for row in list_tokens(conn)] == [True]
+
+
+@pytest.mark.parametrize(
+    "label, rights, days",
+    [("x", [], None), ("x", ["admin"], None), ("x", ["read", "all"], None), ("", ["read"], None), ("x", ["read"], 0)]
+    + [("x" * 101, ["read"], None), ("x", ["read"], 10**9)],
+)
+def test_tokens_that_will_not_do_are_refused(conn, users, label, rights, days):
+    with pytest.raises(UserError):
+        create_token(conn, users["alice"], label, rights, days)
+    assert list_tokens(conn) == []
+
+
+def test_number_of_tokens_is_bounded(conn, users, monkeypatch):
+    monkeypatch.setattr(tokens, "_MOST_OF_A_USER", 2)
+    for _ in range(2):
+        create_token(conn, users["alice"], "x", ["read"])
+    with pytest.raises(UserError, match="enough"):
+        create_token(conn, users["alice"], "x", ["read"])

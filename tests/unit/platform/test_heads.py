@@ -1,0 +1,230 @@
+"""Heads that are stand-ins: the lock tells who lives, signals come in order, ends are told as the journal says."""
+
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from proteofold.errors import UserError
+from proteofold.platform import heads, orders
+from proteofold.platform.places import order_lock
+from proteofold.platform.runs import NewRun, ask_retry, ask_stop, order_of, order_run
+from proteofold.store import Event, finish_run, record_events, start_run, transaction
+from proteofold.store.journal import note_end, note_start
+
+# ignores what ends a process that is asked politely
+STUBBORN = """
+import signal, time
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def head(store, platform, monkeypatch):
+    """Function: start a stand-in for the head of an order; ends it with the test."""
+    started = []
+    order_run(store, platform, NewRun("one", ["P1", "P2"], "alice", "demo", "lean", "demo"))
+
+    def start(script):
+        monkeypatch.setattr(heads, "_command", lambda *_: [sys.executable, "-c", script])
+        started.extend(orders.start_next(store, platform, "default", 1, 2, lambda text: None).values())
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def look(store, platform):
+    """Function: look after the orders, as a runner that did not start them does, or did."""
+
+    def look_after(children=None):
+        told = []
+        orders.look_after(store, platform, "default", told.append, {} if children is None else children)
+        return told
+
+    return look_after
+
+
+def wait_for_end(process):
+    process.wait(timeout=30)
+
+
+def status(store):
+    return store.execute("select status from runs where run_id = 'one'").fetchone()[0]
+
+
+def test_head_holds_the_lock_as_long_as_it_lives_and_hands_it_to_no_child(head, platform, look):
+    script = "import subprocess, time; subprocess.Popen(['sleep', '30']); print('ready', flush=True); time.sleep(60)"
+    process = head(script)
+    with order_lock(platform, "one") as lock:
+        assert lock is None
+    while "ready" not in heads.last_words(platform, orders._read(platform, "one")):
+        time.sleep(0.05)
+    assert look() == [] and order_of(platform, "one")["state"] == "running"
+    process.kill()
+    process.wait()
+    with order_lock(platform, "one") as lock:
+        assert lock is not None
+    os.killpg(process.pid, signal.SIGKILL)  # the child
+
+
+def test_head_starts_with_its_inputs_its_author_and_signals_that_work(head, platform, store, results, monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    monkeypatch.setenv("PROTEOFOLD_STORE", "/elsewhere")
+    try:
+        script = (
+            "import os, signal; print(os.environ['PROTEOFOLD_AUTHOR'], os.environ['PROTEOFOLD_STORE'], os.getcwd(), "
+        )
+        script += "signal.getsignal(signal.SIGINT) is signal.default_int_handler, os.getpid() == os.getsid(0))"
+        wait_for_end(head(script))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    words = heads.last_words(platform, orders._read(platform, "one"))
+    assert words == f"alice {results.path / 'proteofold.db'} {results.path.parent} True True"
+    folder = results.path / ".platform" / "orders" / "one"
+    assert (folder / "proteins.fasta").read_text() == ">P1 first\nMKV\n>P2\nMKL\n"
+    assert "run: one" in (folder / "config.yaml").read_text()
+    assert (folder / "config.yaml").stat().st_mode & 0o077 == 0 or folder.stat().st_mode & 0o077 == 0
+
+
+def test_inputs_are_kept_for_the_next_start_unless_a_power_cut_emptied_them(head, platform, store, results):
+    wait_for_end(head("print('x')"))
+    order, folder = orders._read(platform, "one"), results.path / ".platform" / "orders" / "one"
+    whole = {name: (folder / name).read_bytes() for name in ("proteins.fasta", "config.yaml")}
+    with transaction(store):
+        store.execute("update proteins set sequence = 'MMM' where query_id = 'P1'")
+    heads.write_inputs(store, platform, order)
+    assert {name: (folder / name).read_bytes() for name in whole} == whole
+    for name in whole:
+        (folder / name).write_bytes(b"")
+        heads.write_inputs(store, platform, order)
+        assert (folder / name).stat().st_size and b"MMM" in (folder / "proteins.fasta").read_bytes()
+
+
+def test_proteins_of_an_order_keep_what_their_headers_told(store):
+    text = heads.fasta_of(store, ["P1", "sp|P69905|HBA_HUMAN"])
+    assert text == ">P1 first\nMKV\n>sp|P69905|HBA_HUMAN Hemoglobin OS=Homo sapiens GN=HBA1\nMVLSPADKTN\n"
+    with transaction(store):
+        store.execute("update proteins set sequence = null where query_id = 'P1'")
+    with pytest.raises(UserError, match="no sequence of 'P1' any more"):
+        heads.fasta_of(store, ["P1"])
+
+
+def test_stubborn_head_is_asked_then_told_then_killed(head, platform, store, users, look, monkeypatch):
+    process = head(STUBBORN)
+    while "ready" not in heads.last_words(platform, orders._read(platform, "one")):
+        time.sleep(0.05)
+    ask_stop(store, platform, "one", users["alice"])
+    with transaction(platform):
+        platform.execute("update orders set stop_asked_at = stop_asked_at - 1000")  # no runner was there meanwhile
+    assert look() == ["one: SIGINT sent, as alice asked"]
+    assert look() == []
+    told = []
+    for _ in range(3):
+        with transaction(platform):
+            platform.execute("update orders set signalled_at = signalled_at - 60")
+        told += look()
+    assert told[:2] == ["one: SIGTERM sent, as alice asked", "one: SIGKILL sent, as alice asked"]
+    wait_for_end(process)
+    look()
+    assert (order_of(platform, "one")["message"], status(store)) == ("stopped by alice", "INTERRUPTED")
+
+
+def test_head_that_fails_before_it_records_anything_tells_its_last_words(head, platform, store, look):
+    process = head("import sys; print('2 problems in the inputs'); sys.exit(1)")
+    wait_for_end(process)
+    look({"one": process})
+    assert (order_of(platform, "one")["message"], status(store)) == ("2 problems in the inputs", "FAILED")
+
+
+def test_head_of_an_earlier_runner_that_ended_without_a_record_is_interrupted_and_retried(
+    head, platform, store, users, look
+):
+    wait_for_end(head("print('started')"))
+    look()
+    assert order_of(platform, "one")["message"].endswith("It printed last:\nstarted")
+    assert status(store) == "INTERRUPTED"
+    ask_retry(store, platform, "one", users["alice"])
+    assert (order_of(platform, "one")["state"], order_of(platform, "one")["message"]) == ("queued", None)
+
+
+def run_to(store, results, *events, ended=None):
+    """What a head records of a run that has begun a second from now."""
+    run, at = results.plan("one", ["P1", "P2"]), time.time() + 1
+    start_run(store, run, author="alice", at=at)
+    record_events(store, run, [Event(protein, phase, at + 1) for protein, phase in events])
+    if ended:
+        finish_run(store, run, ended, at + 2)
+    return run
+
+
+def phases(store):
+    query = "select query_id, phase from protein_results where run_id = 'one' order by 1"
+    return dict(store.execute(query).fetchall())
+
+
+def test_head_that_was_killed_leaves_an_interrupted_run(head, platform, store, results, look):
+    process = head("import time; time.sleep(60)")
+    run_to(store, results, ("P1", "running"))
+    process.kill()
+    process.wait()
+    look({"one": process})
+    assert "was killed" in order_of(platform, "one")["message"]
+    assert status(store) == "INTERRUPTED" and set(phases(store).values()) == {"waiting"}
+
+
+def test_what_failed_by_a_stop_waits_again(head, platform, store, results, users, look):
+    process = head("import time; time.sleep(60)")
+    ask_stop(store, platform, "one", users["alice"])
+    run_to(store, results, ("P1", "running"), ("P1", "failed"), ended="FAILED")
+    assert phases(store)["P1"] == "failed"
+    process.kill()
+    process.wait()
+    time.sleep(2.5)  # events are ordered by their time, and those above lie ahead
+    look({"one": process})
+    assert status(store) == "INTERRUPTED" and set(phases(store).values()) == {"waiting"}
+
+
+def test_end_that_the_recorder_could_not_write_is_read_from_the_files(head, platform, store, results, look):
+    process = head("import time; time.sleep(60)")
+    run = results.plan("one", ["P1", "P2"])
+    note_start(run.folder.path, time.time() + 1, "alice")
+    note_end(run.folder.path, time.time() + 2, "FAILED")
+    process.kill()
+    process.wait()
+    look({"one": process})
+    assert status(store) == "FAILED" and set(phases(store).values()) == {"failed"}
+    assert order_of(platform, "one")["state"] == "ended"
+
+
+def test_damaged_run_folder_does_not_hold_up_the_runner(head, platform, store, results, look):
+    process = head("import time; time.sleep(60)")
+    run = run_to(store, results)
+    run.folder.queries.write_text("header\nnot a row\n")
+    process.kill()
+    process.wait()
+    look({"one": process})
+    assert order_of(platform, "one")["state"] == "ended"
+
+
+def test_nothing_left_to_do_is_success(head, platform, store, results, users, look):
+    run = results.plan("one", ["P1", "P2"])
+    results.predict(run, run.members["P1"].batch)
+    for protein in run.members:
+        results.finish(run, protein)
+    start_run(store, run, at=time.time() - 100)
+    finish_run(store, run, "INTERRUPTED", time.time() - 90)
+    with transaction(store):
+        store.execute("update runs set status = 'QUEUED'")
+    process = head("print('Nothing to be done (all requested files are present and up to date).')")
+    wait_for_end(process)
+    look()
+    assert (status(store), order_of(platform, "one")["message"]) == ("SUCCESS", None)

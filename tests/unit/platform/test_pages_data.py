@@ -1,0 +1,292 @@
+"""What pages show and hand out beside the store: choices, health, machines, downloads, estimates; the commands."""
+
+import io
+import os
+import time
+import zipfile
+
+import pytest
+from click.testing import CliRunner
+
+from proteofold import paths
+from proteofold.cli import cli
+from proteofold.errors import UserError
+from proteofold.platform import cache, choices, cluster, health
+from proteofold.platform.downloads import head_log, job_log, run_zip
+from proteofold.platform.estimates import estimate
+from proteofold.platform.places import order_folder, working_folder
+from proteofold.platform.runner import Runner, runner_of
+from proteofold.platform.runs import NewRun, order_run
+from proteofold.store import start_run, transaction
+from proteofold.store.queries import NotFoundError
+from proteofold.weights import weights_digest
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch):
+    monkeypatch.setattr(cache, "_kept", {})
+
+
+def order(store, platform, run_id="one"):
+    order_run(store, platform, NewRun(run_id, ["P1", "P2"], "alice", "demo", "lean", "demo"))
+
+
+# --- choices ----------------------------------------------------------------------------------------
+
+
+def test_without_a_configuration_what_is_there_is_offered(tmp_path, make_library):
+    assert [choice.name for choice in choices.template_choices(tmp_path)] == ["demo"]
+    assert [choice.name for choice in choices.weight_choices(tmp_path)] == ["demo"]
+    make_library(tmp_path / "resources" / "templates" / "pdb70" / "pdb70", {"1ABC_A": 10})
+    (tmp_path / "resources" / "s4pred" / "weights").mkdir(parents=True)
+    for number in range(1, 6):
+        (tmp_path / "resources" / "s4pred" / "weights" / f"weights_{number}.pt").touch()
+    assert [choice.name for choice in choices.template_choices(tmp_path)] == ["pdb70", "demo"]
+    assert [choice.name for choice in choices.weight_choices(tmp_path)] == ["official", "demo"]
+    assert [choice.name for choice in choices.modes()] == ["lean", "reference", "hybrid", "fast"]
+
+
+def test_configuration_names_the_choices(tmp_path):
+    (tmp_path / "config").mkdir()
+    path = tmp_path / "config" / "platform.yaml"
+    path.write_text("templates:\n  mine: {words: My own, value: {build: folder}}\n  pdb70: pdb70\n")
+    assert choices.template_choices(tmp_path) == [("mine", "My own", {"build": "folder"}), ("pdb70", "pdb70", "pdb70")]
+    assert [choice.name for choice in choices.weight_choices(tmp_path)] == ["demo"]
+    with pytest.raises(UserError, match="no templates 'x' here. Choose one of: mine, pdb70"):
+        choices.value_of(choices.template_choices(tmp_path), "x", "templates")
+    for text in ("templates: [a]", "templates: {1: a}", "{", "templates: 5"):
+        path.write_text(text)
+        with pytest.raises(UserError, match="platform.yaml"):
+            choices.template_choices(tmp_path)
+
+
+# --- health and machines ----------------------------------------------------------------------------
+
+
+def services(store_path, monkeypatch):
+    monkeypatch.setattr(cache, "_kept", {})
+    told = health.health(store_path)
+    return {service["name"]: (service["ok"], service["words"]) for service in told["services"]}, told["workers"]
+
+
+def test_health_tells_in_words_what_works(store, platform, store_path, monkeypatch):
+    order(store, platform)
+    told, workers = services(store_path, monkeypatch)
+    assert told["store"] == (True, "can be read") and told["runner"][0] is False
+    assert "was never started" in told["runner"][1]
+    assert workers["live"] == workers["total"] == 1 and "core" in workers["words"]
+    Runner(store_path)._sign_on(platform)
+    assert services(store_path, monkeypatch)[0]["runner"] == (True, "0 at work, 1 waiting")
+    with transaction(platform):
+        platform.execute("update runner set beat_at = beat_at - 100")
+    assert "not at work since" in services(store_path, monkeypatch)[0]["runner"][1]
+    assert runner_of(platform)["is_alive"] is False
+
+
+def test_health_of_a_store_that_is_damaged_is_told(store_path, monkeypatch):
+    store_path.write_text("no store " * 1000)
+    told, _ = services(store_path, monkeypatch)
+    assert told["store"][0] is False and "cannot be read" in told["store"][1]
+
+
+def test_silent_slurm_is_told_and_no_error(store, platform, store_path, monkeypatch, tmp_path):
+    Runner(store_path, profile="cluster")._sign_on(platform)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told, workers = services(store_path, monkeypatch)
+    assert told["Slurm"] == (False, "does not answer") and workers["words"] == "0 of 0 nodes can work"
+    assert cluster.cluster(store, platform) == {
+        "kind": "slurm",
+        "words": "Slurm does not answer",
+        "nodes": [],
+        "queue": [],
+    }
+
+
+def stand_in(folder, name, text):
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n")
+    program.chmod(0o755)
+
+
+def test_nodes_of_slurm_are_shown_with_their_jobs_and_the_queue(store, platform, store_path, monkeypatch, tmp_path):
+    Runner(store_path, profile="cluster")._sign_on(platform)
+    bin_folder = tmp_path / "bin"
+    stand_in(bin_folder, "sinfo", "n1|mixed|1/3/0/4|8000|2000|0.51|\nn2|down*|0/0/4/4|8000|0|N/A|")
+    started = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() - 60))
+    jobs = f"7|RUNNING|n1|1|500M|{started}|None|ann|one/P69905\n8|PENDING||1|500M|N/A|Priority|ann|one/P1\n"
+    jobs += "9|RUNNING|n1|2|1G|N/A|None|bob|other | job"
+    stand_in(bin_folder, "squeue", jobs)
+    monkeypatch.setenv("PATH", f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
+    told = cluster.cluster(store, platform)
+    first, second = told["nodes"]
+    assert (first["cores"], first["cores_used"], first["memory_used_mb"], first["load"]) == (4, 1, 2000, 0.51)
+    assert second["state"] == "down*" and second["load"] is None and second["jobs"] == []
+    ours, other = first["jobs"]
+    assert (ours["run_id"], ours["name"], ours["step"]) == ("one", "P69905", "search") and 55 < ours["seconds"] < 90
+    assert (other["run_id"], other["name"], other["seconds"]) == (None, "other | job", None)
+    assert [(job["name"], job["reason"]) for job in told["queue"]] == [("P1", "Priority")]
+    assert services(store_path, monkeypatch)[1]["words"] == "1 of 2 nodes can work"
+
+
+def test_without_slurm_this_machine_is_shown_with_what_runs_and_waits(store, platform, results):
+    start_run(store, results.plan("demo", ["P1", "P2"]))
+    with transaction(store):
+        store.execute(
+            "update protein_results set phase = 'running', node = 'here', started_at = '2026-01-01T00:00:00.000Z'"
+            " where query_id = 'P1'"
+        )
+    order(store, platform)
+    told = cluster.cluster(store, platform)
+    (node,) = told["nodes"]
+    assert told["kind"] == "machine" and node["memory_mb"] > node["memory_used_mb"] > 0
+    assert [(job["run_id"], job["name"], job["step"]) for job in node["jobs"]] == [("demo", "P1", "search")]
+    assert [(row["run_id"], row["name"], row["user"]) for row in told["queue"]] == [("one", "2 proteins", "alice")]
+
+
+def test_finished_runs_tell_what_they_took(store, platform, results):
+    start_run(store, results.plan("demo", ["P1", "P2"]))
+    with transaction(store):
+        store.execute("update protein_results set cpu_s = 1800")
+        store.execute("update runs set status = 'SUCCESS', duration_s = 7200, date_finished = '2026'")
+    (told,) = cluster.finished_runs(store, platform)
+    assert (told["cpu_hours"], told["wall_hours"], told["efficiency"], told["proteins"]) == (1.0, 2.0, None, 2)
+
+
+def test_kept_answers_are_asked_for_once_in_a_while(monkeypatch):
+    asked = []
+    for _ in range(3):
+        assert cache.cached("key", 60, lambda: asked.append(1) or "answer") == "answer"
+    assert len(asked) == 1
+    cache.cached("key", 0, lambda: asked.append(1))
+    assert len(asked) == 2
+
+
+# --- downloads and logs -----------------------------------------------------------------------------
+
+
+def test_zip_has_tables_report_and_a_readme_and_no_links(tmp_path):
+    folder = tmp_path / "demo"
+    (folder / "report" / "figures").mkdir(parents=True)
+    (folder / "merge_results.csv").write_text("fasta_id\nP1\n" * 1000)
+    (folder / "hits.csv.gz").write_bytes(b"\x1f\x8b")
+    (folder / "report" / "index.html").write_text("<p>")
+    (folder / "report" / "figures" / "a.svg").write_text("<svg>")
+    (tmp_path / "secret").write_text("secret")
+    (folder / "report" / "link.html").symlink_to(tmp_path / "secret")
+    (folder / "failed.csv").symlink_to(tmp_path / "secret")
+    stream = io.BytesIO()
+
+    class OnlyWrites:
+        write = staticmethod(stream.write)
+
+    run_zip(folder, OnlyWrites())
+    archive = zipfile.ZipFile(stream)
+    assert archive.testzip() is None
+    assert sorted(archive.namelist()) == [
+        "demo/README.txt",
+        "demo/hits.csv.gz",
+        "demo/merge_results.csv",
+        "demo/report/figures/a.svg",
+        "demo/report/index.html",
+    ]
+    assert archive.read("demo/merge_results.csv") == (folder / "merge_results.csv").read_bytes()
+    readme = archive.read("demo/README.txt").decode()
+    assert "Not there" in readme and "failed.csv" in readme
+    with pytest.raises(NotFoundError, match="no results to download yet"):
+        run_zip(tmp_path, io.BytesIO())
+
+
+def test_logs_are_found_by_safe_names_only(tmp_path):
+    folder = tmp_path / "demo"
+    (folder / "logs" / "search_templates").mkdir(parents=True)
+    (folder / "logs" / "search_templates" / "P1.log").write_text(
+        "".join(f"line {n}\n" for n in range(500)) + "\udcff?"[1:]
+    )
+    (tmp_path / "secret.log").write_text("secret")
+    (folder / "logs" / "search_templates" / "P2.log").symlink_to(tmp_path / "secret.log")
+    assert job_log(folder, "search", "P1", lines=2) == "line 499\n?\n"
+    assert job_log(folder, "summary", "P1", lines=1) == "?\n"
+    for step, name in (
+        *(("search", name) for name in ("../../../secret", "..", "P2", "absent", "/etc/passwd", "", "a\0b", ".x")),
+        *((step, "P1") for step in ("", "../search_templates", "secondary_structure")),
+    ):
+        with pytest.raises(NotFoundError):
+            job_log(folder, step, name)
+
+
+def test_log_of_the_latest_head_is_shown(platform):
+    with pytest.raises(NotFoundError):
+        head_log(platform, "one")
+    folder = order_folder(platform, "one")
+    folder.mkdir(parents=True)
+    for number in (2, 10):
+        (folder / f"head-{number}.log").write_text(f"start {number}\n")
+    assert head_log(platform, "one") == "start 10\n"
+
+
+# --- estimates --------------------------------------------------------------------------------------
+
+
+@pytest.mark.hhsuite
+def test_estimate_counts_what_is_new_and_writes_nothing(store, platform, results, tmp_path):
+    (tmp_path / ".snakemake").mkdir()  # that the networks can be read is tested elsewhere and takes seconds
+    (tmp_path / ".snakemake" / "proteofold-good-weights").write_text(weights_digest(paths.DEMO / "s4pred"))
+    before = sorted(path.name for path in results.path.iterdir())
+    told = estimate(store, platform, NewRun("one", ["P1", "sp|P69905|HBA_HUMAN"], "alice", "demo", "lean", "demo"))
+    assert (told["total"], told["new"], told["already_predicted"], told["residues"]) == (2, 2, 0, 13)
+    assert told["longest"] == {"query_id": "sp|P69905|HBA_HUMAN", "length": 10}
+    assert told["expected_s"] > 0 and told["cpu_hours"] > 0 and told["not_fitting"] == [] and told["ahead"] == 0
+    assert told["machine"].startswith("this machine: 1 ×")
+    assert sorted(path.name for path in results.path.iterdir()) == before
+    with pytest.raises(UserError, match="no weights"):
+        estimate(store, platform, NewRun("one", ["P1"], "alice", "demo", "lean", "x"))
+
+
+# --- commands ---------------------------------------------------------------------------------------
+
+
+def admin(*words, **options):
+    return CliRunner().invoke(cli, ["admin", *words], **options)
+
+
+def test_accounts_are_kept_from_the_command_line(results, cheap):
+    added = admin("add-user", "alice", "--admin", "--password-stdin", input="a long password\n")
+    assert added.output == "added: alice (administrator)\n"
+    prompted = admin("add-user", "bob", input="b long password\nb long password\n")
+    assert prompted.exit_code == 0 and "b long password" not in prompted.output
+    assert admin("add-user", "bob", "--password-stdin", input="b long password\n").exit_code == 1
+    assert admin("set-password", "bob", "--password-stdin", input="short\n").exit_code == 1
+    assert admin("set-password", "bob", "--password-stdin", input="another password\n").exit_code == 0
+    assert admin("disable-user", "bob").exit_code == 0
+    listed = admin("list-users").output
+    assert "administrator" in listed and "closed 20" in listed
+    assert admin("enable-user", "bob").output == "enabled: bob\n"
+    assert admin("disable-user", "nobody").exit_code == 1
+
+
+def test_tokens_are_listed_and_revoked_from_the_command_line(platform, users, cheap):
+    from proteofold.platform.accounts import add_user
+    from proteofold.platform.tokens import create_token, token_actor
+
+    add_user(platform, "alice", "a long password")
+    secret = create_token(platform, users["alice"], "script", ["read", "run"])
+    listed = admin("tokens").output
+    assert "script" in listed and "read run" in listed and secret not in listed
+    assert admin("revoke-token", "1").output == "revoked: token 1\n"
+    assert token_actor(platform, secret) is None and admin("revoke-token", "1").exit_code == 1
+
+
+def test_runner_of_a_store_elsewhere_works_where_it_is_told(tmp_path, monkeypatch):
+    from proteofold.platform.database import open_platform, platform_path
+
+    (tmp_path / "work").mkdir()
+    (tmp_path / "disk").mkdir()
+    store_path = tmp_path / "disk" / "my.db"
+    monkeypatch.chdir(tmp_path)
+    options = ["--store", str(store_path), "--directory", str(tmp_path / "work"), "--once"]
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    assert CliRunner().invoke(cli, ["runner", *options]).exit_code == 0
+    platform = open_platform(platform_path(store_path))
+    assert working_folder(platform) == tmp_path / "work"
+    platform.close()

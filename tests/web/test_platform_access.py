@@ -1,0 +1,320 @@
+"""Who may do what: signing in and out, tokens, forged forms; and a walk over every route of the table."""
+
+import itertools
+import re
+
+import pytest
+
+from proteofold_site.platform.route import ANYONE, API, READER, SIGNED_IN
+from proteofold_site.platform.table import ROUTES
+
+VALUES = {"run_id": "first", "query_id": "lonely", "token_id": "1", "key": "none", "file": "overview.html"}
+WRITING = [route for route in ROUTES if route.writes]
+CLOSED = [route for route in ROUTES if route.right not in (ANYONE, READER)]
+BY_RIGHT = [route for route in ROUTES if route.right not in (ANYONE, READER, SIGNED_IN)]
+
+
+def named(routes):
+    return pytest.mark.parametrize("route", routes, ids=[f"{route.method} {route.path}" for route in routes])
+
+
+def path_of(route):
+    return re.sub(r"\{(\w+)\}", lambda found: VALUES[found[1]], route.path)
+
+
+def sent(route):
+    """Something that a route with a body reads; it is never stored, because it is sent by nobody who may."""
+    if isinstance(route.body, dict):
+        return {"json": {}}
+    if route.body == "fasta":
+        return {"content": b">p\nMKV\n", "headers": {"Content-Type": "text/plain"}}
+    if route.body == "upload":
+        return {"data": {"text": ">p\nMKV\n"}, "files": {"fasta": ("", b"")}}
+    return {"data": {"a": "b"}} if route.body else {}
+
+
+def test_every_route_stands_in_the_table_once(users_site):
+    """Datasette has no route of ours beside them, and no two share method and path."""
+    assert len({(route.method, route.pattern) for route in ROUTES}) == len(ROUTES)
+    patterns = {route.pattern for route in ROUTES}
+    ours = [
+        pattern.pattern
+        for pattern, view in users_site.datasette._routes()
+        if getattr(getattr(view, "__wrapped__", None), "__module__", "").startswith("proteofold")
+    ]
+    assert set(ours) == patterns
+    assert all(route.path.startswith("/-/") for route in ROUTES)
+    # what changes something is never asked for with GET
+    assert all(route.writes for route in ROUTES if route.body is not None)
+
+
+@named(CLOSED)
+def test_strangers_are_turned_away(users_site, route):
+    answer = users_site.ask(route.method, path_of(route), **sent(route))
+    if route.method == "GET" and not route.is_api:
+        assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/-/sign-in")
+    else:
+        assert answer.status_code == 401
+    if route.is_api:
+        assert answer.json() == {"ok": False, "error": "Sign in first."}
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@named([route for route in WRITING if route.right != ANYONE])
+@pytest.mark.parametrize("forged", ["", "0" * 64, "another"])
+def test_forms_of_other_sites_are_turned_away(signed_in, route, forged):
+    """The cookie of who is signed in goes with them; the token of the form cannot be known."""
+    ann, bob = signed_in("ann"), signed_in("bob")
+    forged = bob.form_token if forged == "another" else forged
+    options = sent(route)
+    if route.body in ("form", "upload"):
+        options["data"] = options.get("data", {}) | {"form_token": forged}
+    headers = options.pop("headers", {}) | ({"X-Form-Token": forged} if route.is_api and forged else {})
+    answer = ann.ask(route.method, path_of(route), headers=headers, **options)
+    # what is no whole request is refused before
+    assert answer.status_code == 403 or (answer.status_code == 400 and isinstance(route.body, dict))
+    assert "was not sent by a page of this site" in answer.text or answer.status_code == 400
+
+
+@named(WRITING)
+def test_browsers_that_tell_of_another_site_are_turned_away(signed_in, route):
+    ann = signed_in("ann")
+    headers = {"Sec-Fetch-Site": "cross-site", "X-Form-Token": ann.form_token}
+    options = sent(route)
+    answer = ann.ask(route.method, path_of(route), headers=options.pop("headers", {}) | headers, **options)
+    assert answer.status_code == 403
+
+
+@named(BY_RIGHT)
+def test_tokens_without_the_right_are_turned_away(users_site, token_of, route):
+    other = [right for right in ("read", "upload", "run") if right != route.right]
+    options = sent(route)
+    headers = options.pop("headers", {}) | {"Authorization": f"Bearer {token_of(*other)}", "Accept": "application/json"}
+    answer = users_site.ask(route.method, path_of(route), headers=headers, **options)
+    assert answer.status_code == 403
+    assert answer.json()["error"] == f"This token lacks the right '{route.right}'."
+
+
+@named([route for route in ROUTES if route.right == SIGNED_IN])
+def test_tokens_cannot_manage_tokens_or_sessions(users_site, token_of, route):
+    headers = {"Authorization": f"Bearer {token_of('read', 'upload', 'run')}", "Accept": "application/json"}
+    answer = users_site.ask(route.method, path_of(route), headers=headers, **sent(route))
+    assert answer.status_code == 403
+    assert "sign in with name and password" in answer.json()["error"]
+
+
+@pytest.fixture(scope="module")
+def private_site(users_store, open_site):
+    """The site as bin/serve starts it with PROTEOFOLD_PUBLIC=0."""
+    return open_site(users_store, allow={"rights": "read"})
+
+
+@named([route for route in ROUTES if route.right == READER and route.method == "GET"])
+@pytest.mark.parametrize("token", [None, "upload"])
+def test_a_site_that_is_not_public_shows_nothing_to_strangers(private_site, token_of, route, token):
+    headers = {"Authorization": f"Bearer {token_of(token)}"} if token else {}
+    answer = private_site.ask("GET", path_of(route), headers=headers)
+    assert answer.status_code in (401, 403)
+    assert "MYG_HUMAN" not in answer.text and "busy" not in answer.text
+
+
+def test_a_site_that_is_not_public_is_read_with_a_token_and_by_who_is_signed_in(private_site, visitor_of, token_of):
+    answer = private_site.get("/-/api/v1/runs", headers={"Authorization": f"Bearer {token_of('read')}"})
+    assert answer.status_code == 200
+    ann = visitor_of(private_site).sign_in("ann")
+    assert "busy" in ann.get("/-/runs").text
+
+
+@named([route for route in ROUTES if route.method == "GET"])
+def test_addresses_answer_to_their_methods_only(users_site, route):
+    allowed = {other.method for other in ROUTES if other.pattern == route.pattern} | {"HEAD"}
+    for method in ("PUT", "PATCH"):
+        answer = users_site.ask(method, path_of(route))
+        assert answer.status_code == 405
+        assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("token", ["", "pft_unknown", "x" * 5000, "dstok_x", "Ünknown"])
+def test_unknown_tokens_are_told_so_even_where_anybody_may_read(users_site, token):
+    answer = users_site.get("/-/api/v1/runs", headers={"Authorization": f"Bearer {token}".encode()})
+    assert answer.status_code == 401
+    assert answer.json()["ok"] is False
+
+
+# --- Signing in and out -----------------------------------------------------------------------------
+
+
+def test_signing_in_leads_back_and_shows_who_is_signed_in(stranger):
+    page = stranger.get("/-/new-run")
+    assert page.headers["location"] == "/-/sign-in?next=%2F-%2Fnew-run"
+    page = stranger.get(page.headers["location"])
+    assert 'name="next" value="/-/new-run"' in page.text
+    answer = stranger.send("/-/sign-in", name="ann", password="correct horse battery", next="/-/new-run")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/-/new-run")
+    assert ">ann</a>" in stranger.get("/-/runs").text
+    answer = stranger.send("/-/sign-out")
+    assert answer.status_code == 303
+    assert "proteofold_session" not in stranger.cookies
+    assert "Sign in</a>" in stranger.get("/-/runs").text
+
+
+def test_a_session_that_was_ended_is_worthless(stranger):
+    stranger.sign_in("bob")
+    cookie = dict(stranger.cookies)
+    stranger.send("/-/sign-out")
+    stranger.cookies = cookie
+    assert stranger.get("/-/tokens").status_code == 303
+
+
+def test_wrong_passwords_are_told_without_telling_which_names_there_are(stranger):
+    told = set()
+    for name in ("ann", "nobody"):
+        stranger.get("/-/sign-in")
+        answer = stranger.send("/-/sign-in", name=name, password="wrong password")
+        assert answer.status_code == 401
+        assert "proteofold_session" not in stranger.cookies
+        told.add(re.search(r'role="alert" id="error">(.*?)<', answer.text)[1])
+    assert told == {"Name or password is wrong."}
+
+
+@pytest.mark.parametrize(
+    "path", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/\nx", "", "\\/x"]
+)
+def test_signing_in_leads_nowhere_else(stranger, path):
+    stranger.get("/-/sign-in")
+    answer = stranger.send("/-/sign-in", name="bob", password="correct horse battery", next=path)
+    assert answer.headers["location"] == "/"
+
+
+def test_the_cookie_is_out_of_reach_for_scripts_and_goes_over_tls_only_behind_tls(users_store, open_site, visitor_of):
+    for https, site in ((False, open_site(users_store)), (True, open_site(users_store, force_https_urls=True))):
+        visitor = visitor_of(site)
+        visitor.get("/-/sign-in")
+        answer = visitor.send("/-/sign-in", name="ann", password="correct horse battery")
+        (cookie,) = [line for line in answer.headers.get_list("set-cookie") if line.startswith("proteofold_session=")]
+        assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Max-Age=604800" in cookie
+        assert ("Secure" in cookie) == https
+
+
+def test_the_form_of_signing_in_is_bound_to_its_browser(users_site, stranger, visitor_of):
+    other = visitor_of(users_site)
+    other.get("/-/sign-in")
+    stranger.get("/-/sign-in")
+    stranger.form_token = other.form_token
+    answer = stranger.send("/-/sign-in", name="ann", password="correct horse battery")
+    assert answer.status_code == 403
+
+
+def test_a_program_signs_in_and_out(users_site):
+    answer = users_site.ask("POST", f"{API}/session", json={"name": "ann", "password": "correct horse battery"})
+    told = answer.json()
+    assert (told["user"], told["admin"], told["by"]) == ("ann", False, "session")
+    cookie = {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
+    assert users_site.get(f"{API}/session", headers=cookie).json()["user"] == "ann"
+    assert users_site.ask("DELETE", f"{API}/session", headers=cookie).status_code == 403
+    cookie["X-Form-Token"] = told["form_token"]
+    assert users_site.ask("DELETE", f"{API}/session", headers=cookie).status_code == 200
+    assert users_site.get(f"{API}/session", headers=cookie).json()["user"] is None
+
+
+@pytest.mark.parametrize("sent", [b"", b"{", b"[]", b'{"name": 1, "password": "x"}', b'{"name": "\\ud800"}', b"\xff"])
+def test_what_is_no_request_is_told_so(users_site, sent):
+    headers = {"Content-Type": "application/json"}
+    answer = users_site.ask("POST", f"{API}/session", content=sent, headers=headers)
+    assert answer.status_code == 400 and answer.json()["ok"] is False
+    assert users_site.ask("POST", f"{API}/session", content=b'{"name": "a", "password": "b"}').status_code == 415
+
+
+# --- Tokens -----------------------------------------------------------------------------------------
+
+
+def test_a_token_is_created_shown_once_listed_and_revoked(users_site, signed_in):
+    bob = signed_in("bob")
+    page = bob.send("/-/tokens", label="  my <b>laptop</b> ", rights="run", days="7")
+    (secret,) = re.findall(r'value="(pft_[^"]+)"', page.text)
+    headers = {"Authorization": f"Bearer {secret}"}
+    told = users_site.get(f"{API}/session", headers=headers).json()
+    assert (told["user"], told["rights"], told["by"]) == ("bob", ["run"], "token")
+    page = bob.get("/-/tokens").text
+    assert secret not in page and "my &lt;b&gt;laptop&lt;/b&gt;" in page
+    answer = bob.send(re.search(r'action="(/-/tokens/\d+/revoke)"', page)[1])
+    assert answer.status_code == 303
+    assert "&lt;b&gt;laptop" not in bob.get("/-/tokens").text
+    assert users_site.get(f"{API}/session", headers=headers).status_code == 401
+
+
+def test_tokens_of_others_are_neither_seen_nor_revoked(users_site, signed_in, token_of):
+    secret = token_of("read", user="ann")
+    ids = [token["token_id"] for token in signed_in("ann").get(f"{API}/tokens").json()["tokens"]]
+    bob = signed_in("bob")
+    assert bob.get(f"{API}/tokens").json()["tokens"] == []
+    answer = bob.send(f"/-/tokens/{ids[0]}/revoke")
+    assert answer.status_code == 400
+    assert users_site.get(f"{API}/session", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+
+
+@pytest.mark.parametrize("fields", [{"label": "", "rights": "run"}, {"label": "x"}, {"label": "x", "rights": "admin"}])
+def test_tokens_need_a_name_and_a_right(signed_in, fields):
+    answer = signed_in("ann").send("/-/tokens", **fields)
+    assert answer.status_code == 400
+    assert 'class="error"' in answer.text and "pft_" not in re.sub("<pre.*?</pre>", "", answer.text, flags=re.S)
+
+
+@pytest.mark.parametrize("token_id", ["0", "-1", "x", "9" * 30, "1;drop table tokens", "%00"])
+def test_odd_numbers_of_tokens_revoke_nothing(signed_in, token_id):
+    assert signed_in("ann").send(f"/-/tokens/{token_id}/revoke").status_code == 400
+
+
+def test_every_answer_forbids_frames_and_guessing(users_site):
+    for path in ("/", "/-/runs", f"{API}/health", "/static/pages.css", "/nowhere"):
+        headers = users_site.get(path).headers
+        assert headers["x-frame-options"] == "DENY" and headers["x-content-type-options"] == "nosniff", path
+
+
+def test_the_header_shows_health_and_workers_in_words(users_site):
+    for path, inside in itertools.product(
+        ("/", "/-/runs", "/proteofold/proteins"), ('class="health"', 'class="strip"')
+    ):
+        assert inside in users_site.get(path).text
+    told = users_site.get(f"{API}/health").json()
+    page = users_site.get("/-/runs").text
+    # the load may change between the two
+    assert f"{told['workers']['live']} live worker" in page
+    assert told["workers"]["words"].partition(", load")[0] in page
+
+
+DATASETTES_WRITES = {
+    "/proteofold/-/create": {"table": "evil", "rows": [{"a": 1}]},
+    "/proteofold/proteins/-/insert": {"rows": [{"query_id": "evil"}]},
+    "/proteofold/proteins/-/upsert": {"rows": [{"query_id": "lonely", "sequence": "A"}]},
+    "/proteofold/proteins/lonely/-/update": {"update": {"sequence": "A"}},
+    "/proteofold/proteins/lonely/-/delete": {},
+    "/proteofold/runs/-/drop": {"confirm": True},
+    "/proteofold/-/execute-write": {"sql": "delete from runs"},
+    "/-/create-token": {},
+}
+
+
+@pytest.mark.parametrize("path", DATASETTES_WRITES)
+@pytest.mark.parametrize("name", ["ann", "root", None])
+def test_nobody_writes_past_our_routes(users_site, signed_in, name, path):
+    """Datasette can change tables, too; nobody is allowed to, administrators of the platform included."""
+    headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
+    ask = signed_in(name).ask if name else users_site.ask
+    answer = ask("POST", path, json=DATASETTES_WRITES[path], headers=headers)
+    assert answer.status_code in (400, 403, 404), answer.text[:500]
+    assert answer.status_code != 400 or "csrf" not in answer.text
+    told = users_site.rows("/proteofold/proteins.json", query_id="lonely")
+    assert told[0]["sequence"] == "MKVAAAKKKK" * 3
+    assert len(users_site.rows("/proteofold/runs.json")) >= 4
+
+
+def test_secrets_are_not_in_what_is_served(users_site, signed_in, token_of):
+    token_of("run")
+    tables = [row["name"] for row in users_site.rows("/proteofold/-/query.json", sql="select name from sqlite_master")]
+    assert not {"users", "sessions", "tokens", "orders"} & set(tables)
+    for path in ("/-/databases.json", "/-/config.json", "/-/actor.json", "/-/plugins.json"):
+        text = signed_in("ann").get(path).text
+        assert "pft_" not in text and signed_in("ann").cookies["proteofold_session"] not in text, path
+    attach = users_site.get("/proteofold/-/query.json", params={"sql": "attach 'platform.db' as p"})
+    assert attach.status_code in (400, 403)

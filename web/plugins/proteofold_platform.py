@@ -1,0 +1,66 @@
+"""Datasette plugin: signing in, and all pages and requests of the table of routes."""
+
+from datasette import hookimpl
+
+from proteofold_site import answers
+from proteofold_site.paths import DATABASE
+from proteofold_site.platform.header import strip
+from proteofold_site.platform.identity import actor_of
+from proteofold_site.platform.table import datasette_routes
+from proteofold_site.platform.visit import sign_in_path, wants_json
+
+# No other site may show our pages in a frame and have their buttons pressed; files are what they say they are.
+_HEADERS = (
+    (b"x-frame-options", b"DENY"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+)
+
+
+@hookimpl
+def register_routes():
+    """Ours begin with /-/, where no table can be."""
+    return datasette_routes()
+
+
+@hookimpl
+def actor_from_request(datasette, request):
+    """Who asks, by the cookie of a session or by a token."""
+    if DATABASE not in datasette.databases:
+        return None
+    return actor_of(datasette, request)
+
+
+@hookimpl
+def extra_template_vars(datasette, request):
+    """What stands above every page."""
+    return lambda: strip(datasette, request)
+
+
+@hookimpl
+def forbidden(datasette, request, message):
+    """Strangers are told to sign in; everybody else what Datasette tells."""
+    if request.actor or wants_json(request) or request.path.partition("?")[0].endswith(".json"):
+        return None
+    told = {"message": message, "sign_in": sign_in_path(datasette, request)}
+    return answers.page(datasette, request, "refused.html", told, 403)
+
+
+@hookimpl
+def asgi_wrapper():
+    """Headers of every answer."""
+
+    def wrap(app):
+        async def wrapped(scope, receive, send):
+            async def send_more(message):
+                if message["type"] == "http.response.start":
+                    told = {name.lower() for name, _ in message["headers"]}
+                    more = [pair for pair in _HEADERS if pair[0] not in told]
+                    message = message | {"headers": [*message["headers"], *more]}
+                await send(message)
+
+            await app(scope, receive, send_more if scope["type"] == "http" else send)
+
+        return wrapped
+
+    return wrap

@@ -1,0 +1,25 @@
+/* On every page: refreshes the health of the services while the page is looked at. */
+"use strict";
+
+const HEALTH_SECONDS = 15;
+
+async function refreshHealth() {
+  const list = document.querySelector("[data-health]");
+  if (!list) return;
+  if (!document.hidden) {
+    const line = (ok, words) => Object.assign(document.createElement("li"),
+      { className: ok ? "good" : "bad", textContent: words });
+    try {
+      const answer = await fetch(list.dataset.health, { headers: { Accept: "application/json" } });
+      if (!answer.ok) throw new Error(answer.status);
+      const told = await answer.json();
+      list.replaceChildren(...told.services.map(({ name, ok, words }) => line(ok, `${name}: ${words}`)),
+        line(told.workers.live > 0, `${told.workers.live} live worker${told.workers.live === 1 ? "" : "s"}: ${told.workers.words}`));
+    } catch {
+      list.replaceChildren(line(false, "the site does not answer"));
+    }
+  }
+  setTimeout(refreshHealth, 1000 * HEALTH_SECONDS);
+}
+
+setTimeout(refreshHealth, 1000 * HEALTH_SECONDS);
