@@ -1,6 +1,7 @@
 """The deployment: playbooks and templates as Ansible reads them, and the programs it installs. No machine is needed."""
 
 import gzip
+import json
 import os
 import shutil
 import sqlite3
@@ -27,6 +28,9 @@ def program(name):
     if not found:
         pytest.skip(f"no {name} here (ansible/setup installs Ansible)")
     return found
+
+
+needs_rsync = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is not installed")
 
 
 def run(*command, **options):
@@ -93,11 +97,10 @@ _PLAY = """
     - ansible.builtin.set_fact: {cacheable: true, %s}
   roles: [settings]
   tasks:
-    - ansible.builtin.template:
-        src: "{{ item }}"
-        dest: "{{ out }}/{{ inventory_hostname }}.{{ item | basename }}"
+    - ansible.builtin.copy:
+        content: "{{ lookup('ansible.builtin.template', *templates, wantlist=True) | to_json }}"
+        dest: "{{ out }}/{{ inventory_hostname }}.json"
         mode: "0600"
-      loop: "{{ templates }}"
 """
 # cacheable: they are facts then, as if they had been gathered
 _FACTS = {
@@ -133,7 +136,11 @@ def rendered(tmp_path_factory):
     command = [playbook, "-i", folder / "inventory.yml", "-e", f"@{folder / 'more.yml'}", folder / "play.yml"]
     done = run(*command, env=environment, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    return {tuple(path.name.removesuffix(".j2").split(".", 1)): path.read_text() for path in (folder / "out").iterdir()}
+    return {
+        (path.stem, Path(template).stem): text
+        for path in (folder / "out").iterdir()
+        for template, text in zip(templates, json.loads(path.read_text()), strict=True)
+    }
 
 
 def test_slurm_conf_is_the_same_everywhere_and_keeps_memory_back(rendered):
@@ -221,6 +228,7 @@ def install(archive, folder):
     return run(ROLES / "proteofold/files/install-source", archive, folder)
 
 
+@needs_rsync
 def test_installing_again_does_nothing_and_a_new_version_leaves_nothing_old(checkout, tmp_path):
     archive, folder = tmp_path / "source.tar", tmp_path / "installed"
     folder.mkdir()
@@ -234,6 +242,7 @@ def test_installing_again_does_nothing_and_a_new_version_leaves_nothing_old(chec
     assert (folder / ".venv/bin/python").exists()
 
 
+@needs_rsync
 def test_an_install_that_failed_is_done_again(checkout, tmp_path):
     archive, folder = tmp_path / "source.tar", tmp_path / "installed"
     folder.mkdir()
