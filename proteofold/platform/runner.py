@@ -118,6 +118,7 @@ def serve(runner, once=False):
 @contextlib.contextmanager
 def _alone(path):
     """Hold the lock of the one runner of a platform."""
+    path.parent.mkdir(parents=True, exist_ok=True)  # the runner may be the first to come
     with open(f"{path}.runner.lock", "a") as handle:
         os.chmod(handle.name, 0o600)
         try:

@@ -34,6 +34,12 @@ def order(store, platform, run_id="one"):
 # --- choices ----------------------------------------------------------------------------------------
 
 
+def test_runner_may_be_the_first_to_come(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Runner(tmp_path / "new" / "results" / "proteofold.db", log=lambda text: None).run(once=True)
+    assert (tmp_path / "new" / "results" / "proteofold.db").is_file()
+
+
 def test_without_a_configuration_what_is_there_is_offered(tmp_path, make_library):
     assert [choice.name for choice in choices.template_choices(tmp_path)] == ["demo"]
     assert [choice.name for choice in choices.weight_choices(tmp_path)] == ["demo"]
