@@ -12,7 +12,7 @@ from pathlib import Path
 from measure import processor
 
 RESULTS = Path(__file__).with_name("results.md")
-SECTIONS = ("s4pred", "overhead", "graph", "merge", "chain", "modes", "memory", "store", "cluster")
+SECTIONS = ("s4pred", "overhead", "graph", "merge", "chain", "modes", "memory", "store", "platform", "cluster")
 
 
 def main():

@@ -47,6 +47,11 @@ def median(values):
     return round(statistics.median(values), 2)
 
 
+def milliseconds(seconds):
+    """Seconds as milliseconds, for a table."""
+    return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"
+
+
 def write_proteins(path, count, seed=1):
     """A FASTA file of made proteins with human-like lengths and composition; returns their lengths."""
     dice = random.Random(seed)

@@ -1,13 +1,9 @@
 """The results store of the human proteome: import, size, pages, and readers beside writers."""
 
 import contextlib
-import http.client
-import os
 import random
-import socket
 import sqlite3
 import statistics
-import subprocess
 import time
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
@@ -15,7 +11,8 @@ from multiprocessing import Manager, get_context
 from urllib.parse import quote
 
 from made_runs import link_run, make_run, searched_alignments
-from measure import PROTEOFOLD, ROOT, measure, table, write_proteins
+from measure import PROTEOFOLD, measure, milliseconds, table, write_proteins
+from served import served
 
 from proteofold.runs import load_run
 from proteofold.store import Event, add_fasta, open_store, queries, record_events, start_run
@@ -99,64 +96,18 @@ def _pages(store):
         ),
     }
     rows = []
-    with _served(store) as get:
+    with served(store) as site:
+        get = site.get
         get("/")
         for name, path_of in pages.items():
             times = [get(path_of(dice.choice(ids))) for _ in range(REQUESTS)]
             rows.append(
-                [f"{name}, median (longest) of {REQUESTS}", f"{_ms(statistics.median(times))} ({_ms(max(times))})"]
+                [
+                    f"{name}, median (longest) of {REQUESTS}",
+                    f"{milliseconds(statistics.median(times))} ({milliseconds(max(times))})",
+                ]
             )
     return rows
-
-
-@contextlib.contextmanager
-def _served(store):
-    """Function that asks for a path of the site, served by bin/serve's command on one core; returns the seconds."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    web = ROOT / "web"
-    command = [ROOT / ".venv" / "bin" / "datasette", "serve", store, "--port", str(port)]
-    command += ["--config", web / "datasette.yaml", "--metadata", web / "metadata.yaml"]
-    command += [
-        "--plugins-dir",
-        web / "plugins",
-        "--template-dir",
-        web / "templates",
-        "--static",
-        f"static:{web}/static",
-    ]
-    one_core = {min(os.sched_getaffinity(0))}
-    server = subprocess.Popen(
-        command,
-        preexec_fn=lambda: os.sched_setaffinity(0, one_core),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-    def get(path):
-        started = time.perf_counter()
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status not in (200, 302):
-            raise SystemExit(f"{path}: HTTP {answer.status}")
-        return time.perf_counter() - started
-
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(OSError):
-                get("/-/versions.json")
-                break
-            if time.monotonic() > deadline or server.poll() is not None:
-                raise SystemExit("Datasette does not answer")
-            time.sleep(0.2)
-        yield get
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def _readers_beside_writers(folder, store, alignments):
@@ -174,7 +125,7 @@ def _readers_beside_writers(folder, store, alignments):
     errors = sum(reader_errors for _, reader_errors in looks)
     return [
         [f"{READS:,} reads by {READERS} processes beside two writers, errors", f"**{errors}**"],
-        ["— median, 99 %, longest", ", ".join(_ms(value) for value in (*_quantiles(times), max(times)))],
+        ["— median, 99 %, longest", ", ".join(milliseconds(value) for value in (*_quantiles(times), max(times)))],
         ["— meanwhile recorded, added", f"{recorded:,} results, {added:,} proteins"],
     ]
 
@@ -235,7 +186,3 @@ def _add(store, folder, done):
 def _quantiles(times):
     cuts = statistics.quantiles(times, n=100)
     return cuts[49], cuts[98]
-
-
-def _ms(seconds):
-    return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"
