@@ -65,6 +65,8 @@ def search(context, text, as_json):
         return print_json(found)
     columns = ("query_id", "gene", "organism", "length", "description")
     print_table(("protein", "gene", "organism", "length", "description"), _cells(found["proteins"], columns))
+    if not found["proteins"]:
+        click.echo(f"No protein has {text!r} in its id, accession, gene or description.", err=True)
     if found["more"]:
         click.echo("There are more: search for more letters.", err=True)
 

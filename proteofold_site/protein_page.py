@@ -13,10 +13,11 @@ BARS_SHOWN = 30
 LONG_SEQUENCE = 1200
 
 
-async def protein_page(datasette, request):
+async def protein_page(datasette, request, more=None):
     """What the store has of a protein: given by its id in the path, or by id or accession in ``?id=``.
 
-    ``?hit=`` asks for the alignment of the hit of that rank, wherever it stands.
+    ``?hit=`` asks for the alignment of the hit of that rank, wherever it stands. ``more(query_id)`` is what else the
+    template shows.
     """
     in_path = "query_id" in request.url_vars
     name = name_in(request, "query_id") if in_path else (request.args.get("id") or "").strip()
@@ -48,6 +49,8 @@ async def protein_page(datasette, request):
         run_id = latest["run_id"]
         context["run_path"] = run_path(datasette, run_id)
         context["all_hits"] = table_path(datasette, "hits", run_id=run_id, query_id=protein["query_id"])
+    if more:
+        context |= more(protein["query_id"])
     return await answers.page(datasette, request, "protein.html", context)
 
 

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 
 from proteofold import paths
 from proteofold.errors import UserError
@@ -20,7 +19,6 @@ from proteofold.store.database import path_of
 
 _PATIENCE_S = 120
 _MOST_UNFIT = 100
-_planning = threading.BoundedSemaphore(2)  # each takes a core
 
 
 def estimate(store, platform, new_run):
@@ -40,8 +38,7 @@ def estimate(store, platform, new_run):
             "store": path_of(store),
             "runner": runner_of(platform),
         }
-        with _planning:
-            planned = _ask(asked, working)
+        planned = _ask(asked, working)
     query = "select count(*) from orders where state in ('queued', 'running')"
     return planned | {"ahead": platform.execute(query).fetchone()[0]}
 

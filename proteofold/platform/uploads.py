@@ -46,7 +46,8 @@ class Upload:
     """What became of the records of an upload.
 
     ``described`` counts those of ``present`` whose description was new. ``rows`` are Outcomes in the order of the
-    file, the first MOST_TOLD of each kind. ``source`` is what the proteins that were added tell as theirs.
+    file, the first MOST_TOLD of each kind. ``ids`` are all that were added or present, each once, but those that
+    the file has with another sequence, too. ``source`` is what the proteins that were added tell as theirs.
     """
 
     source: str
@@ -55,6 +56,7 @@ class Upload:
     failed: int = 0
     described: int = 0
     rows: list = field(default_factory=list)
+    ids: list = field(default_factory=list)
 
 
 def add_upload(open_store, path, name, user, on_progress=None):
@@ -73,7 +75,7 @@ def add_upload(open_store, path, name, user, on_progress=None):
         refused = _stage(conn, plain, shown, size, upload, tell)
         with transaction(conn):
             _take_over(conn, upload)
-        upload.rows = _told(conn, refused)
+        upload.rows, upload.ids = _told(conn, refused), _ids(conn)
     tell(1.0, upload.added + upload.present + upload.failed)
     return upload
 
@@ -237,6 +239,15 @@ def _told(conn, refused):
     )
     rows += [(row[0], Outcome(row[2], "failed", _conflict(*row[1:2], *row[3:]))) for row in conflicts]
     return [outcome for _, outcome in sorted(rows)]
+
+
+def _ids(conn):
+    """The ids that a run can be started with: what they stand for in the store is what the file has."""
+    query = (
+        "select query_id from staged where outcome <> 'failed' and query_id not in"
+        " (select query_id from staged where outcome = 'failed') group by query_id order by min(position)"
+    )
+    return [query_id for (query_id,) in conn.execute(query)]
 
 
 def _conflict(line, there, there_length, there_md5, source, here, here_length, here_md5):

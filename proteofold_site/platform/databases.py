@@ -26,7 +26,7 @@ async def ask_platform(datasette, function, *values, where=quickly):
     return await where(ask)
 
 
-async def ask_both(datasette, function, *values):
+async def ask_both(datasette, function, *values, where=at_length):
     """What ``function(store, platform, *values)`` returns, with connections that may write; may take seconds."""
     store = store_path(datasette)
 
@@ -34,7 +34,7 @@ async def ask_both(datasette, function, *values):
         with closing(open_store(store, create=False)) as conn, platform_of(store) as platform:
             return function(conn, platform, *values)
 
-    return await at_length(ask)
+    return await where(ask)
 
 
 async def ask_store(datasette, function, *values):

@@ -15,6 +15,9 @@ from proteofold_site.platform import bodies, identity
 from proteofold_site.platform.route import ANYONE, READER, SIGNED_IN
 from proteofold_site.platform.visit import NEVER_KEPT, Visit, decode_json, sign_in_path, wants_json
 
+# forms with files, and how large each of them may be: an upload is kept on disk, a list of ids is read into memory
+_FILE_BYTES = {"upload": bodies.UPLOAD_BYTES, "list": bodies.FORM_BYTES}
+
 
 class Refused(Exception):
     """Why a request is not answered: words for the user, and the status of HTTP."""
@@ -109,7 +112,7 @@ async def _read(request, route):
         if route.body == "fasta":
             # read by the handler, while it arrives
             return {}
-        if route.body in ("form", "upload"):
+        if route.body in ("form", *_FILE_BYTES):
             return await _read_form(request, route)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         data = await bodies.whole(request, bodies.JSON_BYTES)
@@ -130,15 +133,16 @@ async def _read(request, route):
 
 async def _read_form(request, route):
     """The fields of a form; files are kept only where the route takes them, and on disk."""
-    with_files = route.body == "upload" and request.headers.get("content-type", "").startswith("multipart/")
+    file_bytes = _FILE_BYTES.get(route.body, 0)
+    with_files = file_bytes > 0 and request.headers.get("content-type", "").startswith("multipart/")
     most = bodies.SMALL_BYTES if route.right == ANYONE else bodies.FORM_BYTES
     return await request.form(
         files=with_files,
         max_fields=50,
         max_files=20,
         max_field_size=most,
-        max_file_size=bodies.UPLOAD_BYTES,
-        max_request_size=most + bodies.UPLOAD_BYTES if with_files else most,
+        max_file_size=file_bytes,
+        max_request_size=most + file_bytes if with_files else most,
     )
 
 

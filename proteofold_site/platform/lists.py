@@ -1,9 +1,16 @@
-"""The list of runs, as the platform shows it."""
+"""Pages of the store, with what the platform adds to them."""
 
-from proteofold_site import run_pages
+from proteofold_site import protein_page, run_pages
 from proteofold_site.platform import same
 
 
 async def runs_page(visit):
     """All runs, or those that the reader chooses."""
     return await run_pages.runs_page(visit.datasette, visit.request, {"same": same.runs(visit)})
+
+
+async def protein(visit):
+    """A protein, by its id in the path or by ``?id=``."""
+    return await protein_page.protein_page(
+        visit.datasette, visit.request, lambda query_id: {"same": same.protein(visit, query_id)}
+    )

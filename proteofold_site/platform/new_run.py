@@ -14,6 +14,7 @@ from proteofold.platform.runs import NameTakenError, NewRun, check_run, order_ru
 from proteofold_site.paths import run_path
 from proteofold_site.platform import same
 from proteofold_site.platform.databases import ask_both, ask_platform
+from proteofold_site.platform.threads import planning
 from proteofold_site.platform.upload import uploads
 
 # of the names that are not there; all of them are counted
@@ -55,7 +56,7 @@ async def new_run_page(visit):
     ids, error = visit.argument("ids"), None
     if key := visit.argument("upload"):
         try:
-            ids = "\n".join(uploads.get(key, visit.actor.name).ids)
+            ids = "\n".join(uploads.get(key, visit.actor.name).upload.ids)
         except UserError as problem:
             error = str(problem)
     return await _form(visit, Asked(ids=ids), error=error)
@@ -124,7 +125,7 @@ def _look(store, platform, names, asked, author):
 async def _estimated(visit, new_run):
     """What a run would take, for the page; or why nobody knows, which does not stand in its way."""
     try:
-        return {"estimate": await ask_both(visit.datasette, estimate, new_run), "no_estimate": None}
+        return {"estimate": await ask_both(visit.datasette, estimate, new_run, where=planning), "no_estimate": None}
     except UserError as error:
         return {"estimate": None, "no_estimate": str(error)}
 
@@ -175,7 +176,7 @@ async def run_estimate(visit):
         new_run, absent = read(store)
         return estimate(store, platform, new_run) | {"absent": [name._asdict() for name in absent]}
 
-    return visit.json(await ask_both(visit.datasette, look))
+    return visit.json(await ask_both(visit.datasette, look, where=planning))
 
 
 async def run_create(visit):
@@ -188,7 +189,7 @@ async def run_create(visit):
             first = ", ".join(repr(name.id) for name in absent[:5])
             raise UserError(
                 f"{len(absent):,} of the ids stand for no protein: {first}{', ...' if len(absent) > 5 else ''}."
-                ' Upload them first, or send "without_absent": true.'
+                " Upload them first, or start without them (without_absent)."
             )
         order_run(store, platform, new_run)
         return {"run_id": new_run.run_id, "proteins": len(new_run.ids), "absent": len(absent)}

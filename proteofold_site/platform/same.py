@@ -43,6 +43,19 @@ def search(visit, text):
     )
 
 
+def protein(visit, query_id):
+    """A protein and its runs."""
+    return _text(
+        visit,
+        [
+            f"for protein in client.protein({query_id!r}):",
+            "    print(protein['query_id'], [run['run_id'] for run in protein['runs']])",
+        ],
+        f"protein {shlex.quote(query_id)}",
+        f"{_CURL} {_url(visit, f'/proteins/{quote(query_id, safe=str())}')}",
+    )
+
+
 def new_run(visit):
     """Starting a run."""
     body = '{"run_id": "my-run", "ids": ["P69905", "P02144"]}'

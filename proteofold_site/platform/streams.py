@@ -2,7 +2,7 @@
 
 import asyncio
 
-from proteofold_site.platform.threads import start
+from proteofold_site.platform.threads import start_sending
 
 _PIECE = 256 * 1024
 _WAITING = 8
@@ -62,7 +62,7 @@ class Streamed:
             self._write(self._pipe)
             self._pipe.close()
 
-        self._writing = start(write)
+        self._writing = start_sending(write)
         self._first = await self._next()
         return self
 

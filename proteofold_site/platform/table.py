@@ -1,6 +1,6 @@
 """The table of routes: from it Datasette's routes, the OpenAPI description and the tests' walk are made."""
 
-from proteofold_site import protein_page, run_pages
+from proteofold_site import run_pages
 from proteofold_site.platform import (
     api_basics,
     cluster,
@@ -61,15 +61,15 @@ PAGES = (
     Route("POST", f"{RUN}/repeat", RUNNER, run_actions.repeat_form, "Order the same once more", body="form"),
     Route("GET", f"{RUN}/delete", RUNNER, run_actions.delete_page, "Asks before it is deleted"),
     Route("POST", f"{RUN}/delete", RUNNER, run_actions.delete_form, "Delete it", body="form"),
-    Route("GET", "/-/protein/{query_id}", READER, _plain(protein_page.protein_page), "A protein"),
+    Route("GET", "/-/protein/{query_id}", READER, lists.protein, "A protein"),
     # what the form of the front page asks for
-    Route("GET", "/-/protein", READER, _plain(protein_page.protein_page), "A protein, by ?id="),
+    Route("GET", "/-/protein", READER, lists.protein, "A protein, by ?id="),
     Route("GET", "/-/search", READER, search.search_page, "Find proteins"),
     Route("GET", "/-/upload", UPLOADER, upload.upload_page, "The form of uploading"),
     Route("POST", "/-/upload", UPLOADER, upload.upload_form, "Upload proteins", body="upload"),
     Route("GET", "/-/upload/{key}", UPLOADER, upload.upload_done, "What became of an upload"),
     Route("GET", "/-/new-run", RUNNER, new_run.new_run_page, "The form of a new run"),
-    Route("POST", "/-/new-run", RUNNER, new_run.new_run_form, "Check or start a new run", body="upload"),
+    Route("POST", "/-/new-run", RUNNER, new_run.new_run_form, "Check or start a new run", body="list"),
     Route("GET", "/-/cluster", READER, cluster.cluster_page, "Nodes, jobs, queue"),
     Route("GET", "/-/sign-in", ANYONE, sign_in.sign_in_page, "The form of signing in"),
     Route("POST", "/-/sign-in", ANYONE, sign_in.sign_in_form, "Sign in", body="form"),

@@ -6,8 +6,12 @@ from functools import partial
 
 # a look at accounts, tokens and orders: milliseconds
 _QUICK = ThreadPoolExecutor(8, "platform")
-# reading an upload, estimating a run, packing a zip: seconds
+# reading an upload, looking at the cluster: seconds
 _LONG = ThreadPoolExecutor(8, "platform-long")
+# planning a run takes a core, a proteome some seconds of it
+_PLANNING = ThreadPoolExecutor(2, "platform-planning")
+# packing a zip: such a thread waits for its reader, who may be slow
+_SENDING = ThreadPoolExecutor(32, "platform-sending")
 # checking a password takes a third of a second of a core: a flood of sign-ins must not keep others waiting
 _SIGNING_IN = ThreadPoolExecutor(1, "platform-sign-in")
 
@@ -22,11 +26,16 @@ async def at_length(function, *values, **named):
     return await asyncio.get_running_loop().run_in_executor(_LONG, partial(function, *values, **named))
 
 
+async def planning(function, *values):
+    """What ``function`` returns, called in one of the two threads that plan runs."""
+    return await asyncio.get_running_loop().run_in_executor(_PLANNING, partial(function, *values))
+
+
 async def signing_in(function, *values):
     """What ``function`` returns, called in the one thread that checks passwords."""
     return await asyncio.get_running_loop().run_in_executor(_SIGNING_IN, partial(function, *values))
 
 
-def start(function, *values):
-    """Begin ``function`` in a thread for long work; its future."""
-    return asyncio.get_running_loop().run_in_executor(_LONG, partial(function, *values))
+def start_sending(function, *values):
+    """Begin ``function``, which writes to a reader, in a thread; its future."""
+    return asyncio.get_running_loop().run_in_executor(_SENDING, partial(function, *values))

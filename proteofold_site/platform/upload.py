@@ -5,7 +5,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from proteofold.errors import UserError
-from proteofold.fasta import read_fasta
 from proteofold.platform.uploads import MOST_TOLD, Upload, add_upload
 from proteofold.store import open_store
 from proteofold_site.paths import protein_path
@@ -21,12 +20,11 @@ OUTCOME_WORDS = {"failed": "failed", "added": "added", "present": "already there
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An upload that was stored, for the page that tells of it: by whom, and all ids that did not fail."""
+    """An upload that was stored, for the page that tells of it: by whom, and how they call the file."""
 
     user: str
     name: str
     upload: Upload
-    ids: list
 
 
 class Uploads:
@@ -109,10 +107,7 @@ async def _store(visit, path, name):
     tell = uploads.told_of(visit.argument("progress"))
 
     def add():
-        upload = add_upload(lambda: open_store(store, create=False), path, name, user, tell)
-        failed = {row.id for row in upload.rows if row.outcome == "failed"}
-        ids = dict.fromkeys(record.id for record in read_fasta(path))
-        return Done(user.name, name, upload, [query_id for query_id in ids if query_id not in failed])
+        return Done(user.name, name, add_upload(lambda: open_store(store, create=False), path, name, user, tell))
 
     return await at_length(add)
 
@@ -130,7 +125,7 @@ async def upload_done(visit):
         "outcome_words": OUTCOME_WORDS,
         "most": MOST_TOLD,
         "protein_path": lambda query_id: protein_path(visit.datasette, query_id),
-        "new_run": visit.path(f"/-/new-run?upload={key}") if done.ids and "run" in visit.actor.rights else None,
+        "new_run": visit.path(f"/-/new-run?upload={key}") if done.upload.ids and "run" in visit.actor.rights else None,
         "same": same.upload(visit),
     }
     return await visit.page("uploaded.html", context)

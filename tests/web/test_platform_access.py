@@ -28,7 +28,7 @@ def sent(route):
         return {"json": {}}
     if route.body == "fasta":
         return {"content": b">p\nMKV\n", "headers": {"Content-Type": "text/plain"}}
-    if route.body == "upload":
+    if route.body in ("upload", "list"):
         return {"data": {"text": ">p\nMKV\n"}, "files": {"fasta": ("", b"")}}
     return {"data": {"a": "b"}} if route.body else {}
 
@@ -67,7 +67,7 @@ def test_forms_of_other_sites_are_turned_away(signed_in, route, forged):
     ann, bob = signed_in("ann"), signed_in("bob")
     forged = bob.form_token if forged == "another" else forged
     options = sent(route)
-    if route.body in ("form", "upload"):
+    if route.body in ("form", "upload", "list"):
         options["data"] = options.get("data", {}) | {"form_token": forged}
     headers = options.pop("headers", {}) | ({"X-Form-Token": forged} if route.is_api and forged else {})
     answer = ann.ask(route.method, path_of(route), headers=headers, **options)

@@ -156,6 +156,7 @@ def test_answers_are_as_described(users_site, signed_in, described, route):
 BOXES = {
     "/-/upload": ("add_fasta",),
     "/-/search?q='; rm -rf <x>": ("search",),
+    "/-/protein/x%3Cscript%3Ealert%28%271%27%29%3C%2Fscript%3E%22%26%252F%2F%3F%23%C3%A9": ("protein",),
     "/-/new-run": ("match_ids", "estimate", "start_run", "wait"),
     "/-/runs": ("runs",),
     "/-/runs/a%2Fb%20%3Cb%3E%26%3F%23%252F'%22": ("wait", "download"),

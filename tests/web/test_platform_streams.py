@@ -1,0 +1,31 @@
+"""What is sent while it is written: readers may be slow, or leave."""
+
+import asyncio
+import contextlib
+
+from proteofold_site.platform.streams import Streamed
+from proteofold_site.platform.threads import at_length
+
+READERS = 20
+
+
+def endless(stream):
+    while True:
+        stream.write(bytes(1 << 18))
+
+
+async def leave(message):
+    raise ConnectionError("the reader is gone")
+
+
+def test_slow_readers_hold_up_nobody_else_and_leave_nothing_at_work_when_they_go():
+    async def visit():
+        slow = [await Streamed(endless, "x.zip", "application/zip").begin() for _ in range(READERS)]
+        assert await at_length(lambda: "told") == "told"
+        for one in slow:
+            with contextlib.suppress(ConnectionError):
+                await one.asgi_send(leave)
+        ends = await asyncio.gather(*(one._writing for one in slow), return_exceptions=True)
+        assert {type(end) for end in ends} == {BrokenPipeError}
+
+    asyncio.run(asyncio.wait_for(visit(), 60))
