@@ -24,9 +24,9 @@ class Query:
 class Route:
     """A method and path, the right it needs, and who answers: ``handler(visit)`` is a coroutine.
 
-    ``path`` has its variables in braces. ``body`` tells what is sent: "form", "upload" and "list" (forms with a file, of
-    proteins or of ids), "fasta" (a file as it is), or the JSON schema of an object; None for nothing. ``answer`` is the
-    JSON schema of what is answered, or the media type of a download; what has neither is a page.
+    ``path`` has its variables in braces. ``body`` tells what is sent: "form"; "upload" and "list", forms with a file;
+    "fasta", a file as it is; or the JSON schema of an object; None for nothing. ``answer`` is the JSON schema of what
+    is answered, or the media type of a download; what has neither is a page.
     """
 
     method: str
