@@ -113,6 +113,7 @@ def check(config_files):
     """
     from proteofold.config import load_config
     from proteofold.inputs import check_inputs
+    from proteofold.report_data import counted
 
     checked = check_inputs(load_config(*config_files), read_weights=True)
     for note in checked.notes:
@@ -121,7 +122,8 @@ def check(config_files):
     residues = sum(len(query.sequence) for query in checked.queries)
     library = checked.templates.library
     click.echo(
-        f"ready: {len(checked.queries)} proteins with {residues} residues, {library.templates} templates"
+        f"ready: {counted(len(checked.queries))} with {counted(residues, 'residue')}, "
+        f"{counted(library.templates, 'template')}"
         + (f", to be built from {checked.templates.source}" if checked.templates.source else "")
     )
 

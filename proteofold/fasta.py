@@ -50,12 +50,27 @@ def read_error(error):
     return getattr(error, "strerror", None) or str(error)
 
 
-def read_fasta(path, comment=None):
+def read_fasta(path, comment=None, nameless=None):
     """Yield the records of a FASTA file in order; lines before them that start with ``comment`` are passed over.
 
     Blanks inside a sequence are dropped; nothing else is changed or judged. Raises FastaError where the text
-    before the first header is not empty, a header has no id, or the file cannot be read.
+    before the first header is not empty, a header has no id, or the file cannot be read. With ``nameless`` a record
+    without an id is passed over, and its FastaError goes to that function.
     """
+    for header, chunks, line in _parts(path, comment):
+        words = header.split(maxsplit=1)
+        if words:
+            description = words[1].rstrip() if len(words) > 1 else ""
+            yield Record(words[0], description, "".join("".join(chunks).split()), line)
+            continue
+        error = FastaError(path, line, "a header without an id: write the id right after '>'")
+        if nameless is None:
+            raise error
+        nameless(error)
+
+
+def _parts(path, comment):
+    """Header, pieces of the sequence and line number of each record."""
     header, chunks, start = None, [], 0
     number, begins = 0, True
     try:
@@ -64,7 +79,7 @@ def read_fasta(path, comment=None):
                 number += begins
                 if begins and piece.startswith(">"):
                     if header is not None:
-                        yield _record(path, header, chunks, start)
+                        yield header, chunks, start
                     header, chunks, start = piece[1:], [], number
                 elif header is not None:
                     chunks.append(piece)
@@ -76,15 +91,7 @@ def read_fasta(path, comment=None):
     except READ_ERRORS as error:
         raise FastaError(path, number, f"cannot be read ({read_error(error)})") from None
     if header is not None:
-        yield _record(path, header, chunks, start)
-
-
-def _record(path, header, chunks, line):
-    words = header.split(maxsplit=1)
-    if not words:
-        raise FastaError(path, line, "a header without an id: write the id right after '>'")
-    description = words[1].rstrip() if len(words) > 1 else ""
-    return Record(words[0], description, "".join("".join(chunks).split()), line)
+        yield header, chunks, start
 
 
 def format_fasta(identifier, sequence, width=LINE_WIDTH):

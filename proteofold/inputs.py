@@ -142,19 +142,23 @@ class Sequences:
 
     def read(self, path):
         """Take up one FASTA file; its problems go to the checked errors."""
-        count = 0
+        count, problems = 0, len(self.checked.errors)
         try:
-            for record in read_fasta(path):
+            for record in read_fasta(path, nameless=self._refuse_nameless):
                 count += 1
                 self._add(path, record)
         except FastaError as error:
             self.checked.errors.append(f"{error}.")
             self.all_read = False
             return
-        if not count:
+        if not count and len(self.checked.errors) == problems:
             self.all_read = False
             why = "is empty" if not os.path.getsize(path) else "holds no FASTA record (no line starts with '>')"
             self.checked.errors.append(f"{path}: {why}: give a FASTA file with at least one protein.")
+
+    def _refuse_nameless(self, error):
+        self.checked.errors.append(f"{error}.")
+        self.all_read = False
 
     def _add(self, path, record):
         errors = len(self.checked.errors)
@@ -170,7 +174,7 @@ class Sequences:
         if record.id in self.by_id:
             first, first_where = self.by_id[record.id]
             if first.md5 == query.md5:
-                self._tell(path, "repeat an earlier record with the same sequence and were taken once", record)
+                self._tell(path, "given again with the same sequence, taken once", record)
             else:
                 self.checked.errors.append(
                     f"{where}: this id stands for another sequence at {first_where.rpartition(': ')[0]}. "
@@ -203,7 +207,7 @@ class Sequences:
             )
             return None
         if sequence.endswith("*"):
-            self._tell(path, "end with '*', which was dropped", record)
+            self._tell(path, "with a '*' at the end, which was dropped", record)
             sequence = sequence[:-1]
         if not sequence:
             self.checked.errors.append(f"{where}: no sequence. Add it or remove the record.")
@@ -212,12 +216,12 @@ class Sequences:
             self.checked.errors.append(f"{where}: {_foreign_advice(sequence, foreign)}")
             return None
         if not sequence.isupper():
-            self._tell(path, "hold lower-case residues, which were taken as upper case", record)
+            self._tell(path, "with lower-case residues, taken as upper case", record)
             sequence = sequence.upper()
         if _RARE.search(sequence):
-            self._tell(path, f"hold residues of {', '.join(RARE_RESIDUES)}, which S4PRED takes as unknown", record)
+            self._tell(path, f"with residues of {', '.join(RARE_RESIDUES)}, which S4PRED takes as unknown", record)
         if len(sequence) >= 30 and _NUCLEOTIDES.fullmatch(sequence):
-            self._tell(path, "look like nucleotides, not like proteins", record)
+            self._tell(path, "with the letters of nucleotides only, which is no protein", record)
         md5 = hashlib.md5(sequence.encode(), usedforsecurity=False).hexdigest()
         return Query(record.id, protein_stem(record.id), sequence, md5, record.description)
 

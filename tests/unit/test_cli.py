@@ -174,7 +174,7 @@ def test_good_inputs_are_ready(call, config, monkeypatch):
     monkeypatch.setattr(inputs, "check_tensors", asked.append)
     outcome = call("check", "--configfile", config())
     assert outcome.exit_code == 0
-    assert "note: " in outcome.stdout and "end with '*', which was dropped: a (line 1)" in outcome.stdout
+    assert "note: " in outcome.stdout and "with a '*' at the end, which was dropped: a (line 1)" in outcome.stdout
     assert outcome.stdout.endswith("ready: 2 proteins with 7 residues, 2 templates\n")
     assert len(asked) == 1  # the weights are loaded to see whether they fit
 

@@ -105,14 +105,19 @@ def test_problem_is_told_with_its_place_and_a_way_out(check, content, what):
     assert error.endswith(".")
 
 
+def test_records_without_an_id_hide_no_other_problem(check):
+    errors = check(">\nMKV\n>a\nMK1\n> \nMKV\n").errors
+    assert [error.partition(", ")[2][:6] for error in errors] == ["line 1", "line 3", "line 5"]
+
+
 @pytest.mark.parametrize(
     ("content", "sequence", "note"),
     [
-        (">a\nMKV*\n", "MKV", "1 record end with '*', which was dropped: a (line 1)"),
-        (">a\nmkV\n", "MKV", "hold lower-case residues, which were taken as upper case: a (line 1)"),
-        (">a\nMUX\n", "MUX", "hold residues of B, J, O, U, X, Z, which S4PRED takes as unknown"),
-        (">a\nMKV\n>a\nmkv\n", "MKV", "repeat an earlier record with the same sequence and were taken once"),
-        (f">a\n{'ACGT' * 8}\n", "ACGT" * 8, "look like nucleotides, not like proteins"),
+        (">a\nMKV*\n", "MKV", "1 record with a '*' at the end, which was dropped: a (line 1)"),
+        (">a\nmkV\n", "MKV", "with lower-case residues, taken as upper case: a (line 1)"),
+        (">a\nMUX\n", "MUX", "with residues of B, J, O, U, X, Z, which S4PRED takes as unknown"),
+        (">a\nMKV\n>a\nmkv\n", "MKV", "given again with the same sequence, taken once"),
+        (f">a\n{'ACGT' * 8}\n", "ACGT" * 8, "with the letters of nucleotides only, which is no protein"),
         (b">a\r\nMK\r\nV\r\n", "MKV", None),
         (gzip.compress(b">a\nMKV\n"), "MKV", None),
         (f">{'a' * 500}\nMKV\n", "MKV", None),
@@ -129,7 +134,7 @@ def test_what_can_be_mended_is_mended_and_told(check, content, sequence, note):
 def test_notes_count_and_show_five(check):
     (note,) = check("".join(f">p{number}\nMKV*\n" for number in range(8))).notes
     assert note.endswith(
-        "8 records end with '*', which was dropped: "
+        "8 records with a '*' at the end, which was dropped: "
         + ", ".join(f"p{number} (line {2 * number + 1})" for number in range(5))
         + " and 3 more."
     )
@@ -139,7 +144,7 @@ def test_same_file_twice_is_taken_once(check):
     checked = check(">a\nMKV\n>b\nMKL\n", ">b\nMKL\n>a\nMKV\n>c\nM\n")
     assert checked.errors == []
     assert [query.query_id for query in checked.queries] == ["a", "b", "c"]
-    assert "2.fasta: 2 records repeat an earlier record" in checked.notes[0]
+    assert "2.fasta: 2 records given again" in checked.notes[0]
 
 
 def test_problems_of_all_inputs_are_told_at_once(check, tmp_path):

@@ -336,7 +336,7 @@ def test_plan_is_printed_and_nothing_is_written(call, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     outcome = call("--nodes", "nodes.yaml")
     assert outcome.exit_code == 0
-    assert "note: p.fasta: 1 record end with '*'" in outcome.stdout
+    assert "note: p.fasta: 1 record with a '*' at the end" in outcome.stdout
     assert "4 cores: worker (2 × 2 cores with 3,500 MB)" in outcome.stdout
     assert "wall time     about " in outcome.stdout
     assert outcome.stdout.rindex("big ") < outcome.stdout.rindex("sp|P1|A_HUMAN ")
