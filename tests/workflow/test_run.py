@@ -24,6 +24,10 @@ def test_rows_stand_in_the_order_of_the_input(finished):
     assert [row.split(",")[0] for row in finished.rows("merge_results.csv")] == list(finished.records)
 
 
+def test_default_profile_holds_in_any_working_folder(finished):
+    assert "profiles/default for setting default command line arguments" in finished.printed
+
+
 def test_progress_is_told_in_proteins_and_not_in_job_texts(finished):
     assert "4 of 4 proteins done" in finished.printed
     assert "jobid" not in finished.printed
