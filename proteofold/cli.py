@@ -38,8 +38,11 @@ def cli():
 @click.argument("fasta", type=_FILE)
 @click.option("--weights", default="demo", show_default=True, help="demo, official or a folder of weights.")
 @click.option("--device", type=click.Choice(["cpu", "gpu", "auto"]), default="cpu", show_default=True)
+@click.option(
+    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True, help="bf16 is not identical."
+)
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
-def s4pred(fasta, weights, device, threads):
+def s4pred(fasta, weights, device, precision, threads):
     """Predict the secondary structure of each sequence of FASTA with S4PRED and print PSIPRED HFORMAT.
 
     \b
@@ -50,7 +53,7 @@ def s4pred(fasta, weights, device, threads):
     from proteofold.predict_step import predict_fasta
 
     folder = weights_folder({"s4pred": {"weights": weights}})
-    click.echo(predict_fasta(fasta, folder, device=device, threads=threads), nl=False)
+    click.echo(predict_fasta(fasta, folder, device=device, precision=precision, threads=threads), nl=False)
 
 
 @cli.command(short_help="Join a sequence and its prediction; prints an .a3m.")

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from proteofold.files import write_aside
 from proteofold.nodes import NodeKind
-from proteofold.plan import batch_sizes, finished_searches, prediction_took_s, search_mem_mb, took_s
+from proteofold.plan import finished_searches, prediction_took_s, search_mem_mb, took_s
 from proteofold.schedule import Job, lower_bound
-from proteofold.weights import batch_mem_mb
 
 MACHINES, EFFICIENCY = "machines.json", "efficiency.json"
 
@@ -69,7 +68,7 @@ def measured_jobs(run, since=0.0):
     ``since`` (seconds since 1970) leaves out those that ended before. What was taken from another run was no job of
     this one.
     """
-    batches, jobs, place, searched = batch_sizes(run), [], {}, []
+    jobs, place, searched = [], {}, []
     for protein, used in finished_searches(run).items():
         ended = run.folder.usage("search_templates", protein).stat().st_mtime
         if ended >= since and not used.get("reused_from") and took_s(used):
@@ -78,7 +77,7 @@ def measured_jobs(run, since=0.0):
         seconds = prediction_took_s(run, batch)
         if seconds and run.folder.usage("predict_secondary_structure", batch).stat().st_mtime >= since:
             place[batch] = len(jobs)
-            jobs.append(Job(seconds, batch_mem_mb(batches[batch][0])))
+            jobs.append(Job(seconds, run.batch_mem_mb(batch)))
     mode = run.settings["mode"]
     return jobs + [Job(seconds, search_mem_mb(m, run, mode), place.get(m.batch)) for m, seconds in searched]
 

@@ -16,7 +16,7 @@ from proteofold.process import read_usage
 from proteofold.runs import load_run
 from proteofold.schedule import Job, lower_bound, simulated_makespan
 from proteofold.search_step import SEARCH_STEP_MB
-from proteofold.weights import batch_mem_mb, weight_files
+from proteofold.weights import weight_files
 
 # Bounds of the classes shown, in MB, beside what the nodes have.
 _CLASS_MB = tuple(512 * 2**step for step in range(12))
@@ -136,16 +136,16 @@ def make_plan(run, kinds):
     """Plan what is left of a Run (planning.plan_run) on some NodeKinds; nothing is written."""
     finished = finished_searches(run)
     open_members = [m for m in run.members.values() if m.protein not in finished and m.protein not in run.sources]
-    batches, predicted = batch_sizes(run), _predicted_batches(run)
+    predicted = _predicted_batches(run)
     search = _search_calibration(run, finished)
-    prediction = _prediction_calibration(run, batches, predicted)
+    prediction = _prediction_calibration(run, predicted)
     largest = max(kind.mem_mb for kind in kinds)
 
     mode = run.settings["mode"]
     shards = {m.protein: _fewest_shards(m, run, mode, largest) for m in open_members}
     needs = {m.protein: search_mem_mb(m, run, mode, shards[m.protein]) for m in open_members}
     due = {m.batch for m in open_members if m.batch not in predicted}
-    batch_needs = {batch: batch_mem_mb(batches[batch][0]) for batch in due}
+    batch_needs = {batch: run.batch_mem_mb(batch) for batch in due}
     left, unfit, fitting = [], [], []
     for member in open_members:
         need, batch_need = needs[member.protein], batch_needs.get(member.batch, 0)
@@ -160,7 +160,7 @@ def make_plan(run, kinds):
             fitting.append((member, left[-1]))
 
     predictions = {
-        batch: prediction.ratio * cost.prediction_cpu_s(*batches[batch], _weights_bytes(run))
+        batch: prediction.ratio * cost.prediction_cpu_s(*run.batch_size(batch), _weights_bytes(run))
         for batch in dict.fromkeys(member.batch for member, _ in fitting)
         if batch in due
     }
@@ -201,22 +201,13 @@ def finished_searches(run):
     return finished
 
 
-def batch_sizes(run):
-    """batch -> (residues, longest) over all that was ever in a batch, today's members or not."""
-    batches = {}
-    for member in {*run.history, *run.members.values()}:
-        residues, longest = batches.get(member.batch, (0, 0))
-        batches[member.batch] = (residues + member.length, max(longest, member.length))
-    return batches
-
-
 def _predicted_batches(run):
-    """The batches whose prediction is there; none of them counts if it was made with other weights."""
+    """The batches whose prediction is there; none of them counts if it was made otherwise."""
     try:
-        before = load_run(run.folder.path).settings
+        before = load_run(run.folder.path)
     except UserError:
         return set()
-    if before["weights_digest"] != run.settings["weights_digest"]:
+    if before.prediction_key != run.prediction_key:
         return set()
     return {name.removesuffix(".horiz") for name in existing_names(run.folder.horiz("any").parent)}
 
@@ -229,10 +220,11 @@ def _search_calibration(run, finished):
     )
 
 
-def _prediction_calibration(run, batches, predicted):
-    used = ((batch, prediction_took_s(run, batch)) for batch in sorted(predicted & batches.keys()))
+def _prediction_calibration(run, predicted):
+    known = {member.batch for member in (*run.history, *run.members.values())}
+    used = ((batch, prediction_took_s(run, batch)) for batch in sorted(predicted & known))
     return cost.calibrated(
-        (cpu_s, cost.prediction_cpu_s(*batches[batch], _weights_bytes(run))) for batch, cpu_s in used if cpu_s
+        (cpu_s, cost.prediction_cpu_s(*run.batch_size(batch), _weights_bytes(run))) for batch, cpu_s in used if cpu_s
     )
 
 

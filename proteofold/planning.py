@@ -12,10 +12,9 @@ from proteofold.batches import cut
 from proteofold.files import existing_names
 from proteofold.hits import SUMMARY_VERSION
 from proteofold.inputs import check_inputs, collected
-from proteofold.predict_step import PREDICTION_VERSION
 from proteofold.reuse import find_sources
-from proteofold.runs import RESULTS, Member, Run, RunFolder, checksum, kept_files, read_members
-from proteofold.weights import BATCH_RESIDUES, check_tensors_once, weights_digest
+from proteofold.runs import RESULTS, Member, Run, RunFolder, checksum, kept_files, predicted_with, read_members
+from proteofold.weights import BATCH_RESIDUES, batch_residues, check_tensors_once, weights_digest
 
 
 def plan_run(config, results=RESULTS):
@@ -38,7 +37,8 @@ def _planned(config, checked, digest, results):
         new = [query for query in checked.queries if query.protein not in known]
         sources, why_not = find_sources(new, settings, results)
         checked.notes += [f"no results of other runs are taken: {why_not}"] if why_not else []
-    members, new_batches = assign_batches(checked.queries, history, _still_usable(folder, history), sources)
+    most = batch_residues(settings["device"])
+    members, new_batches = assign_batches(checked.queries, history, _still_usable(folder, history), sources, most)
     return Run(folder, members, settings, new_batches, history, sources)
 
 
@@ -50,15 +50,16 @@ def _all_predicted(run):
 
 def _settings(config, checked, digest):
     library, mode = checked.templates.library, config["search"]["mode"]
+    of_prediction = {"weights_digest": digest, "precision": config["s4pred"]["precision"]}
     return {
         "run": config["run"],
-        "key": checksum([mode, library.key, digest, PREDICTION_VERSION, SUMMARY_VERSION]),
+        "key": checksum([mode, library.key, *predicted_with(of_prediction), SUMMARY_VERSION]),
         "mode": mode,
         "keep": config["keep"],
         "library": library._asdict(),
         "library_source": checked.templates.source,
         "weights": checked.weights,
-        "weights_digest": digest,
+        **of_prediction,
         "device": config["s4pred"]["device"],
         "versions": {
             "proteofold": __version__,
@@ -73,7 +74,7 @@ def _still_usable(folder, history):
     return [m for m in history if f"{m.batch}.fas" in cut_batches or f"{m.protein}.out" in done]
 
 
-def assign_batches(queries, history, usable, reused=()):
+def assign_batches(queries, history, usable, reused=(), most_residues=BATCH_RESIDUES):
     """Members in input order, and the batches to make (name -> queries) for queries that have none yet.
 
     ``history`` are the members so far, ``usable`` those of them whose batch can serve; ``reused`` the proteins to be
@@ -90,7 +91,7 @@ def assign_batches(queries, history, usable, reused=()):
         [query for query in longest_first if query.protein not in reused],
         [query for query in longest_first if query.protein in reused],
     )
-    for batch_queries in (batch for part in parts for batch in cut(part, _residues, BATCH_RESIDUES)):
+    for batch_queries in (batch for part in parts for batch in cut(part, _residues, most_residues)):
         number += 1
         lines = "".join(f"{query.query_id}\t{query.protein}\t{query.md5}\n" for query in batch_queries)
         batch = f"{number:04d}-{hashlib.sha256(lines.encode()).hexdigest()[:8]}"

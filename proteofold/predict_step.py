@@ -14,7 +14,7 @@ from proteofold.process import JobLog, die_with_parent, own_usage, usage_tsv
 PREDICTION_VERSION = 1
 
 
-def predict_fasta(fasta, weights, *, device="cpu", threads=1):
+def predict_fasta(fasta, weights, *, device="cpu", precision="fp32", threads=1):
     """The HFORMAT text of all records of a FASTA file, in order; residues go to the networks as they are written."""
     records = list(read_fasta(fasta))
     if not records:
@@ -27,7 +27,8 @@ def predict_fasta(fasta, weights, *, device="cpu", threads=1):
     from proteofold import s4pred
 
     torch.set_num_threads(threads)
-    predicted = s4pred.predict([record.sequence for record in records], weights, device=s4pred.device_for(device))
+    sequences, device = [record.sequence for record in records], s4pred.device_for(device)
+    predicted = s4pred.predict(sequences, weights, device=device, precision=precision)
     blocks = []
     for record, (states, probabilities) in zip(records, predicted, strict=True):
         prediction = psipred.Prediction(record.sequence, states, psipred.confidence_digits(probabilities))
@@ -38,14 +39,15 @@ def predict_fasta(fasta, weights, *, device="cpu", threads=1):
 def main(words=None):
     """Entry point of the rule predict_secondary_structure: exit code 0, or 1 with the reason in the log."""
     parser = argparse.ArgumentParser(prog="python -m proteofold.predict_step", description=__doc__)
-    for name in ("fasta", "weights", "device", "result-key", "horiz", "log", "usage"):
+    for name in ("fasta", "weights", "device", "precision", "result-key", "horiz", "log", "usage"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args(words)
     with JobLog(arguments.log) as log:
         log.step("secondary_structure")
         started = time.monotonic()
-        text = predict_fasta(arguments.fasta, arguments.weights, device=arguments.device, threads=arguments.threads)
+        how = {name: getattr(arguments, name) for name in ("device", "precision", "threads")}
+        text = predict_fasta(arguments.fasta, arguments.weights, **how)
         # first, so that the prediction never stands beside a key that is not its own
         write_aside(arguments.usage, usage_tsv(own_usage(started, arguments.result_key)))
         write_aside(arguments.horiz, text)

@@ -157,10 +157,17 @@ def _settings(data):
             f"{library['columns']:,} positions (checksum {library['key']})",
         ),
         ("S4PRED weights", f"{settings['weights']} (checksum {settings['weights_digest'][:16]})"),
-        ("S4PRED runs on", settings["device"]),
+        ("S4PRED runs on", predicted_on(settings)),
         *((f"Version of {name}", version or "unknown") for name, version in settings["versions"].items()),
     ]
     return f"<h2>Searched with</h2>{facts(rows)}"
+
+
+def predicted_on(settings):
+    """The device of the predictions, and the precision where it is not S4PRED's own."""
+    precision = settings.get("precision", "fp32")
+    told = "" if precision == "fp32" else f" in {precision}: not identical to S4PRED's own predictions"
+    return f"{settings['device']}{told}"
 
 
 def _resources(data):

@@ -12,6 +12,7 @@ from proteofold.errors import UserError
 from proteofold.fasta import format_fasta
 from proteofold.files import existing_names, write_if_changed
 from proteofold.predict_step import PREDICTION_VERSION
+from proteofold.weights import batch_mem_mb
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Run:
     new_batches: dict  # batch -> queries; what write_plan has to write
     history: list  # members of the manifest so far
     sources: dict = field(default_factory=dict)  # protein -> reuse.Source, of those to be taken from other runs
-    _residues: dict = field(default_factory=dict)
+    _sizes: dict = field(default_factory=dict)
 
     @property
     def library(self):
@@ -90,14 +91,19 @@ class Run:
     @property
     def prediction_key(self):
         """What the predictions of secondary structure depend on, beside the sequences, as a checksum."""
-        return checksum([self.settings["weights_digest"], PREDICTION_VERSION])
+        return checksum(predicted_with(self.settings))
 
-    def batch_residues(self, batch):
-        """Residues of a batch."""
-        if not self._residues:
+    def batch_size(self, batch):
+        """(residues, longest) over all that was ever in a batch, today's members or not."""
+        if not self._sizes:
             for member in {*self.history, *self.members.values()}:
-                self._residues[member.batch] = self._residues.get(member.batch, 0) + member.length
-        return self._residues[batch]
+                residues, longest = self._sizes.get(member.batch, (0, 0))
+                self._sizes[member.batch] = (residues + member.length, max(longest, member.length))
+        return self._sizes[batch]
+
+    def batch_mem_mb(self, batch):
+        """Memory in MB of predicting a batch."""
+        return batch_mem_mb(*self.batch_size(batch), self.settings["device"])
 
     def result_files(self, proteins):
         """The ``.out`` of each of these members, and its other result files where they are missing.
@@ -139,6 +145,12 @@ def write_plan(run):
     _write_members(run.folder.manifest, rows)
     _write_members(run.folder.queries, run.members.values())
     write_if_changed(run.folder.settings, json.dumps(run.settings, indent=2) + "\n")
+
+
+def predicted_with(settings):
+    """What predictions depend on, of a run's settings and in this version."""
+    precision = settings.get("precision", "fp32")  # runs of before there was a choice
+    return [settings["weights_digest"], PREDICTION_VERSION, *([] if precision == "fp32" else [precision])]
 
 
 def kept_files(settings):

@@ -15,11 +15,12 @@ from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
 from proteofold.batches import cut
 from proteofold.errors import UserError
-from proteofold.weights import BATCH_RESIDUES, weight_files
+from proteofold.weights import BATCH_RESIDUES, GPU_PASS_RESIDUES, weight_files
 
 ALPHABET = "ARNDCQEGHILKMFPSTWYV"  # the order gives the token of a residue
 UNKNOWN, PADDING = 20, 21
 STATES = "CHE"  # the order of the networks' three outputs
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 _TOKENS = np.full(256, UNKNOWN, dtype=np.int64)
 _TOKENS[np.frombuffer(ALPHABET.encode(), dtype=np.uint8)] = np.arange(len(ALPHABET))
@@ -39,7 +40,7 @@ class Network(nn.Module):
         packed = pack_sequence(sequences)
         embedded = packed._replace(data=self.embed(packed.data))
         states, _ = self.lstm(embedded)
-        return unpack_sequence(states._replace(data=self.outlayer(states.data).log_softmax(dim=-1)))
+        return unpack_sequence(states._replace(data=self.outlayer(states.data).float().log_softmax(dim=-1)))
 
 
 def tokens(sequence):
@@ -47,20 +48,23 @@ def tokens(sequence):
     return torch.from_numpy(_TOKENS[np.frombuffer(sequence.encode("ascii", "replace"), dtype=np.uint8)])
 
 
-def predict(sequences, weights, *, device="cpu", batch_residues=BATCH_RESIDUES):
+def predict(sequences, weights, *, device="cpu", precision="fp32", batch_residues=None):
     """Predict the secondary structure of each sequence with the ensemble in the folder ``weights``.
 
     Returns, in the order of ``sequences``, pairs of the states (a string over C, H and E) and the probabilities,
-    float32 of shape (length, 3). One network is held at a time, and goes over all sequences before the next.
+    float32 of shape (length, 3). One network is held at a time, and goes over all sequences before the next, as many
+    as have ``batch_residues`` together at once. Only precision fp32 gives what S4PRED gives.
     Raises UserError if a weights file is missing or does not fit the network.
     """
     paths = weight_files(weights)
+    batch_residues = batch_residues or (BATCH_RESIDUES if device == "cpu" else GPU_PASS_RESIDUES)
+    torch.backends.cudnn.allow_tf32 = False  # cuDNN's networks would round to 10 bits where fp32 is asked for
     order = sorted(range(len(sequences)), key=lambda i: -len(sequences[i]))
     batches = list(cut(order, lambda i: len(sequences[i]), batch_residues))
     totals = [None] * len(sequences)
     with torch.inference_mode():
         for path in paths:
-            network = load_network(path).to(device)
+            network = load_network(path, PRECISIONS[precision]).to(device)
             for batch in batches:
                 outputs = network([tokens(sequences[i]).to(device) for i in batch])
                 for i, output in zip(batch, outputs, strict=True):
@@ -88,8 +92,8 @@ def _states_and_probabilities(mean_log_probabilities):
     return "".join(STATES[state] for state in states), probabilities.numpy()
 
 
-def load_network(path):
-    """The network of one weights file in single precision; its sizes are those of the tensors."""
+def load_network(path, dtype=torch.float32):
+    """The network of one weights file, computing in ``dtype``; its sizes are those of the tensors."""
     state = _read_state(path)
     with torch.device("meta"):
         network = Network(**network_sizes(state, path))
@@ -99,7 +103,7 @@ def load_network(path):
         odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
         what = ", ".join(f"{name} is {found.get(name)}, not {wanted.get(name)}" for name in odd[:3])
         raise UserError(f"S4PRED weights: {path}: {what}. Is this a weights file of S4PRED?")
-    network.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+    network.load_state_dict({name: tensor.to(dtype) for name, tensor in state.items()}, assign=True)
     return network.eval()
 
 

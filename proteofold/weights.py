@@ -11,6 +11,12 @@ from proteofold.errors import UserError
 # better, and cost memory (batch_mem_mb).
 BATCH_RESIDUES = 16_384
 
+# On a GPU. A job's batch is larger than what goes through at once: most of a small job would be the start of PyTorch.
+GPU_PASS_RESIDUES, GPU_BATCH_RESIDUES = 262_144, 1_048_576
+
+# Memory asked for a process that uses a GPU, whose libraries take most of it; not measured yet.
+_GPU_PROCESS_MB = 6000
+
 WEIGHT_FILES = tuple(f"weights_{number}.pt" for number in range(1, 6))
 
 
@@ -55,6 +61,17 @@ def check_tensors(folder):
         raise UserError(last_words[0])
 
 
-def batch_mem_mb(residues):
-    """Peak memory in MB of predicting a batch of so many residues at the official width (docs/decisions.md)."""
-    return round(1.1 * (540 + 0.031 * residues))
+def batch_residues(device):
+    """The most residues in a batch of proteins for a configured device; `auto` may turn out to be a CPU."""
+    return GPU_BATCH_RESIDUES if device == "gpu" else BATCH_RESIDUES
+
+
+def batch_mem_mb(residues, longest, device="cpu"):
+    """Peak memory in MB of predicting a batch at the official width (docs/decisions.md).
+
+    It grows with what goes through a network at once: BATCH_RESIDUES, or the longest protein if that is longer. On a
+    GPU that is in the GPU's memory.
+    """
+    if device == "gpu":
+        return _GPU_PROCESS_MB
+    return round(1.1 * (540 + 0.031 * max(longest, min(residues, BATCH_RESIDUES))))

@@ -3,7 +3,7 @@
 from pathlib import PurePath
 
 from proteofold.report_data import counted
-from proteofold.report_pages import MODES
+from proteofold.report_pages import MODES, predicted_on
 
 
 def settings_facts(settings):
@@ -18,7 +18,7 @@ def settings_facts(settings):
         told += [f"checksum {library['key']}"] if library.get("key") else []
         facts.append(("Template library", ", ".join(told)))
     facts.append(("S4PRED weights", settings.get("weights")))
-    facts.append(("S4PRED ran on", settings.get("device")))
+    facts.append(("S4PRED ran on", settings.get("device") and predicted_on(settings)))
     facts += [(f"Version of {name}", version) for name, version in _table(settings.get("versions")).items()]
     facts.append(("Settings", settings.get("key") and f"checksum {settings['key']}"))
     return [(name, str(value)) for name, value in facts if value]

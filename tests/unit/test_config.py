@@ -43,7 +43,7 @@ def test_later_files_change_only_what_they_name(config_file):
     config = load_config(first, second)
     assert config == GOOD | {
         "proteins": ["a.fa"],
-        "s4pred": {"weights": "demo", "device": "auto"},
+        "s4pred": {"weights": "demo", "device": "auto", "precision": "fp32"},
         "templates": {"build": "my folder"},
         "search": {"mode": "reference"},
     }
@@ -98,6 +98,7 @@ def test_missing_file_and_folder_are_named(tmp_path):
         ({"s4pred": {"weigths": "x", "weights": "demo", "device": "cpu"}}, "s4pred: unknown key 'weigths': did you"),
         ({"search": {"mode": "quick"}}, "search: mode: 'quick' will not do: expected reference, lean, fast or hybrid"),
         ({"s4pred": {"weights": "demo", "device": "cuda"}}, "s4pred: device: 'cuda' will not do: expected cpu, gpu"),
+        ({"s4pred": {"precision": "int8"}}, "s4pred: precision: 'int8' will not do: expected fp32 or bf16"),
         ({"s4pred": {"weights": None, "device": "cpu"}}, "s4pred: weights: None will not do"),
         ({"s4pred": {"device": "cpu"}}, "s4pred: 'weights' is a required property"),
         ({"s4pred": {"weights": "demo"}}, "s4pred: 'device' is a required property"),

@@ -34,7 +34,7 @@ def check(tmp_path, make_library):
             "proteins": [str(path) for path in paths],
             "ids": None if listed is None else str(tmp_path / "ids.txt"),
             "templates": library,
-            "s4pred": {"weights": str(weights), "device": "cpu"},
+            "s4pred": {"weights": str(weights), "device": "cpu", "precision": "fp32"},
             "search": {"mode": "lean"},
             "keep": [],
             "reuse": True,
@@ -273,7 +273,9 @@ def test_every_bad_template_is_one_problem(check, tmp_path):
 def test_braces_in_paths_that_snakemake_is_given_are_told(check, tmp_path, make_library):
     library = make_library(tmp_path / "a {x}" / "db", {"A": 10})
     weights = shutil.copytree(tmp_path / "weights", tmp_path / "{y}")
-    errors = check(FASTA, templates=library, s4pred={"weights": str(weights), "device": "cpu"}).errors
+    errors = check(
+        FASTA, templates=library, s4pred={"weights": str(weights), "device": "cpu", "precision": "fp32"}
+    ).errors
     assert [error.split(": ")[0:2] for error in errors] == [
         ["configuration, templates", library],
         ["configuration, s4pred", "weights"],

@@ -134,7 +134,7 @@ def test_modes_that_do_not_help_are_not_advised(make_run):
     # here fast would fit, but not the prediction of the batch: no mode changes that
     lengths = {name: 4000 for name in "abcd"}
     unfit = make_plan(make_run(lengths), [NodeKind("tiny", 1, 1, 1100)]).unfit
-    assert search_mem_mb(4000, PDB70, "fast") + SEARCH_STEP_MB < 1100 < batch_mem_mb(16_000)
+    assert search_mem_mb(4000, PDB70, "fast") + SEARCH_STEP_MB < 1100 < batch_mem_mb(16_000, 4000)
     assert [one.modes for one in unfit] == [{}] * 4
 
 
@@ -296,7 +296,7 @@ def test_measured_jobs_are_those_of_this_run(make_run, finish):
     finish(run, "ef", cpu_s=lambda length: 99.0, reused_from="another")
     jobs = measured_jobs(load_run(run.folder.path))
     need = search_mem_mb(400, PDB70, "lean") + SEARCH_STEP_MB
-    assert jobs == [Job(30.0, batch_mem_mb(1600)), *[Job(12.5, need, 0)] * 4]
+    assert jobs == [Job(30.0, batch_mem_mb(1600, 400)), *[Job(12.5, need, 0)] * 4]
     assert achieved_bound_s(jobs, NODES) == pytest.approx(42.5)  # 30 and 12.5 one after the other
 
 

@@ -12,7 +12,7 @@ from proteofold.fasta import protein_stem, read_fasta
 from proteofold.inputs import Query
 from proteofold.planning import assign_batches, plan_run
 from proteofold.runs import load_run, write_plan
-from proteofold.weights import BATCH_RESIDUES, WEIGHT_FILES
+from proteofold.weights import BATCH_RESIDUES, WEIGHT_FILES, batch_mem_mb
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def config(tmp_path, make_library, monkeypatch):
         "proteins": [str(tmp_path / "proteins.fasta")],
         "ids": None,
         "templates": make_library(tmp_path / "library" / "db", {"A": 10}),
-        "s4pred": {"weights": str(weights), "device": "cpu"},
+        "s4pred": {"weights": str(weights), "device": "cpu", "precision": "fp32"},
         "search": {"mode": "lean"},
         "keep": [],
         "reuse": True,
@@ -150,13 +150,13 @@ def test_batches_are_cut_by_residues_and_a_long_protein_goes_alone(plan):
     of = batches(run)
     assert [of["titin"], of["b"]] == sorted({of["titin"], of["b"], of["a"]})[:2]
     assert of["a"] == of["c"]
-    assert run.batch_residues(of["a"]) == 2 * len(half)
+    assert run.batch_size(of["a"]) == (2 * len(half), len(half))
     assert len(set(of.values())) == 3
 
 
 def test_residues_of_a_batch_count_members_that_left(plan):
     batch = batches(plan(a="MKV", b="MKVL"))["a"]
-    assert plan(a="MKV").batch_residues(batch) == 7
+    assert plan(a="MKV").batch_size(batch) == (7, 4)
 
 
 ODD_IDS = ['"quoted', '"', "'", "a,b", "a;b", "日本", "#a", "a\\tb", "$(id)", "-", "x" * 500]
@@ -196,23 +196,46 @@ def test_manifest_that_was_damaged_is_told_with_its_line(plan, line):
     [
         {"search": {"mode": "reference"}},
         {"templates": "other library"},
-        {"s4pred": {"weights": "other weights", "device": "cpu"}},
+        {"s4pred": {"weights": "other weights"}},
+        {"s4pred": {"precision": "bf16"}},
     ],
 )
 def test_settings_that_decide_results_change_the_key(plan, config, tmp_path, make_library, change):
     before = plan(a="MKV")
     if "templates" in change:
         change = {"templates": make_library(tmp_path / "other" / "db", {"A": 11})}
-    if "s4pred" in change:
+    if "weights" in change.get("s4pred", ()):
         weights = tmp_path / "other weights"
         weights.mkdir()
         for name in WEIGHT_FILES:
             (weights / name).write_text("other")
-        change = {"s4pred": {"weights": str(weights), "device": "cpu"}}
+        change = {"s4pred": {"weights": str(weights)}}
+    if "s4pred" in change:
+        change = {"s4pred": config["s4pred"] | change["s4pred"]}
     config.update(change)
     after = plan(a="MKV")
     assert after.settings["key"] != before.settings["key"]
     assert after.result_key(after.members["a"]) != before.result_key(before.members["a"])
+    assert (after.prediction_key != before.prediction_key) == ("s4pred" in change)
+
+
+def test_settings_of_before_precision_could_be_chosen_are_fp32(plan):
+    run = plan(a="MKV")
+    key = run.prediction_key
+    assert run.settings.pop("precision") == "fp32"
+    assert run.prediction_key == key
+
+
+def test_batches_for_a_gpu_are_larger_and_take_its_memory(plan, config):
+    config["s4pred"]["device"] = "gpu"
+    half = "K" * BATCH_RESIDUES
+    run = plan(a=half, b=half, c=half)
+    (batch,) = set(batches(run).values())
+    assert run.batch_size(batch) == (3 * len(half), len(half))
+    on_gpu = run.batch_mem_mb(batch)
+    run.settings["device"] = "cpu"
+    # on a CPU no more goes through at once than of other batches
+    assert run.batch_mem_mb(batch) == batch_mem_mb(BATCH_RESIDUES, 1) != on_gpu
 
 
 def test_settings_that_decide_no_result_leave_the_key(plan, config):

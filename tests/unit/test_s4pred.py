@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from proteofold import s4pred
+from proteofold import paths, s4pred
 from proteofold.errors import UserError
 from proteofold.psipred import confidence_digits
 from proteofold.s4pred import load_network, predict
@@ -112,6 +112,33 @@ def test_half_precision_is_computed_in_single(weights, tiny_networks):
     ):
         assert states == half_states
         assert np.array_equal(probabilities, half_probabilities)
+
+
+def test_bf16_computes_in_bf16_and_is_near_but_not_identical(tiny_networks):
+    assert load_network(tiny_networks / WEIGHT_FILES[0], torch.bfloat16).lstm.weight_hh_l0.dtype == torch.bfloat16
+    chain = next((paths.DEMO / "templates").glob("4HHB_A.a3m")).read_text().splitlines()[1]
+    ((exact_states, exact),) = predict([chain], paths.DEMO / "s4pred")
+    ((states, rounded),) = predict([chain], paths.DEMO / "s4pred", precision="bf16")
+    assert rounded.dtype == np.float32
+    assert not np.array_equal(rounded, exact)
+    np.testing.assert_allclose(rounded, exact, atol=0.1)
+    np.testing.assert_allclose(rounded.sum(-1), 1, rtol=1e-6)
+    assert sum(a == b for a, b in zip(states, exact_states, strict=True)) > 0.95 * len(chain)
+
+
+@pytest.mark.parametrize("precision", s4pred.PRECISIONS)
+def test_batches_of_a_gpu_are_wide_and_give_the_same(tiny_networks, monkeypatch, precision):
+    """PyTorch takes cpu:0 for the CPU, and predict for a device that is no CPU."""
+    widths, forward = [], s4pred.Network.forward
+    monkeypatch.setattr(s4pred.Network, "forward", lambda self, of: widths.append(len(of)) or forward(self, of))
+    many = ["ACDEFGHIKLMNPQRSTVWY" * 20] * 45
+    wide = predict(many, tiny_networks, device="cpu:0", precision=precision)
+    assert widths == [45] * 5
+    assert not torch.backends.cudnn.allow_tf32  # else cuDNN rounds what fp32 is asked for
+    widths.clear()
+    narrow = predict(many, tiny_networks, precision=precision)
+    assert widths == [40, 5] * 5
+    assert [states for states, _ in wide] == [states for states, _ in narrow]
 
 
 @pytest.mark.parametrize(

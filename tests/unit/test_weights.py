@@ -69,7 +69,8 @@ def test_asking_for_weights_does_not_load_pytorch():
 
 
 def test_memory_of_a_batch_grows_with_its_residues():
-    assert 500 < batch_mem_mb(1) < batch_mem_mb(16_384) < batch_mem_mb(34_350) < 3000
+    assert 500 < batch_mem_mb(1, 1) < batch_mem_mb(16_384, 400) < batch_mem_mb(34_350, 34_350) < 3000
+    assert batch_mem_mb(1_000_000, 400) == batch_mem_mb(16_384, 400)
 
 
 def test_good_weights_are_read_once_and_changed_ones_again(folder, tmp_path, monkeypatch):

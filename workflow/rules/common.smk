@@ -17,7 +17,6 @@ from proteofold.memory import available_mb
 from proteofold.predict_step import PREDICTION_VERSION
 from proteofold.runs import from_runs
 from proteofold.search_step import SEARCH_STEP_MB
-from proteofold.weights import batch_mem_mb
 
 PYTHON = sys.executable
 

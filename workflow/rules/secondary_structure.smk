@@ -7,6 +7,7 @@ def prediction_command(wildcards, output):
         "fasta": RUN.folder.batch_fasta(wildcards.batch),
         "weights": RUN.settings["weights"],
         "device": RUN.settings["device"],
+        "precision": RUN.settings["precision"],
         "result-key": RUN.prediction_key,
         "horiz": output.horiz,
         "usage": output.usage,
