@@ -22,6 +22,8 @@ def main():
     parser.add_argument("--upstream", help="folder of upstream S4PRED's run_model.py, for section s4pred")
     parser.add_argument("--proteins", type=int, default=16, help="proteins of section s4pred (default: 16)")
     parser.add_argument("--queries", type=int, default=100, help="queries of section modes (default: 100)")
+    parser.add_argument("--large-minutes", type=float, default=60, help="of the 90,000 templates in section modes")
+    parser.add_argument("--jobs", type=int, default=1, help="queries of section modes at a time, a core each")
     parser.add_argument("--fasta", help="real proteins for section modes, beside the made ones")
     parser.add_argument("--cluster-proteins", type=int, default=1000, help="proteins of section cluster")
     parser.add_argument("--cluster-seconds", type=int, default=400, help="seconds that its searches take on all slots")

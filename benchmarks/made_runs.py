@@ -1,6 +1,7 @@
 """Folders of finished runs of made proteins, as the store imports them."""
 
 import hashlib
+import itertools
 import json
 import random
 import shutil
@@ -61,16 +62,15 @@ def demo_library(folder, more=()):
     return prefix
 
 
-def repeated_library(prefix, new, count):
-    """A library of so many templates: those of another under more names, whose text lies there once."""
+def repeated_library(prefix, new, count, repeated=None):
+    """A library of so many templates: those of another, ``repeated`` (all) under more names. Text lies there once."""
     for part in hhsuite.PARTS:
         shutil.copy(f"{prefix}_{part}.ffdata", f"{new}_{part}.ffdata")
         lines = [line.split("\t", 1) for line in Path(f"{prefix}_{part}.ffindex").read_text().splitlines()]
-        names = sorted(
-            (f"{number // len(lines):05d}{lines[number % len(lines)][0]}", number) for number in range(count)
-        )
-        text = "".join(f"{name}\t{lines[number % len(lines)][1]}\n" for name, number in names)
-        Path(f"{new}_{part}.ffindex").write_text(text)
+        again = [line for line in lines if repeated is None or line[0] in repeated]
+        more = itertools.islice(itertools.cycle(again), count - len(lines))
+        named = lines + [[f"{number:05d}{name}", place] for number, (name, place) in enumerate(more)]
+        Path(f"{new}_{part}.ffindex").write_text("".join(f"{name}\t{place}\n" for name, place in sorted(named)))
     return new
 
 

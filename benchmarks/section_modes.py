@@ -1,21 +1,24 @@
 """The search modes against `reference`: CPU, and whether they report the same."""
 
+import math
 import os
 import random
-import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from made_runs import demo_library, repeated_library
 from measure import PROTEOFOLD, ROOT, measure, table
 
 from proteofold import hhsuite, hits
 from proteofold.a3m import format_a3m
-from proteofold.fasta import read_fasta
+from proteofold.fasta import protein_stem, read_fasta
 from proteofold.psipred import read_horiz
 
-TEMPLATES, MANY = 2_000, 90_000
+TEMPLATES, RELATIVES, MANY = 2_000, 1_500, 90_000
 MANY_LENGTH = 300  # residues of the queries of the large library
-MANY_QUERIES = 3
+WITHOUT_RELATIVES = 0.36  # of 6,000 human proteins searched against PDB70 so many had no hit with E < 1e-5
 STATISTICS = ("score_mean", "score_std", "score_gmean")
 STRONG = 0.1  # a best hit below this E-value must be the same in `hybrid`
 
@@ -23,74 +26,105 @@ _RESIDUES = "AAAAAAACCDDDDDEEEEEEEFFFFGGGGGGGHHHIIIIKKKKKKLLLLLLLLLLMMNNNNPPPPPP
 
 
 def run(folder, options):
-    """Queries against a library of 2,000 templates in all modes; some against one of 90,000, the same repeated."""
+    """Queries against a library of 2,000 templates in all modes; some against one of 90,000.
+
+    The large library has the chains and relatives of the small one once; its unrelated templates are repeated. No more
+    of its queries are begun when the minutes of --large-minutes are over.
+    """
     dice = random.Random(5)
     chains = _chains()
-    relatives = [(f"M{number:04d}", _mutated(dice, dice.choice(chains))) for number in range(TEMPLATES - len(chains))]
-    library = hhsuite.read_library(demo_library(folder, relatives))
-    large = hhsuite.read_library(repeated_library(library.prefix, folder / "large", MANY))
+    related = [(f"M{number:04d}", _mutated(dice, dice.choice(chains))) for number in range(RELATIVES - len(chains))]
+    unrelated = [(f"U{number:04d}", _unrelated(dice)) for number in range(TEMPLATES - RELATIVES)]
+    library = hhsuite.read_library(demo_library(folder, related + unrelated))
+    names = {name for name, _ in unrelated}
+    large = hhsuite.read_library(repeated_library(library.prefix, folder / "large", MANY, names))
     made = [(f"Q{number:03d}", _query(dice, chains, 60 + 6 * number)) for number in range(options.queries)]
-    queries = _predicted(folder, "made", made)
-    few = [(f"L{number}", _query(dice, chains, MANY_LENGTH)) for number in range(MANY_QUERIES)]
-    parts = [("made queries", library, queries), ("made queries", large, _predicted(folder, "few", few))]
+    many = [(f"L{number:03d}", _query(dice, chains, MANY_LENGTH)) for number in range(options.queries)]
+    found = {"made": _searched(folder, options, library, _predicted(folder, "made", made))}
     if options.fasta:
         given = [(record.id, record.sequence) for record in read_fasta(options.fasta)][: options.queries]
-        parts.insert(1, ("queries of --fasta", library, _predicted(folder, "given", given)))
-    rows = []
-    for name, searched, of_part in parts:
-        rows += _compared(folder, name, searched, of_part)
-    head = ["", "mode", "CPU s a query", "`reference` / mode", "statistics equal", "best hit equal"]
-    head += [f"best hit equal where its E < {STRONG}", "hits of E < 1e-5 found"]
-    return table(head, rows)
+        found["of --fasta"] = _searched(folder, options, library, _predicted(folder, "given", given))
+    minutes = options.large_minutes
+    found[f"{MANY_LENGTH} residues"] = _searched(folder, options, large, _predicted(folder, "many", many), minutes)
+    head = ["templates, queries", "mode", "queries", "CPU s a query", "`reference` / mode", "statistics equal"]
+    head += ["best hit equal", f"— where its E < {STRONG}", "hits of E < 1e-5 found"]
+    rows = [_row(name, mode, of_part) for name, of_part in found.items() for mode in hhsuite.SEARCH_MODES]
+    return table(head, [row for row in rows if row])
 
 
-def _compared(folder, name, library, queries):
-    """A row for each mode."""
-    reference, rows = None, []
+class Found(NamedTuple):
+    """CPU seconds of a query's searches in a mode, its summary, and its templates of E < 1e-5 with their values."""
+
+    cpu_s: float
+    summary: hits.Summary
+    significant: set
+
+
+def _searched(folder, options, library, queries, minutes=math.inf):
+    """(templates, what is found in each mode) of each query that is begun in time, at least one for each job."""
+    end = time.monotonic() + 60 * minutes
+
+    def one(number):
+        if number >= options.jobs and time.monotonic() > end:
+            return None
+        modes = _all_modes(folder, queries[number], library, spare=minutes < math.inf)
+        seconds = ", ".join(f"{mode} {found.cpu_s:.2f} s" for mode, found in modes.items())
+        print(f"{library.templates:,} templates, query {number + 1} of {len(queries)}: {seconds}", flush=True)
+        return library.templates, modes
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        return list(filter(None, pool.map(one, range(len(queries)))))
+
+
+def _row(name, mode, found):
+    """How a mode does beside `reference`, on the queries that were searched in both."""
+    pairs = [(modes["reference"], modes[mode]) for _, modes in found if mode in modes]
+    if not pairs:
+        return None
+    strong = [(a, b) for a, b in pairs if a.summary.best_evalue < STRONG]
+    cpu_s = sum(b.cpu_s for _, b in pairs)
+    return [
+        f"{found[0][0]:,}, {name}",
+        mode,
+        len(pairs),
+        f"{cpu_s / len(pairs):.2f}",
+        f"**{sum(a.cpu_s for a, _ in pairs) / cpu_s:.2f}**",
+        sum(_same(a.summary, b.summary, STATISTICS) for a, b in pairs),
+        sum(_same_best(a.summary, b.summary) for a, b in pairs),
+        f"{sum(_same_best(a.summary, b.summary) for a, b in strong)} of {len(strong)}",
+        f"{sum(len(a.significant & b.significant) for a, b in pairs)} of {sum(len(a.significant) for a, _ in pairs)}",
+    ]
+
+
+def _all_modes(folder, query, library, spare):
+    """What is found in each mode, each search made once; to ``spare`` time, `lean` only where `hybrid` needs it."""
+    made = {"reference": _search(folder, "reference", query, library), "fast": _search(folder, "fast", query, library)}
+    enough = any(hit.evalue < hhsuite.FALLBACK_EVALUE for hit in made["fast"][1])
+    if not (enough and spare):
+        made["lean"] = _search(folder, "lean", query, library)
+    modes = {}
     for mode in hhsuite.SEARCH_MODES:
-        found = [_search(folder, mode, query, library) for query in queries]
-        cpu_s = sum(seconds for seconds, _ in found) / len(queries)
-        results = [(hits.summarise("q", of_query), _significant(of_query)) for _, of_query in found]
-        reference = reference or (cpu_s, results)
-        pairs = list(zip(reference[1], results, strict=True))
-        strong = [(a, b) for (a, _), (b, _) in pairs if a.best_evalue < STRONG]
-        wanted = sum(len(a) for (_, a), _ in pairs)
-        rows.append(
-            [
-                f"{len(queries)} {name}, {library.templates:,} templates",
-                mode,
-                f"{cpu_s:.2f}",
-                f"**{reference[0] / cpu_s:.1f}**",
-                f"{sum(_same(a, b, STATISTICS) for (a, _), (b, _) in pairs)}",
-                f"{sum(_same_best(a, b) for (a, _), (b, _) in pairs)}",
-                f"{sum(_same_best(a, b) for a, b in strong)} of {len(strong)}",
-                f"{sum(len(a & b) for (_, a), (_, b) in pairs)} of {wanted}",
-            ]
-        )
-    return rows
+        searches = ("fast",) if mode == "hybrid" and enough else hhsuite.SEARCH_MODES[mode]
+        if made.keys() >= set(searches):
+            _, found = made[searches[-1]]
+            strong = {(hit.template, hit.evalue, hit.score) for hit in found if hit.evalue < hits.SIGNIFICANT_EVALUE}
+            modes[mode] = Found(sum(made[search][0] for search in searches), hits.summarise("q", found), strong)
+    return modes
 
 
-def _search(folder, mode, query, library):
-    """CPU seconds and hits of a query, searched as the pipeline does."""
+def _search(folder, search, query, library):
+    """CPU seconds and hits of one search of a query, started as the pipeline does."""
     query_id, sequence, prediction = query
-    a3m, hhr = folder / "q.a3m", folder / "q.hhr"
+    stem = folder / protein_stem(query_id)
+    a3m, hhr = stem.with_suffix(".a3m"), stem.with_suffix(".hhr")
     a3m.write_text(format_a3m(query_id, sequence, prediction))
-    seconds, found = 0.0, []
-    for search in hhsuite.SEARCH_MODES[mode]:
-        columns = hhsuite.maxres(len(sequence), library.longest)
-        command = hhsuite.search_command(search, a3m, library.prefix, hhr, query_length=len(sequence), maxres=columns)
-        before = os.times()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        after = os.times()
-        seconds += after.children_user + after.children_system - before.children_user - before.children_system
-        _, found = hits.read_hhr(hhr)
-        if any(hit.evalue < hhsuite.FALLBACK_EVALUE for hit in found):
-            break
-    return seconds, found
-
-
-def _significant(found):
-    return {hit.template for hit in found if hit.evalue < hits.SIGNIFICANT_EVALUE}
+    columns = hhsuite.maxres(len(sequence), library.longest)
+    command = hhsuite.search_command(search, a3m, library.prefix, hhr, query_length=len(sequence), maxres=columns)
+    process = os.posix_spawn(command[0], [*command, "-v", "0"], os.environ)
+    _, status, used = os.wait4(process, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} ended with status {status}")
+    return used.ru_utime + used.ru_stime, hits.read_hhr(hhr).hits
 
 
 def _same(a, b, names):
@@ -117,9 +151,15 @@ def _mutated(dice, chain):
     return "".join(dice.choice(_RESIDUES) if dice.random() < part else residue for residue in chain)
 
 
+def _unrelated(dice):
+    """A sequence like no other, as long as those of PDB70 are: 255 residues on average."""
+    length = int(min(max(dice.lognormvariate(5.4, 0.55), 30), 2000))
+    return "".join(dice.choices(_RESIDUES, k=length))
+
+
 def _query(dice, chains, length):
-    """Three of four have a relative among the templates, with other residues around it."""
-    inner = _mutated(dice, dice.choice(chains))[:length] if dice.random() < 0.75 else ""
+    """As many as of human proteins have a relative among the templates, with other residues around it."""
+    inner = "" if dice.random() < WITHOUT_RELATIVES else _mutated(dice, dice.choice(chains))[:length]
     before = dice.randint(0, length - len(inner))
     around = "".join(dice.choices(_RESIDUES, k=length - len(inner)))
     return around[:before] + inner + around[before:]
