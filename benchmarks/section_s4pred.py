@@ -1,9 +1,19 @@
-"""S4PRED: CPU per protein against upstream's script, started once a protein, with weights of the official size."""
+"""S4PRED: CPU per protein against upstream's script and against the processor's limit, weights of the official size."""
 
 import subprocess
+import time
+from itertools import islice
 from pathlib import Path
 
 from measure import PROTEOFOLD, PYTHON, measure, table, write_proteins
+
+from proteofold.batches import cut
+from proteofold.fasta import format_fasta, read_fasta
+from proteofold.psipred import read_horiz
+from proteofold.weights import BATCH_RESIDUES
+
+NETWORKS, DIRECTIONS, HIDDEN, INPUTS = 5, 2, 1024, (128, 2048, 2048)  # inputs of each layer
+REPEATS = 5
 
 MAKE_WEIGHTS = """
 import sys, torch
@@ -17,7 +27,7 @@ for name in WEIGHT_FILES:
 
 
 def run(folder, options):
-    """Both predict the same proteins in one run; their output must agree."""
+    """All predict the same proteins in one run; upstream so many of them as is asked for, short to long."""
     if not options.upstream:
         return "Left out: give the folder of upstream's run_model.py with `--upstream`."
     upstream = Path(options.upstream)
@@ -25,38 +35,94 @@ def run(folder, options):
     if not weights.is_dir():
         weights.mkdir()
         subprocess.run([PYTHON, "-c", MAKE_WEIGHTS, weights], check=True)
+    records, kind = _proteins(folder, options)
     fasta = folder / "proteins.fasta"
-    lengths = write_proteins(fasta, options.proteins)
-    ours = measure([PROTEOFOLD, "s4pred", "--weights", weights, fasta], output=folder / "ours.horiz")
-    alone, texts = [], []
-    for number, record in enumerate(fasta.read_text().split(">")[1:]):
-        single = folder / f"single_{number}.fasta"
-        single.write_text(">" + record)
-        command = [PYTHON, upstream / "run_model.py", "-t", "horiz", "-T", "1", single]
-        alone.append(measure(command, output=folder / "one.horiz"))
-        texts.append((folder / "one.horiz").read_text())
-    together = "".join(texts)
-    differing = sum(a != b for a, b in zip((folder / "ours.horiz").read_text(), together, strict=True))
-    upstream_cpu = sum(one.cpu_s for one in alone)
-    return (
-        table(
-            ["", "upstream, one process a protein", "proteofold, one batch", "ratio"],
-            [
-                [
-                    "CPU s a protein",
-                    f"{upstream_cpu / len(lengths):.2f}",
-                    f"{ours.cpu_s / len(lengths):.2f}",
-                    f"{upstream_cpu / ours.cpu_s:.1f}",
-                ],
-                [
-                    "CPU ms a residue",
-                    f"{1000 * upstream_cpu / sum(lengths):.1f}",
-                    f"{1000 * ours.cpu_s / sum(lengths):.1f}",
-                    "",
-                ],
-                ["peak memory, MB", f"{max(one.max_rss_mb for one in alone):.0f}", f"{ours.max_rss_mb:.0f}", ""],
-                ["characters that differ", "", f"{differing} of {len(together)}", ""],
-            ],
-        )
-        + f"\n\n{len(lengths)} made proteins, {sum(lengths)} residues."
-    )
+    fasta.write_text("".join(format_fasta(record.id, record.sequence) for record in records))
+    lengths = [len(record.sequence) for record in records]
+    ours = {}
+    for precision in ("fp32", "bf16"):
+        command = [PROTEOFOLD, "s4pred", "--weights", weights, "--precision", precision, fasta]
+        ours[precision] = measure(command, output=folder / f"{precision}.horiz")
+    exact, rounded = (read_horiz(folder / f"{precision}.horiz") for precision in ours)
+    count = min(options.upstream_proteins, len(records))
+    chosen = [round(step * (len(records) - 1) / max(count - 1, 1)) for step in range(count)]
+    theirs, differing = _upstream(folder, upstream, [records[number] for number in chosen], [exact[n] for n in chosen])
+    residues, of_chosen = sum(lengths), sum(lengths[number] for number in chosen)
+    their_ms = 1000 * sum(one.cpu_s for one in theirs) / of_chosen
+    limit_ms, large_ms = (1000 * seconds / residues for seconds in _sgemm_s(lengths))
+    our_ms = {precision: 1000 * used.cpu_s / residues for precision, used in ours.items()}
+    mean = residues / len(lengths) / 1000
+    peaks = [f"{used.max_rss_mb:.0f}" for used in (max(theirs, key=lambda one: one.max_rss_mb), *ours.values())]
+    compared = f"{differing:,} of {of_chosen:,}"
+    rows = [
+        ["CPU ms a residue", f"{their_ms:.1f}", *(f"{ms:.2f}" for ms in our_ms.values())],
+        [
+            f"CPU s a protein of {1000 * mean:.0f} residues",
+            *(f"{ms * mean:.2f}" for ms in (their_ms, *our_ms.values())),
+        ],
+        ["upstream / this", "1", *(f"**{their_ms / ms:.1f}**" for ms in our_ms.values())],
+        ["sgemm of the same shapes / this", f"{limit_ms / their_ms:.0%}", f"**{limit_ms / our_ms['fp32']:.0%}**", ""],
+        ["sgemm of large matrices / this", f"{large_ms / their_ms:.0%}", f"{large_ms / our_ms['fp32']:.0%}", ""],
+        ["peak memory, MB", *peaks],
+        ["residues that differ from upstream", "", compared, ""],
+        ["states, digits equal to fp32", "", "", " and ".join(_equal(exact, rounded))],
+    ]
+    head = ["", f"upstream, a process a protein, {count} of them", "proteofold, fp32", "bf16, not identical"]
+    return f"{table(head, rows)}\n\n{len(records)} {kind} proteins, {residues:,} residues, one core."
+
+
+def _proteins(folder, options):
+    """The proteins, shortest first, and what they are."""
+    path, kind = options.fasta, "given"
+    if not path:
+        path, kind = folder / "made.fasta", "made"
+        write_proteins(path, options.proteins)
+    return sorted(islice(read_fasta(path), options.proteins), key=lambda record: len(record.sequence)), kind
+
+
+def _upstream(folder, upstream, records, expected):
+    """What upstream's script uses for each protein, and in how many residues its predictions are others."""
+    used, differing = [], 0
+    for record, ours in zip(records, expected, strict=True):
+        single, written = folder / "single.fasta", folder / "single.horiz"
+        single.write_text(format_fasta(record.id, record.sequence))
+        used.append(measure([PYTHON, upstream / "run_model.py", "-t", "horiz", "-T", "1", single], output=written))
+        (theirs,) = read_horiz(written)
+        pairs = zip(zip(*ours[:3], strict=True), zip(*theirs[:3], strict=True), strict=True)
+        differing += sum(a != b for a, b in pairs)
+    return used, differing
+
+
+def _equal(exact, rounded):
+    """Parts of the states and of the confidence digits that are the same."""
+    for column in (1, 2):
+        pairs = [pair for a, b in zip(exact, rounded, strict=True) for pair in zip(a[column], b[column], strict=True)]
+        yield f"{sum(a == b for a, b in pairs) / len(pairs):.2%}"
+
+
+def _sgemm_s(lengths):
+    """CPU seconds of the networks' matrix products alone, as wide as they are there, and as fast as large ones go."""
+    import torch
+
+    torch.set_num_threads(1)
+    known = {}
+
+    def seconds(rows, inner):
+        """CPU seconds of (rows, inner) times (inner, gates): what a layer's inputs, or a step's states, take."""
+        if (rows, inner) not in known:
+            left, right = torch.randn(rows, inner), torch.randn(3 * HIDDEN, inner)
+            times = []
+            for _ in range(REPEATS):
+                started = time.process_time()
+                torch.nn.functional.linear(left, right)
+                times.append(time.process_time() - started)
+            known[rows, inner] = sorted(times)[REPEATS // 2]
+        return known[rows, inner]
+
+    total = 0.0
+    for batch in cut(sorted(lengths, reverse=True), int, BATCH_RESIDUES):
+        widths = [sum(length > step for length in batch) for step in range(batch[0])]
+        of_steps = len(INPUTS) * sum(seconds(width, HIDDEN) for width in widths)
+        total += of_steps + sum(sum(batch) / 4096 * seconds(4096, inner) for inner in INPUTS)
+    large_s = sum(seconds(4096, inner + HIDDEN) for inner in INPUTS) / 4096 * sum(lengths)
+    return NETWORKS * DIRECTIONS * total, NETWORKS * DIRECTIONS * large_s

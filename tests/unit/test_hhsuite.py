@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from proteofold import hhsuite
+from proteofold import hhsuite, paths
+from proteofold.a3m import format_a3m
 from proteofold.errors import UserError
 from proteofold.hhsuite import Library, library_files, read_library, search_command, search_mem_mb
+from proteofold.hits import read_hhr
+from proteofold.psipred import Prediction
 
 
 @pytest.fixture
@@ -142,6 +145,25 @@ def test_memory_grows_with_query_library_and_threads():
 def test_search_cuts_neither_query_nor_template():
     assert hhsuite.maxres(34_350, 500) - 2 >= 34_350
     assert hhsuite.maxres(50, 5_000) - 2 >= 5_000
+
+
+@pytest.mark.hhsuite
+@pytest.mark.parametrize("search", hhsuite.SEARCHES)
+def test_longest_protein_is_searched_to_its_end(small_library, tmp_path, search):
+    """Titin's 34,350 residues: the only relative of a template are its last. HH-suite's own limit is 19,999."""
+    chain = (paths.DEMO / "templates" / "4HHB_A.a3m").read_text().splitlines()[1]
+    sequence = ("GS" * 17_175)[: 34_350 - len(chain)] + chain
+    query, written = tmp_path / "q.a3m", tmp_path / "q.hhr"
+    query.write_text(format_a3m("titin", sequence, Prediction(sequence, "C" * 34_350, "5" * 34_350)))
+    longest = read_library(small_library).longest
+    columns = hhsuite.maxres(len(sequence), longest)
+    command = search_command(search, query, small_library, written, query_length=len(sequence), maxres=columns)
+    # without the pseudocounts, which take half a minute and no part in reading the query
+    subprocess.run([*command, "-nocontxt"], check=True, capture_output=True)
+    found = read_hhr(written)
+    assert found.query_length == 34_350
+    (hit,) = (hit for hit in found.hits if hit.template == "4HHB_A" and hit.evalue < 1e-5)
+    assert hit.query_end > 34_340
 
 
 FAST = ["-n", "1", "-alphaa", "0", "-alphab", "0", "-premerge", "0", "-norealign", "-min_prefilter_hits", "2000"]
