@@ -143,13 +143,13 @@ def add_busy_runs(path):
 class Site:
     """Datasette as bin/serve starts it, on a store; ``get(path)`` is a browser's request.
 
-    ``allow`` says who may see the store, as in Datasette's configuration; the rest are Datasette's settings.
+    ``allow`` says who may see anything, as PROTEOFOLD_PUBLIC=0 does; the rest are Datasette's settings.
     """
 
     def __init__(self, store, allow=None, **settings):
         config = yaml.safe_load((WEB / "datasette.yaml").read_text())
         if allow is not None:
-            config["databases"]["proteofold"]["allow"] = allow
+            config["allow"] = allow
         self.datasette = Datasette(
             [str(store)],
             config=config,

@@ -88,7 +88,7 @@ def test_an_upload_that_is_refused_says_why_on_the_same_page(root, shots):
     root.page.set_input_files("#fasta", file)
     root.page.click("#upload input[type=submit]")
     root.page.wait_for_selector("#error:not([hidden])")
-    assert "no FASTA record" in root.page.inner_text("#error")
+    assert "not FASTA: the first record must start with '>'" in root.page.inner_text("#error")
     root.look(shots, "upload-refused", status=400)
 
 

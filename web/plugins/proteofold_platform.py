@@ -38,11 +38,15 @@ def extra_template_vars(datasette, request):
 
 
 @hookimpl
-def forbidden(datasette, request, message):
-    """Strangers are told to sign in; everybody else what Datasette tells."""
+def forbidden(datasette, request):
+    """Strangers are told to sign in; everybody else what Datasette tells, which is the name of a right."""
     if request.actor or wants_json(request) or request.path.partition("?")[0].endswith(".json"):
         return None
-    told = {"message": message, "sign_in": sign_in_path(datasette, request)}
+    told = {
+        "title": "Sign in first",
+        "message": "This is shown to users of this site only.",
+        "sign_in": sign_in_path(datasette, request),
+    }
     return answers.page(datasette, request, "refused.html", told, 403)
 
 
