@@ -123,6 +123,10 @@ class Run:
         return checksum([astuple(member) for member in self.members.values()])
 
 
+# what whoever reads a run's folder cannot do without
+_NEEDED_SETTINGS = {"run", "key", "mode", "library"}
+
+
 def load_run(path):
     """The run as its folder describes it, for processes that must not plan anew (jobs on a node)."""
     folder = RunFolder(path)
@@ -130,6 +134,10 @@ def load_run(path):
         settings = json.loads(folder.settings.read_text())
     except FileNotFoundError:
         raise UserError(f"{path} is not the folder of a run: {folder.settings} is missing.") from None
+    if not isinstance(settings, dict) or not settings.keys() >= _NEEDED_SETTINGS:
+        raise UserError(
+            f"{folder.settings} is damaged: it must have {', '.join(sorted(_NEEDED_SETTINGS))}. Start the run again."
+        )
     members = {member.protein: member for member in read_members(folder.queries)}
     return Run(folder, members, settings, {}, [])
 

@@ -6,6 +6,8 @@ whether one lives, the run's journal says how far it came.
 
 import contextlib
 import signal
+import sqlite3
+import subprocess
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -94,7 +96,7 @@ def _start(store, platform, order, profile, cores, log):
                 log(f"{run_id}: a head is at work already; it is watched")
                 return None
             process = heads.start_head(store, platform, order, lock, profile, cores)
-    except (UserError, OSError) as error:
+    except (UserError, OSError, subprocess.SubprocessError) as error:
         log(f"{run_id}: cannot be started: {error}")
         _end(store, platform, order, "FAILED", f"could not be started: {error}")
         return None
@@ -145,8 +147,10 @@ def look_after(store, platform, profile, log, children):
         elif heads.began(platform, order):
             try:
                 status, message = _conclude(store, platform, order, profile, child and child.returncode)
-            except (UserError, OSError, ValueError) as error:
-                status, message = "INTERRUPTED", f"how it ended could not be written down: {error}"
+            except sqlite3.Error:
+                raise  # the store is busy, or its disk is full: tried again
+            except Exception as error:  # whatever its folder holds, the other orders are looked after
+                status, message = "INTERRUPTED", f"how it ended could not be written down: {error!r}"
             log(f"{run_id}: ended as {status}")
             _end(store, platform, order, status, message)
             children.pop(run_id, None)
@@ -190,6 +194,8 @@ def _conclude(store, platform, order, profile, exit_code):
     try:
         run = load_run(folder)
     except (UserError, OSError, ValueError):
+        run = None
+    if run and run.settings["run"] != run_id:  # a folder that was put in its place by hand
         run = None
     history = read_history(folder)
     recorded = run is not None and history.last_start is not None and history.last_start >= order["started_at"]
@@ -252,6 +258,8 @@ def _cancel_jobs(run_id):
 
 def _end(store, platform, order, status, message):
     """Write down that an order is carried out; ``status`` is the run's, where the store does not know better."""
+    if store.execute("select 1 from runs where run_id = ? and status = 'RUNNING'", (order["run_id"],)).fetchone():
+        mark_interrupted(store, order["run_id"])  # no head lives, and its files do not tell how it ended
     with transaction(store):
         store.execute("update runs set status = ? where run_id = ? and status = 'QUEUED'", (status, order["run_id"]))
     with transaction(platform):

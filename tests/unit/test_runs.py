@@ -183,6 +183,14 @@ def test_folder_that_is_no_run_is_told(tmp_path):
         load_run(tmp_path)
 
 
+@pytest.mark.parametrize("settings", ["{}", "[]", '{"run": "test", "key": "x"}'])
+def test_settings_that_were_damaged_are_told(plan, settings):
+    folder = plan(a="MKV").folder
+    folder.settings.write_text(settings)
+    with pytest.raises(UserError, match=r"settings\.json is damaged: it must have key, library, mode, run"):
+        load_run(folder.path)
+
+
 @pytest.mark.parametrize("line", ["a\tb\n", "a\ta\tthree\tm\t0001-x\n", "<<<<<<< HEAD\n"])
 def test_manifest_that_was_damaged_is_told_with_its_line(plan, line):
     manifest = plan(a="MKV").folder.manifest

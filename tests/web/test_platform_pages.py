@@ -111,6 +111,15 @@ def test_what_a_run_will_be_can_be_read(root, shots):
     root.page.wait_for_url("**/-/runs")
 
 
+def test_a_form_that_is_clicked_twice_is_sent_once(root):
+    root.go("/-/new-run")
+    send = "form => !form.dispatchEvent(new SubmitEvent('submit', {bubbles: true, cancelable: true}))"
+    form = root.page.locator("main form")
+    assert [form.evaluate(send), form.evaluate(send)] == [False, True], "whether it was held back"
+    root.page.wait_for_timeout(1100)
+    assert form.evaluate(send) is False, "it may be sent again, when an answer did not come"
+
+
 def test_a_new_token_can_be_read_once(root, shots):
     root.go("/-/tokens")
     root.page.fill("#label", "my laptop")

@@ -1,4 +1,4 @@
-/* On every page: refreshes the health of the services while the page is looked at. */
+/* On every page: refreshes the health of the services while the page is looked at, and sends each form once. */
 "use strict";
 
 const HEALTH_SECONDS = 15;
@@ -23,3 +23,13 @@ async function refreshHealth() {
 }
 
 setTimeout(refreshHealth, 1000 * HEALTH_SECONDS);
+
+/* Who clicks twice orders once: the answer to the second click would be that the name is taken. */
+const DOUBLE_CLICK_MS = 1000;
+const sentAt = new WeakMap();
+
+addEventListener("submit", event => {
+  if (event.target.method !== "post" || event.defaultPrevented) return;
+  if (event.timeStamp - sentAt.get(event.target) < DOUBLE_CLICK_MS) event.preventDefault();
+  else sentAt.set(event.target, event.timeStamp);
+});

@@ -205,14 +205,42 @@ def test_end_that_the_recorder_could_not_write_is_read_from_the_files(head, plat
     assert order_of(platform, "one")["state"] == "ended"
 
 
-def test_damaged_run_folder_does_not_hold_up_the_runner(head, platform, store, results, look):
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("queries.tsv", "header\nnot a row\n"),
+        ("settings.json", "{}"),
+        ("settings.json", "[]"),
+        ("settings.json", '{"run": "other"}'),
+        ("events.jsonl", '{"at": "never"}\nnothing\n'),
+    ],
+)
+@pytest.mark.parametrize("ended", [None, "FAILED"])
+def test_damaged_run_folder_does_not_hold_up_the_runner(head, platform, store, results, look, name, content, ended):
     process = head("import time; time.sleep(60)")
-    run = run_to(store, results)
-    run.folder.queries.write_text("header\nnot a row\n")
+    run = run_to(store, results, ended=ended)
+    path = run.folder.path / name
+    assert path.is_file()
+    path.write_text(content)
     process.kill()
     process.wait()
     look({"one": process})
     assert order_of(platform, "one")["state"] == "ended"
+    assert status(store) in ("FAILED", "INTERRUPTED")
+
+
+def test_head_that_cannot_be_started_is_told_and_holds_up_nobody(head, platform, store, monkeypatch):
+    """A full disk, for example: what the new process does before it becomes Snakemake fails."""
+
+    def fail(pid_file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(heads, "_begin", fail)
+    with pytest.raises(IndexError):  # nothing was started
+        head("")
+    order = order_of(platform, "one")
+    assert (order["state"], status(store)) == ("ended", "FAILED")
+    assert order["message"].startswith("could not be started: ")
 
 
 def test_nothing_left_to_do_is_success(head, platform, store, results, users, look):
