@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from proteofold.errors import UserError
 from proteofold.slurm.cancel import cancel
+from proteofold.slurm.desk import Desk
 from proteofold.slurm.registry import FOLDER_VARIABLE, PYTHON_VARIABLE, Registry, ask_slurm
-from proteofold.slurm.submit import LARGEST_NODE_VARIABLE
 from proteofold.slurm.tools import SlurmError, SlurmSilentError, call
 
 _PATIENCE_S = 300
@@ -24,7 +24,7 @@ class Cluster:
 
 
 def begin(folder, keys):
-    """Make a run ready for Slurm; returns (Cluster, ids of the jobs of an earlier head that go on).
+    """Make a run ready for Slurm; returns (Cluster, its Desk, ids of the jobs of an earlier head that go on).
 
     ``folder`` is the run's Slurm folder, ``keys`` says of each job's name what its result has to belong to. A job of
     an earlier head that still waits or runs goes on if it makes what is wanted now, and is cancelled if not. Raises
@@ -45,12 +45,16 @@ def begin(folder, keys):
     cluster = _patiently(ask_cluster)
     os.environ[FOLDER_VARIABLE] = str(registry.folder)
     os.environ[PYTHON_VARIABLE] = sys.executable
-    os.environ[LARGEST_NODE_VARIABLE] = str(cluster.largest_node_mb)
-    return cluster, [job.job_id for job in wanted]
+    return cluster, Desk(registry, cluster.largest_node_mb), [job.job_id for job in wanted]
 
 
-def end(folder):
-    """Cancel what is left of a run's jobs; returns their ids. On Ctrl-C Snakemake cancels only those it holds."""
+def end(folder, desk):
+    """Cancel what is left of a run's jobs; returns their ids. On Ctrl-C Snakemake cancels only those it holds.
+
+    ``desk`` is what ``begin`` returned, None if it did not come so far.
+    """
+    if desk:
+        desk.close()
     registry = Registry(os.path.abspath(folder))
     left = [job.job_id for job in _patiently(lambda: ask_slurm(registry.run))]
     cancel(left)

@@ -41,7 +41,7 @@ def rule_and_name(job_name):
     return (rule, name) if colon else (SEARCH, rule)
 
 
-# named tuples, not dataclasses: each submission would pay 15 CPU-ms for that import
+# named tuples, not dataclasses: the status command would pay 15 CPU-ms for that import
 class Job(namedtuple("Job", "job_id state node name key")):
     """A job as Slurm tells of it; ``key`` is what its result belongs to, ``node`` is empty while it waits."""
 

@@ -1,4 +1,4 @@
-"""Submitting one job of Snakemake to Slurm: profiles/cluster/submit.sh JOBSCRIPT prints its id.
+"""Submitting one job of Snakemake to Slurm.
 
 The job script that Snakemake writes holds the job's properties as JSON; what to ask for is read from them. A rule that
 names its command (``params.command``) is run by Slurm directly: the Snakemake that would otherwise start on the node
@@ -17,15 +17,12 @@ from pathlib import Path
 from proteofold.failures import must_fail_again
 from proteofold.files import write_aside
 from proteofold.process import ERROR_MARK
-from proteofold.slurm.registry import FOLDER_VARIABLE, PYTHON_VARIABLE, Registry, Submission, ask_slurm, job_name
+from proteofold.slurm.registry import Submission, ask_slurm, job_name
 from proteofold.slurm.tools import SlurmError, SlurmSilentError, call
 
 # A restart of the controller takes seconds, its upgrade minutes, a site's maintenance hours.
 PATIENCE_S = 6 * 3600
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1, 30
-
-# The largest node's memory, told by the head; empty if Slurm does not say.
-LARGEST_NODE_VARIABLE = "PROTEOFOLD_LARGEST_NODE_MB"
 
 # Files that another node wrote may take this long to be seen over NFS.
 _WAIT_FOR_INPUT_S = 60
@@ -110,19 +107,20 @@ def sbatch_command(request, log):
     return words
 
 
-def submit(script_path, registry, python, patience_s=PATIENCE_S):
+def submit(script_path, registry, largest_node_mb=0, patience_s=PATIENCE_S, pause=time.sleep):
     """Submit a job script, or find the job of an earlier head that does the same; returns the job's id.
 
-    While Slurm is busy or down it is asked again. SlurmError, with the reason also in the job's log, if the job must
-    not or cannot be submitted.
+    While Slurm is busy or down it is asked again, after a ``pause`` of some seconds, which is to return True if nobody
+    wants the job any more. SlurmError, with the reason also in the job's log, if the job must not or cannot be
+    submitted; ``largest_node_mb`` is 0 where nobody knows it.
     """
     script = Path(script_path).read_text(encoding="utf-8", errors="surrogateescape")
     request = read_request(script, registry.run)
     if adopted := registry.adopt(request.name, request.key):
         return adopted
     try:
-        _check(request)
-        job_id = _sbatch(request, script, registry, python, patience_s)
+        _check(request, largest_node_mb)
+        job_id = _sbatch(request, script, registry, patience_s, pause)
     except SlurmError as error:
         if request.log and not must_fail_again(request.log):
             write_aside(request.log, f"{ERROR_MARK} submit: {error}\n")
@@ -131,11 +129,10 @@ def submit(script_path, registry, python, patience_s=PATIENCE_S):
     return job_id
 
 
-def _check(request):
+def _check(request, largest):
     """SlurmError for a job that would be in vain."""
     if request.attempt > 1 and request.log and must_fail_again(request.log):
         raise SlurmError(f"not tried again: {request.log} tells an error that more memory does not mend")
-    largest = int(os.environ.get(LARGEST_NODE_VARIABLE) or 0)
     if largest and (request.mem_mb or 0) > largest:
         in_shards = ""
         if request.shards > 1:
@@ -148,42 +145,31 @@ def _check(request):
         )
 
 
-def _sbatch(request, script, registry, python, patience_s):
+def _sbatch(request, script, registry, patience_s, pause):
     folder = registry.folder / "out"
     folder.mkdir(parents=True, exist_ok=True)
     # relative: Slurm reads % as a pattern, which the working directory may hold, names of runs and proteins not
     log = os.path.relpath(folder / f"{request.name.partition('/')[2]}.txt")
     if request.command:
-        script = job_script(request, python, log)
-    command, pause = sbatch_command(request, log), _FIRST_PAUSE_S
+        script = job_script(request, sys.executable, log)
+    command, seconds, is_lost = sbatch_command(request, log), _FIRST_PAUSE_S, False
     deadline = time.monotonic() + patience_s
     while True:
         try:
+            # Slurm may have taken the job although its answer was lost: until it says no, nothing is submitted again
+            if is_lost and (found := _already_there(request)):
+                return found
             return call(command, stdin=script).split(";")[0].strip()
         except SlurmSilentError as error:
-            if time.monotonic() + pause > deadline:
+            if time.monotonic() + seconds > deadline:
                 raise SlurmError(f"{error}; tried for {patience_s} s") from None
-            print(f"{error}; {request.name} is submitted again in {pause} s", file=sys.stderr, flush=True)
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
-        if found := _already_there(request):
-            return found
+            print(f"{error}; {request.name} is submitted again in {seconds} s", file=sys.stderr, flush=True)
+            if pause(seconds):
+                raise SlurmError(f"{error}; the run ended before Slurm answered") from None
+            seconds, is_lost = min(2 * seconds, _LONGEST_PAUSE_S), True
 
 
 def _already_there(request):
-    """The id of the job if Slurm took it although its answer was lost."""
-    try:
-        jobs = ask_slurm(request.name.partition("/")[0])
-    except SlurmError:
-        return None
+    """The id of a request's job that waits or runs, or None."""
+    jobs = ask_slurm(request.name.partition("/")[0])
     return next((job.job_id for job in jobs if (job.name, job.key) == (request.name, request.key)), None)
-
-
-def main():
-    """Entry point of the submit command of profiles/cluster; returns its exit code."""
-    try:
-        print(submit(sys.argv[1], Registry(os.environ[FOLDER_VARIABLE]), os.environ[PYTHON_VARIABLE]))
-    except SlurmError as error:
-        print(f"proteofold: {error}", file=sys.stderr, flush=True)
-        return 1
-    return 0

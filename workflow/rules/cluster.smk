@@ -5,7 +5,9 @@ from pathlib import Path
 from proteofold.slurm import head as slurm_head
 from proteofold.slurm.registry import PREDICTION, SEARCH, job_name
 
-_cluster = None  # a slurm.head.Cluster, known when the run has begun on Slurm
+# Known when the run has begun on Slurm:
+_cluster = None  # a slurm.head.Cluster
+_desk = None  # a slurm.desk.Desk
 
 
 def uses_slurm():
@@ -15,12 +17,12 @@ def uses_slurm():
 
 def begin_on_slurm():
     """Find the jobs of an earlier head that still run, before any is submitted."""
-    global _cluster
+    global _cluster, _desk
     run, members = RUN.folder.path.name, RUN.members.values()
     keys = {job_name(run, SEARCH, member.protein): RUN.result_key(member) for member in members}
     keys |= {job_name(run, PREDICTION, member.batch): RUN.prediction_key for member in members}
     try:
-        _cluster, adopted = slurm_head.begin(RUN.folder.slurm, keys)
+        _cluster, _desk, adopted = slurm_head.begin(RUN.folder.slurm, keys)
     except UserError as error:
         raise WorkflowError(str(error)) from None
     if adopted:
@@ -30,7 +32,7 @@ def begin_on_slurm():
 def end_on_slurm():
     """Leave no job of the run in Slurm: after Ctrl-C Snakemake cancels only those it holds at that moment."""
     try:
-        slurm_head.end(RUN.folder.slurm)
+        slurm_head.end(RUN.folder.slurm, _desk)
     except UserError as error:
         logger.warning(f"note: jobs of the run may be left in Slurm: {error}")
 

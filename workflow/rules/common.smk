@@ -141,11 +141,17 @@ def machines_of_run():
     return [nodes.NodeKind("this machine", 1, workflow.resource_settings.cores, mem_mb)]
 
 
+def run_longest_first(run, jobs, executor=None):
+    """Start jobs by priority: Snakemake chooses them by it, but hands them to Slurm, which keeps the order, in any."""
+    run(sorted(jobs, key=lambda job: job.priority, reverse=True), executor=executor)
+
+
 def begin_run():
     """Write the plan down, now that the run really starts, and tell the logger plugin which run it records."""
     if workflow.is_main_process:
         # Its limit of starts a second wakes Snakemake's scheduler each second, once for every job that ever ended
         workflow.scheduler.job_rate_limiter = None
+        workflow.scheduler.run = functools.partial(run_longest_first, workflow.scheduler.run)
         runs.write_plan(RUN)
         if uses_slurm():
             begin_on_slurm()

@@ -1,5 +1,6 @@
 """Stand-ins for Slurm's commands: programs that answer from files, may be silent, and note how they were called."""
 
+import json
 import os
 import shlex
 import sys
@@ -24,6 +25,8 @@ fi
 
 class StandIn:
     """Answers of Slurm's commands: ``answer`` what they print, ``fail`` the errors of their next calls."""
+
+    log = "results/demo/logs/search_templates/P1.log"
 
     def __init__(self, folder, run_folder):
         self.folder, self.run_folder = folder, run_folder
@@ -56,6 +59,23 @@ class StandIn:
             name, node, key = [*rest, *("demo/P1", "worker1", "k1")[len(rest) :]]
             lines.append(f"{job_id}|{state}|{node}|{name}|{key}|{os.getcwd()}\n")
         self.answer("squeue", "".join(lines))
+
+    def script(self, text="exec_job", **changes):
+        """The path of a job script as Snakemake writes it."""
+        job = {
+            "type": "single",
+            "rule": "search_templates",
+            "input": ["results/demo/horiz/1.horiz"],
+            "output": ["results/demo/out/P1.out", "results/demo/hits/P1.csv.gz"],
+            "wildcards": {"protein": "P1"},
+            "params": {"result_key": "k1", "command": ["step.py", "--protein", "P1", "--out", "a b;$(id).out"]},
+            "log": [self.log],
+            "threads": 2,
+            "resources": {"mem_mb": 700, "runtime": 90, "attempt": 1},
+        } | changes
+        path = self.folder / "snakejob.sh"
+        path.write_text(f"#!/bin/sh\n# properties = {json.dumps(job)}\n{text}\n")
+        return path
 
     def calls(self, name):
         """How a command was called: a list of argument lists."""
