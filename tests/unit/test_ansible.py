@@ -1,6 +1,7 @@
 """The deployment: playbooks and templates as Ansible reads them, and the programs it installs. No machine is needed."""
 
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -88,6 +89,76 @@ def test_settings_of_the_readme_exist():
     assert named <= set(settings())
 
 
+# --- validate.yml ---------------------------------------------------------------------------------
+
+
+def validate(folder, client=(), workers=None, options=()):
+    """Exit code and words of validate.yml, for hosts with given settings that are all this machine."""
+    workers = {"worker1": {}} if workers is None else workers
+    common = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_become": False}
+    common |= {
+        "storage_shared_fs": "preexisting",
+        "slurm_memory_mb": 1024,
+        "firewall_workers_ssh_from": ["192.0.2.0/24"],
+    }
+    common |= {"cluster_host_key": "ssh-ed25519 AAAA"}
+    groups = {"controller": {"hosts": {"client": dict(client)}}, "workers": {"hosts": workers}}
+    (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"vars": common, "children": groups}}))
+    environment = os.environ | {"SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22", "ANSIBLE_DISPLAY_FAILED_STDERR": "0"}
+    command = [program("ansible-playbook"), "-i", folder / "inventory.yml", *options, "validate.yml"]
+    done = run(*command, cwd=ANSIBLE, env=environment)
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"workers": {}}, "at least one in the group `workers`"),
+        ({"workers": {"Worker_1": {}}}, "Worker_1 cannot be the name of a node: small letters"),
+        ({"workers": {"worker1": {}}, "options": ["--limit", "client"]}, "Start it without --limit"),
+    ],
+)
+def test_an_inventory_that_cannot_work_is_refused_with_what_to_repair(tmp_path, told, words):
+    code, said = validate(tmp_path, **told)
+    assert code != 0 and words in said
+
+
+KNOWN_SYSTEM = shutil.which("apt-get") and os.access("/usr/bin/python3", os.X_OK)
+
+
+@pytest.mark.skipif(not KNOWN_SYSTEM, reason="validate.yml knows Debian and Ubuntu only")
+def test_each_node_is_told_what_to_repair(tmp_path):
+    bad = {
+        "memory": ({"slurm_memory_mb": 100}, "and would give 100 MB to jobs"),
+        "number": ({"proteofold_uid": 0}, "the number 0 or the name proteofold belongs to somebody else"),
+        "disk": ({"common_data_disk": "/dev/null"}, "common_data_disk is /dev/null, which is no disk of disk"),
+        "locked": (
+            {"firewall_workers_ssh_from": []},
+            "locked was reached from 192.0.2.1, which the firewall would refuse",
+        ),
+    }
+    code, said = validate(tmp_path, workers={name: settings for name, (settings, _) in bad.items()} | {"good": {}})
+    assert code != 0
+    for name, (_, words) in bad.items():
+        assert words in said, said
+        assert f"{name} : ok=" in said
+    assert "failed=0" in said.split("good : ")[1]
+
+
+@pytest.mark.skipif(not KNOWN_SYSTEM, reason="validate.yml knows Debian and Ubuntu only")
+@pytest.mark.parametrize(
+    ("client", "words"),
+    [
+        ({"templates_mode": "turbo"}, "templates_mode is turbo; it can be lean, fast, hybrid, reference."),
+        ({"platform_store": "/shared/store.db"}, "SQLite is not safe on a network"),
+        ({"platform_tls": "files", "platform_tls_key": "/absent"}, "`files` needs platform_tls_certificate and"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused_with_what_to_repair(tmp_path, client, words):
+    code, said = validate(tmp_path, client)
+    assert code != 0 and words in said
+
+
 # --- templates ------------------------------------------------------------------------------------
 
 _PLAY = """
@@ -131,7 +202,8 @@ def rendered(tmp_path_factory):
     (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"children": inventory}}))
     names = [*_FACTS, "hostname", "fqdn", "default_ipv4"]
     (folder / "play.yml").write_text(_PLAY % ", ".join(f'{name}: "{{{{ facts.{name} }}}}"' for name in names))
-    (folder / "more.yml").write_text(yaml.safe_dump({"templates": templates, "out": str(folder / "out")}))
+    more = {"templates": templates, "out": str(folder / "out"), "slurm_service": {"name": "slurmctld"}}
+    (folder / "more.yml").write_text(yaml.safe_dump(more))
     environment = os.environ | {"ANSIBLE_ROLES_PATH": str(ROLES), "ANSIBLE_LOCALHOST_WARNING": "0"}
     command = [playbook, "-i", folder / "inventory.yml", "-e", f"@{folder / 'more.yml'}", folder / "play.yml"]
     done = run(*command, env=environment, cwd=folder)
@@ -162,14 +234,20 @@ def test_memory_limits_are_enforced(rendered):
 def test_the_firewall_opens_ssh_and_https_of_the_client_only(rendered):
     client, worker = rendered["client", "firewall.nft"], rendered["worker1", "firewall.nft"]
     assert "policy drop" in client and "policy drop" in worker
-    assert "dport 22 " in client and "dport 443 " in client and "dport 80" not in client
-    assert "dport" not in worker
+    for port in (22, 443):
+        for rule in (
+            f"ip saddr {{ 0.0.0.0/0 }} tcp dport {port} accept",
+            f"ip6 saddr {{ ::/0 }} tcp dport {port} accept",
+        ):
+            assert rule in client
+    assert client.count("tcp dport") == 4 and "udp dport 546 accept" in client
+    assert "tcp dport" not in worker
     assert "ip saddr { 10.0.0.10, 10.0.0.11, 10.0.0.12 } accept" in worker
 
 
 def test_units_have_one_setting_a_line(rendered):
     for (_, name), text in rendered.items():
-        if name.endswith((".service", ".slice", ".timer")):
+        if name.endswith((".service", ".slice", ".timer", "restart.conf", "hardening.conf")):
             for line in text.replace("\\\n", "").splitlines():
                 assert not line or line[0] in "#[" or "=" in line.split()[0], f"{name}: {line}"
             assert text.count("UMask=") <= 1 and "UMask=0077P" not in text
@@ -254,6 +332,121 @@ def test_an_install_that_failed_is_done_again(checkout, tmp_path):
     (checkout / "fail").unlink()
     pack(checkout, archive)
     assert install(archive, folder).stdout == "installed\n"
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Function that makes a disk of a file; skips the test where that cannot be done."""
+    devices = []
+
+    def make(name="disk"):
+        image = tmp_path / name
+        if not image.exists():
+            with open(image, "wb") as file:
+                file.truncate(64 << 20)
+        if os.geteuid() or not all(shutil.which(name) for name in ("losetup", "sfdisk", "partx", "mkfs.ext4")):
+            pytest.skip("only root makes disks of files, with fdisk and e2fsprogs")
+        made = run("losetup", "--show", "--find", "--partscan", image)
+        if made.returncode:
+            pytest.skip(f"no loop devices here: {made.stderr}")
+        devices.append(made.stdout.strip())
+        return devices[-1]
+
+    yield make
+    for device in devices:
+        run("partx", "--delete", device)
+        run("losetup", "--detach", device)
+
+
+def prepare(disk):
+    return run(ROLES / "common/files/prepare-disk", disk)
+
+
+def test_an_empty_disk_is_prepared_once(disk):
+    device = disk()
+    first = prepare(device)
+    assert first.returncode == 0 and "made" in first.stderr.splitlines(), first.stderr
+    assert run("blkid", "--probe", "--match-tag", "TYPE", "--output", "value", f"{device}p1").stdout == "ext4\n"
+    second = prepare(device)
+    assert (second.returncode, second.stdout, second.stderr) == (0, first.stdout, "")
+
+
+def test_a_disk_whose_preparation_was_killed_is_finished(disk):
+    device = disk()
+    run("sfdisk", "--quiet", "--label", "gpt", device, input="type=linux\n")
+    done = prepare(device)
+    assert done.returncode == 0 and "made" in done.stderr.splitlines(), done.stderr
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_a_disk_that_holds_something_is_not_touched(disk, tmp_path, partitioned):
+    device = disk()
+    if partitioned:
+        run("sfdisk", "--quiet", "--label", "gpt", device, input="type=linux\n")
+        run("partx", "--update", device)
+    made = run("mkfs.ext4", "-q", "-F", "-L", "photographs", f"{device}p1" if partitioned else device)
+    assert made.returncode == 0, made.stderr
+    before = hashlib.sha256((tmp_path / "disk").read_bytes()).hexdigest()
+    done = prepare(device)
+    assert done.returncode == 1 and "wipe it first by hand" in done.stderr
+    assert hashlib.sha256((tmp_path / "disk").read_bytes()).hexdigest() == before
+
+
+@needs_rsync
+def test_an_install_waits_for_one_that_a_killed_deployment_left_at_work(checkout, tmp_path):
+    archive, folder, log = tmp_path / "source.tar", tmp_path / "installed", tmp_path / "log"
+    folder.mkdir()
+    setup = checkout / "bin/setup"
+    setup.write_text(
+        setup.read_text().replace("mkdir -p", f"echo begins >>{log}; sleep 1; echo ends >>{log}; mkdir -p")
+    )
+    pack(checkout, archive)
+    command = [ROLES / "proteofold/files/install-source", archive, folder]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not log.exists():
+        assert first.poll() is None, first.communicate()
+        time.sleep(0.02)
+    assert install(archive, folder).stdout == ""
+    assert first.communicate()[0] == b"installed\n"
+    assert log.read_text().split() == ["begins", "ends"]
+
+
+def certify(folder, name="client.example", address="10.0.0.10"):
+    done = run(ROLES / "platform/files/self-signed", folder, name, address)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+def test_a_certificate_is_kept_while_it_serves_and_made_anew_when_it_does_not(tmp_path):
+    assert certify(tmp_path) == "made\n"
+    assert certify(tmp_path) == ""
+    assert certify(tmp_path, name="other.example") == "made\n"
+    assert certify(tmp_path, name="other.example", address="10.0.0.11") == "made\n"
+    assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600
+    # as a run leaves it that was killed between key and certificate
+    key = (tmp_path / "key.pem").read_bytes()
+    assert certify(tmp_path) == "made\n"
+    (tmp_path / "key.pem").write_bytes(key)
+    assert certify(tmp_path) == "made\n"
+    assert certify(tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("connection", "networks", "printed"),
+    [
+        ("192.0.2.1 50000 192.0.2.2 22", ["198.51.100.0/24", "192.0.2.0/24"], ""),
+        ("192.0.2.1 50000 192.0.2.2 22", ["198.51.100.0/24", "::/0"], "192.0.2.1\n"),
+        ("192.0.2.1 50000 192.0.2.2 22", [], "192.0.2.1\n"),
+        ("::ffff:192.0.2.1 50000 192.0.2.2 22", ["192.0.2.1"], ""),
+        ("fe80::1%eth0 50000 fe80::2%eth0 22", ["fe80::/10"], ""),
+        (None, [], ""),
+    ],
+)
+def test_who_would_be_locked_out_is_told(connection, networks, printed):
+    environment = {name: value for name, value in os.environ.items() if name != "SSH_CONNECTION"}
+    environment |= {"SSH_CONNECTION": connection} if connection else {}
+    assert run(sys.executable, ANSIBLE / "files/locked-out", *networks, env=environment).stdout == printed
 
 
 def back_up(store, folder, keep=2):
