@@ -97,7 +97,9 @@ _FIRST = (
     ) strict
     """,
 )
-MIGRATIONS = (_FIRST,)
+# a runner that was ended, not killed, tells so
+_SECOND = ("alter table runner add column ended_at real",)
+MIGRATIONS = (_FIRST, _SECOND)
 
 
 def platform_path(store_path):

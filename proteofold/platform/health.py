@@ -61,7 +61,7 @@ def _runner(platform, runner):
     if runner is None:
         words = "was never started: runs wait until 'proteofold runner' is"
     elif not runner["is_alive"]:
-        since = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(runner["beat_at"]))
+        since = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(runner["ended_at"] or runner["beat_at"]))
         words = f"not at work since {since}: runs wait until 'proteofold runner' is started"
     else:
         words = f"{works} at work, {waits} waiting"

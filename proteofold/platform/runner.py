@@ -77,6 +77,8 @@ class Runner:
                 if once and idle:
                     break
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
+            with transaction(platform):
+                platform.execute("update runner set ended_at = ?", (time.time(),))
         self._log("ends; runs at work go on")
 
     def _look(self, store, platform):
@@ -90,22 +92,24 @@ class Runner:
         now = time.time()
         row = (os.getpid(), str(self._working), self._profile, self._parallel, self._cores, now, now)
         with transaction(platform):
-            platform.execute("insert or replace into runner values (1, ?, ?, ?, ?, ?, ?, ?)", row)
+            platform.execute("insert or replace into runner values (1, ?, ?, ?, ?, ?, ?, ?, null)", row)
 
 
 def runner_of(platform):
-    """What is known of the runner, as a dict: pid, working, profile, parallel, cores, started_at, beat_at, is_alive.
+    """What is known of the runner, as a dict: pid, working, profile, parallel, cores, started_at, beat_at, ended_at,
+    is_alive.
 
-    None before the first runner. ``is_alive`` is true while it looks after its orders; times are seconds since 1970.
+    None before the first runner. ``is_alive`` is true while it looks after its orders; times are seconds since 1970,
+    ``ended_at`` is None of a runner that is at work or was killed.
     """
     cursor = platform.execute(
-        "select pid, working, profile, parallel, cores, started_at, beat_at from runner where number = 1"
+        "select pid, working, profile, parallel, cores, started_at, beat_at, ended_at from runner where number = 1"
     )
     row = cursor.fetchone()
     if row is None:
         return None
     known = dict(zip((column[0] for column in cursor.description), row, strict=True))
-    return known | {"is_alive": time.time() - known["beat_at"] < ALIVE_S}
+    return known | {"is_alive": known["ended_at"] is None and time.time() - known["beat_at"] < ALIVE_S}
 
 
 def serve(runner, once=False):

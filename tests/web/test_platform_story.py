@@ -122,9 +122,13 @@ def test_upload_start_watch_and_download(ann, bench, shots, tmp_path):
     other_page.close()
     (bench.spy / "hold").unlink()
     wait_for_end(ann)
-    assert page.evaluate("window.stayed"), "the page was not loaded again"
     assert "finished, some failed" in page.title()
-    page.reload()
+    assert (
+        page.locator("button:text('Stop')").count() == 0
+        and page.locator("text=Retry what did not succeed").count() == 1
+    )
+    assert page.locator("main h1").count() == 1 and page.locator("figure").count() > 0
+    assert page.evaluate("window.stayed"), "the page was not loaded again"
     assert page.locator("td.picture img").count() == 3
     assert "made to fail" in page.inner_text("#failed ~ .table-wrapper")
     page.locator("#failed ~ .table-wrapper details summary").click()
@@ -199,7 +203,7 @@ def test_two_users_and_a_stop(browser, site, shots, ann, bench):
     start(ann, "stopped", "stop0 stop1 stop2")
     wait_until(lambda: len(bench.searched()) > searched, "first search")
     bob.go("/-/runs/stopped")
-    assert bob.page.locator("text=Stop").count() == 0
+    assert bob.page.locator("button:text('Stop')").count() == 0
     ann.page.click("button:text('Stop')")
     wait_until(lambda: bench.order_of("stopped")["state"] == "ended", "end of the stopped run")
     (bench.spy / "hold").unlink()

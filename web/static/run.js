@@ -52,6 +52,28 @@ async function refreshList(told) {
   [listed, listedAt] = [state, list.querySelector("table") ? Date.now() : 0];
 }
 
+/* Whether the reader has something of the page in hand: it must not go from under it. */
+function isInUse() {
+  return page.contains(document.activeElement) || String(getSelection()) || page.querySelector("details[open]");
+}
+
+/* The page as it is when a run has ended, with its plots, downloads and what can be done now; whether it is shown. */
+async function showEnded() {
+  page.querySelector('form[action$="/stop"]')?.remove();
+  if (isInUse()) return false;
+  const answer = await fetch(location.href);
+  if (!answer.ok) return false;
+  const ended = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+  if (!ended || ended.dataset.progress || isInUse()) return false;
+  const top = list.getBoundingClientRect().top;
+  for (const part of [...page.childNodes]) if (part !== message) part.remove();
+  message.before(ended.querySelector("h1"));
+  message.after(...ended.childNodes);
+  // who looked at the list goes on looking at it
+  if (top < 0) scrollBy(0, document.getElementById("listed").getBoundingClientRect().top - top);
+  return true;
+}
+
 /* Asked for once; a browser shows notices only to who said yes to them. */
 function offerNotice() {
   if (!("Notification" in window) || Notification.permission !== "default" || !isSecureContext) return;
@@ -76,10 +98,11 @@ async function refresh() {
       show(told);
       if (!["QUEUED", "RUNNING"].includes(told.status)) {
         document.title = `${told.state} · ${document.title.replace(/^.*· /, "")}`;
-        say(`The run has ended: ${told.state}.`, true);
         notify(told);
         listedAt = 0;
-        await refreshList(told);
+        const shown = await showEnded().catch(() => false);
+        say(`The run has ended: ${told.state}.`, !shown);
+        if (!shown) await refreshList(told);
         return;
       }
       await refreshList(told);

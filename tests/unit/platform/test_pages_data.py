@@ -89,6 +89,13 @@ def test_health_tells_in_words_what_works(store, platform, store_path, monkeypat
     assert runner_of(platform)["is_alive"] is False
 
 
+def test_runner_that_was_ended_is_told_at_once(store, platform, store_path, monkeypatch):
+    Runner(store_path, log=lambda text: None).run(once=True)
+    assert "not at work since" in services(store_path, monkeypatch)[0]["runner"][1]
+    Runner(store_path)._sign_on(platform)
+    assert services(store_path, monkeypatch)[0]["runner"][0] is True
+
+
 def test_health_of_a_store_that_is_damaged_is_told(store_path, monkeypatch):
     store_path.write_text("no store " * 1000)
     told, _ = services(store_path, monkeypatch)
