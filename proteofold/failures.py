@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proteofold.process import DONE_MARK, ERROR_MARK, KILLED, STEP_MARK
+from proteofold.process import DONE_MARK, ERROR_MARK, KILLED, STEP_MARK, STOPPED
 
 FAILURE_COLUMNS = ("query_id", "step", "reason", "log")
 
@@ -50,4 +50,4 @@ def must_fail_again(log):
     except OSError:
         return False
     last = next((line for line in reversed(lines) if line.strip()), "")
-    return last.startswith(f"{ERROR_MARK} ") and KILLED not in last
+    return last.startswith(f"{ERROR_MARK} ") and not any(words in last for words in (KILLED, STOPPED))

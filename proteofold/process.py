@@ -15,8 +15,10 @@ ERROR_MARK = "ERROR"
 STEP_MARK = "STEP"
 DONE_MARK = "DONE"
 
-# Of a tool that more memory may help; the cluster tries such a job again.
+# Of a tool that did nothing wrong: more memory or time may help, so the cluster tries such a job again.
 KILLED = "was killed (SIGKILL)"
+STOPPED = "was stopped from outside"
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 
 _SIGNALS = {number.value: number.name for number in signal.Signals}
 _PR_SET_PDEATHSIG = 1
@@ -169,6 +171,8 @@ def _why_it_ended(tool, code, output):
         code = 128 - code  # so a shell around the tool tells the signal that ended it
     if code == -signal.SIGKILL:
         return f"{tool} {KILLED}: most likely for want of memory"
+    if -code in _STOPPING:
+        return f"{tool} {STOPPED} ({_SIGNALS[-code]}): out of time, or the run was ended"
     if code < 0:
         return f"{tool} crashed ({_SIGNALS.get(-code, f'signal {-code}')})"
     lines = [line.strip() for line in output.splitlines()]

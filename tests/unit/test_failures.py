@@ -2,8 +2,8 @@
 
 import pytest
 
-from proteofold.failures import FAILURE_COLUMNS, failure_of, last_words
-from proteofold.process import JobLog
+from proteofold.failures import FAILURE_COLUMNS, failure_of, last_words, must_fail_again
+from proteofold.process import JobLog, measured_run
 from proteofold.runs import Member, Run, RunFolder
 
 
@@ -85,3 +85,15 @@ def test_failed_search_is_the_reason_once_there_is_a_prediction(run):
 
 def test_row_has_the_columns_of_the_table(run):
     assert len(failure_of(run, MEMBER)) == len(FAILURE_COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("script", "again"), [("exit 3", True), ("kill -ABRT $$", True), ("kill -TERM $$", False), ("kill -KILL $$", False)]
+)
+def test_only_an_error_of_the_tool_itself_would_be_repeated(tmp_path, script, again):
+    """A time limit ends the tool first and the process around it later: the log then tells of a signal."""
+    path = tmp_path / "log"
+    with JobLog(path) as log:
+        log.step("search")
+        measured_run(["sh", "-c", script], log, "")
+    assert must_fail_again(path) is again

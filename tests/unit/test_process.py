@@ -49,6 +49,10 @@ def test_use_of_a_tool_is_measured(tmp_path):
     ("script", "reason"),
     [
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "{} was killed (SIGKILL): most likely for want of"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGTERM)",
+            "{} was stopped from outside (SIGTERM): out of time",
+        ),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "{} crashed (SIGSEGV)"),
         ("import os; os.abort()", "{} crashed (SIGABRT)"),
         ("import os; os.kill(os.getpid(), 40)", "{} crashed (signal 40)"),
@@ -57,6 +61,7 @@ def test_use_of_a_tool_is_measured(tmp_path):
         ("print('- 12:00 ERROR: no file'); print('bye'); raise SystemExit(1)", "exit code 1: - 12:00 ERROR: no file"),
         # as a shell around the tool says it
         ("raise SystemExit(137)", "{} was killed (SIGKILL): most likely for want of memory"),
+        ("raise SystemExit(143)", "{} was stopped from outside (SIGTERM): out of time, or the run was ended"),
         ("raise SystemExit(139)", "{} crashed (SIGSEGV)"),
         ("raise SystemExit(255)", "{} ended with exit code 255: no message"),
     ],
