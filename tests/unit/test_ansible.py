@@ -81,6 +81,13 @@ def test_each_setting_is_used():
         assert text.count(name) > 1, f"{name} is not used"
 
 
+def test_each_role_has_a_readme_and_a_line_in_the_overview():
+    overview = (ANSIBLE / "README.md").read_text()
+    for role in sorted(path.name for path in ROLES.iterdir()):
+        assert (ROLES / role / "README.md").read_text().startswith(f"# {role}\n")
+        assert f"| `{role}` |" in overview
+
+
 def test_settings_of_the_readme_exist():
     readme = (ANSIBLE / "README.md").read_text()
     prefixes = ("common_", "storage_", "slurm_", "templates_", "platform_", "firewall_", "backup_")
