@@ -342,6 +342,79 @@ def test_an_install_that_failed_is_done_again(checkout, tmp_path):
 
 
 @pytest.fixture
+def worker(tmp_path):
+    """Function that runs a command for which ssh leads to a worker (a folder) that lets the client in as deployed."""
+    rrsync = shutil.which("rrsync")
+    if not rrsync:
+        pytest.skip("rrsync is not installed")
+    root, path = tmp_path / "worker", tmp_path / "path"
+    path.mkdir()
+    # what sshd does with the forced command of roles/proteofold/tasks/keys.yml
+    (path / "ssh").write_text(
+        '#!/bin/sh\nwhile [ "$1" != 10.0.0.11 ]; do shift; done; shift\n'
+        f'SSH_ORIGINAL_COMMAND="$*" exec {rrsync} -wo -no-lock {root}\n'
+    )
+    (path / "ssh").chmod(0o755)
+    environment = os.environ | {"PATH": f"{path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    (root / str(tmp_path / "opt").lstrip("/")).mkdir(parents=True)
+    return lambda *command: run(*command, env=environment)
+
+
+def on_worker(tmp_path, name):
+    return tmp_path / "worker" / str(tmp_path / "opt" / name).lstrip("/")
+
+
+@pytest.fixture
+def deployed(tmp_path):
+    folder = tmp_path / "opt"
+    folder.mkdir()
+    (folder / "program").write_text("version 1")
+    (folder / "old").write_text("")
+    (folder / ".deployed").write_text("1")
+    return folder
+
+
+def test_a_worker_is_made_the_same_and_then_left_alone(worker, deployed, tmp_path):
+    push = [ROLES / "proteofold/files/push", deployed, "10.0.0.11", ".deployed"]
+    done = worker(*push)
+    assert done.stdout == "pushed\n", done.stderr
+    assert on_worker(tmp_path, "program").read_text() == "version 1"
+    assert worker(*push).stdout == ""
+    (deployed / "program").write_text("version 2.0")
+    (deployed / "old").unlink()
+    (deployed / ".deployed").write_text("2")
+    assert worker(*push).stdout == "pushed\n"
+    assert on_worker(tmp_path, "program").read_text() == "version 2.0"
+    assert not on_worker(tmp_path, "old").exists()
+
+
+def test_a_copy_that_was_killed_is_finished(worker, deployed, tmp_path):
+    push = [ROLES / "proteofold/files/push", deployed, "10.0.0.11", ".deployed"]
+    worker(*push)
+    (deployed / ".deployed").write_text("2")
+    (deployed / "program").write_text("version 2.0")
+    # all but the mark came
+    on_worker(tmp_path, "program").write_text("vers")
+    assert worker(*push).stdout == "pushed\n"
+    assert on_worker(tmp_path, "program").read_text() == "version 2.0"
+    assert on_worker(tmp_path, ".deployed").read_text() == "2"
+
+
+def test_a_worker_that_cannot_be_reached_is_not_taken_for_one_that_has_all(worker, deployed, tmp_path):
+    (tmp_path / "path/ssh").write_text("#!/bin/sh\nexit 255\n")
+    assert worker(ROLES / "proteofold/files/push", deployed, "10.0.0.11", ".deployed").returncode != 0
+
+
+def test_the_key_of_the_client_reads_nothing_of_a_worker(worker, deployed, tmp_path):
+    on_worker(tmp_path, "secret").write_text("secret")
+    read = worker("rsync", f"10.0.0.11:{deployed}/secret", tmp_path / "stolen")
+    assert read.returncode != 0 and "write-only" in read.stderr
+    shell = worker("ssh", "10.0.0.11", f"cp {on_worker(tmp_path, 'secret')} {tmp_path}/stolen")
+    assert shell.returncode != 0
+    assert not (tmp_path / "stolen").exists()
+
+
+@pytest.fixture
 def disk(tmp_path):
     """Function that makes a disk of a file; skips the test where that cannot be done."""
     devices = []
