@@ -28,6 +28,7 @@ _SETTINGS = {
     "key": "0123456789abcdef",
     "mode": "lean",
     "keep": [],
+    "weights_digest": "beef",
     "library": {"prefix": "made/made", "templates": TEMPLATES, "columns": 1, "longest": 700, "key": "feed"},
 }
 _WORDS = ("CRYSTAL", "STRUCTURE", "of", "human", "KINASE", "domain", "protein", "TRANSFERASE", "inhibitor", "HET: ATP")
@@ -47,11 +48,11 @@ def searched_alignments(folder, count):
 
 
 def demo_library(folder, more=()):
-    """Build the library of the demo, with more templates (name, sequence); returns its prefix."""
+    """Build the library of the demo, with more templates (name, sequence, its homologues); returns its prefix."""
     source = folder / "templates"
     shutil.copytree(ROOT / "config" / "demo" / "templates", source)
-    for name, sequence in more:
-        (source / f"{name}.fasta").write_text(f">{name}\n{sequence}\n")
+    for name, *sequences in more:
+        (source / f"{name}.a3m").write_text("".join(f">{name}\n{sequence}\n" for sequence in sequences))
     prefix = folder / "demo"
     library_build.collect_alignments(source, prefix)
     alignments, profiles = hhsuite.library_files(prefix, ["a3m"]), hhsuite.library_files(prefix, ["hhm"])
@@ -76,7 +77,6 @@ def repeated_library(prefix, new, count, repeated=None):
 
 def make_run(path, fasta, count, hits_each, alignments):
     """Write the folder of a finished run of ``count`` made proteins; ``alignments`` are dealt out to them."""
-    dice = random.Random(1)
     write_proteins(fasta, count)
     queries = [
         Query(record.id, protein_stem(record.id), record.sequence, _md5(record.sequence), record.description)
@@ -86,22 +86,31 @@ def make_run(path, fasta, count, hits_each, alignments):
     members, batches = assign_batches(queries, [], [])
     run = Run(folder, members, {"run": path.name} | _SETTINGS, batches, [])
     write_plan(run)
-    for place in (folder.out("x"), folder.hits("x"), folder.alignments("x"), folder.horiz("x")):
-        place.parent.mkdir()
-    folder.usage("search_templates", "x").parent.mkdir(parents=True)
-    for batch, of_batch in batches.items():
-        folder.horiz(batch).write_text("".join(_prediction(dice, query.sequence) for query in of_batch))
-    lists = [_hits(dice, hits_each) for _ in range(_VARIANTS)]
-    for query in queries:
-        data, found = dice.choice(lists)
-        usage = Usage(50.0, dice.uniform(1, 300), dice.uniform(100, 900), f"worker{dice.randint(1, 8)}")
-        usage = usage._replace(result_key=run.result_key(members[query.protein]))
-        # the name of the protein in the rows of the hits is the only thing that is not its own
-        folder.hits(query.protein).write_bytes(data)
-        folder.out(query.protein).write_text(hits.format_summary(hits.summarise(query.query_id, found)))
-        folder.alignments(query.protein).write_bytes(dice.choice(alignments))
-        folder.usage("search_templates", query.protein).write_text(usage_tsv(usage))
+    finish(run, hits_each, alignments)
     return load_run(path)
+
+
+def finish(run, hits_each, alignments):
+    """Write the results of a run's new batches, as its jobs do; ``alignments`` are dealt out to the proteins."""
+    dice, folder = random.Random(1), run.folder
+    for place in (folder.out("x"), folder.hits("x"), folder.alignments("x"), folder.horiz("x")):
+        place.parent.mkdir(exist_ok=True)
+    for rule in ("search_templates", "predict_secondary_structure"):
+        folder.usage(rule, "x").parent.mkdir(parents=True, exist_ok=True)
+    lists = [_hits(dice, hits_each) for _ in range(_VARIANTS)]
+    for batch, of_batch in run.new_batches.items():
+        folder.horiz(batch).write_text("".join(_prediction(dice, query.sequence) for query in of_batch))
+        usage = Usage(300.0, 300.0, 1000.0, "worker1", run.prediction_key)
+        folder.usage("predict_secondary_structure", batch).write_text(usage_tsv(usage))
+        for query in of_batch:
+            data, found = dice.choice(lists)
+            usage = Usage(50.0, dice.uniform(1, 300), dice.uniform(100, 900), f"worker{dice.randint(1, 8)}")
+            usage = usage._replace(result_key=run.result_key(run.members[query.protein]))
+            # the name of the protein in the rows of the hits is the only thing that is not its own
+            folder.hits(query.protein).write_bytes(data)
+            folder.alignments(query.protein).write_bytes(dice.choice(alignments))
+            folder.usage("search_templates", query.protein).write_text(usage_tsv(usage))
+            folder.out(query.protein).write_text(hits.format_summary(hits.summarise(query.query_id, found)))
 
 
 def link_run(run, path):

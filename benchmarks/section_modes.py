@@ -17,6 +17,7 @@ from proteofold.fasta import protein_stem, read_fasta
 from proteofold.psipred import read_horiz
 
 TEMPLATES, RELATIVES, MANY = 2_000, 1_500, 90_000
+HOMOLOGUES = 30  # of each unrelated template
 MANY_LENGTH = 300  # residues of the queries of the large library
 WITHOUT_RELATIVES = 0.36  # of 6,000 human proteins searched against PDB70 so many had no hit with E < 1e-5
 STATISTICS = ("score_mean", "score_std", "score_gmean")
@@ -34,9 +35,9 @@ def run(folder, options):
     dice = random.Random(5)
     chains = _chains()
     related = [(f"M{number:04d}", _mutated(dice, dice.choice(chains))) for number in range(RELATIVES - len(chains))]
-    unrelated = [(f"U{number:04d}", _unrelated(dice)) for number in range(TEMPLATES - RELATIVES)]
+    unrelated = [(f"U{number:04d}", *_family(dice)) for number in range(TEMPLATES - RELATIVES)]
     library = hhsuite.read_library(demo_library(folder, related + unrelated))
-    names = {name for name, _ in unrelated}
+    names = {name for name, *_ in unrelated}
     large = hhsuite.read_library(repeated_library(library.prefix, folder / "large", MANY, names))
     made = [(f"Q{number:03d}", _query(dice, chains, 60 + 6 * number)) for number in range(options.queries)]
     many = [(f"L{number:03d}", _query(dice, chains, MANY_LENGTH)) for number in range(options.queries)]
@@ -151,10 +152,14 @@ def _mutated(dice, chain):
     return "".join(dice.choice(_RESIDUES) if dice.random() < part else residue for residue in chain)
 
 
-def _unrelated(dice):
-    """A sequence like no other, as long as those of PDB70 are: 255 residues on average."""
+def _family(dice):
+    """A sequence like no other, as long as those of PDB70 are, 255 residues on average, and its homologues.
+
+    A profile of many sequences is more text to read than that of one, and nearly all of a search is reading.
+    """
     length = int(min(max(dice.lognormvariate(5.4, 0.55), 30), 2000))
-    return "".join(dice.choices(_RESIDUES, k=length))
+    first = "".join(dice.choices(_RESIDUES, k=length))
+    return [first, *(_mutated(dice, first) for _ in range(HOMOLOGUES))]
 
 
 def _query(dice, chains, length):
