@@ -4,10 +4,9 @@ import shutil
 
 from proteofold.errors import UserError
 from proteofold.headlock import head_is_alive
-from proteofold.platform.places import check_name, order_folder, order_lock, run_folder
-from proteofold.platform.runs import NotAllowedError, may_change
+from proteofold.platform.places import order_folder, order_lock, run_folder
+from proteofold.platform.runs import NotAllowedError, WrongStateError, find_named, may_change
 from proteofold.store.database import importing_alone, transaction
-from proteofold.store.queries import find_run
 from proteofold.store.writing import remove_unused_predictions
 
 _ROWS_AT_ONCE = 200  # each takes its hits with it: 0.1 s
@@ -19,14 +18,13 @@ def delete_run(store, platform, run_id, user):
     Proteins stay, and results that other runs took from it. Raises NotFoundError, NotAllowedError, and UserError for a
     run that waits or works, or whose folder is not one of ``results``.
     """
-    check_name(run_id)
-    row = find_run(store, run_id)
+    row = find_named(store, run_id)
     if not may_change(store, platform, run_id, user):
         raise NotAllowedError(f"Run {run_id} can be deleted by its author or an administrator.")
     with order_lock(platform, run_id) as lock:
         folder = _own_folder(platform, run_id)
         if lock is None or (folder.exists() and head_is_alive(folder)):
-            raise UserError(f"Run {run_id} is at work: stop it first.")
+            raise WrongStateError(f"Run {run_id} is at work: stop it first.")
         with transaction(platform):
             platform.execute(
                 "insert into orders (run_id, author, templates, mode, weights, proteins, state, ordered_at, queued_at)"
@@ -36,7 +34,7 @@ def delete_run(store, platform, run_id, user):
             )
             (state,) = platform.execute("select state from orders where run_id = ?", (run_id,)).fetchone()
         if state != "deleting":
-            raise UserError(f"Run {run_id} waits or works: stop it first.")
+            raise WrongStateError(f"Run {run_id} waits or works: stop it first.")
         finish_deletion(store, platform, run_id)
 
 

@@ -16,7 +16,7 @@ from proteofold.platform.database import PLATFORM_NAME, dicts
 from proteofold.platform.matching import MOST_IDS, match_ids
 from proteofold.platform.places import check_name, run_folder, working_folder
 from proteofold.store.database import path_of, transaction
-from proteofold.store.queries import find_run
+from proteofold.store.queries import NotFoundError, find_run
 
 
 class NotAllowedError(UserError):
@@ -25,6 +25,10 @@ class NotAllowedError(UserError):
 
 class NameTakenError(UserError):
     """There is a run of this name, or something else where its folder would be."""
+
+
+class WrongStateError(UserError):
+    """What is asked for cannot be done to a run in the state in which it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,7 @@ def ask_stop(store, platform, run_id, user):
     if waited:
         show_stopped(store, run_id)
     elif not works:
-        raise UserError(f"Run {order['run_id']} neither waits nor works: there is nothing to stop.")
+        raise WrongStateError(f"Run {order['run_id']} neither waits nor works: there is nothing to stop.")
 
 
 def ask_retry(store, platform, run_id, user):
@@ -164,7 +168,7 @@ def ask_retry(store, platform, run_id, user):
     """
     _own_order(store, platform, run_id, user)
     if find_run(store, run_id)["status"] == "SUCCESS":
-        raise UserError(f"Run {run_id}: all of its proteins succeeded, there is nothing to retry.")
+        raise WrongStateError(f"Run {run_id}: all of its proteins succeeded, there is nothing to retry.")
     with transaction(platform):
         queued = platform.execute(
             "update orders set state = 'queued', queued_at = ?, stop_asked_by = null, stop_asked_at = null,"
@@ -172,7 +176,7 @@ def ask_retry(store, platform, run_id, user):
             (time.time(), run_id),
         ).rowcount
     if not queued:
-        raise UserError(f"Run {run_id} waits or works already.")
+        raise WrongStateError(f"Run {run_id} waits or works already.")
     with transaction(store):
         store.execute("update runs set status = 'QUEUED' where run_id = ? and status <> 'RUNNING'", (run_id,))
 
@@ -182,10 +186,10 @@ def repeat_run(store, platform, run_id, name, user):
 
     Raises NotFoundError, NameTakenError, UserError.
     """
-    find_run(store, check_name(run_id))
+    find_named(store, run_id)
     order = order_of(platform, run_id)
     if order is None:
-        raise UserError(f"Run {run_id} was not ordered here: order a new one with its ids.")
+        raise WrongStateError(f"Run {run_id} was not ordered here: order a new one with its ids.")
     chosen = {key: order[key] for key in ("templates", "mode", "weights")}
     new_run = NewRun(name, ids_of(store, platform, run_id), user.name, **chosen)
     order_run(store, platform, new_run)
@@ -207,11 +211,20 @@ def show_stopped(store, run_id):
         store.execute("update runs set status = 'INTERRUPTED' where run_id = ? and status = 'QUEUED'", (run_id,))
 
 
+def find_named(store, run_id):
+    """The row of a run of a name that we give; NotFoundError for others, in the store or not."""
+    try:
+        check_name(run_id)
+    except UserError:
+        raise NotFoundError(f"There is no run {run_id[:80]!r} that could be changed here.") from None
+    return find_run(store, run_id)
+
+
 def _own_order(store, platform, run_id, user):
-    find_run(store, check_name(run_id))
+    find_named(store, run_id)
     order = order_of(platform, run_id)
     if order is None:
-        raise UserError(f"Run {run_id} was not ordered here: stop it, and go on with it, where it was started.")
+        raise WrongStateError(f"Run {run_id} was not ordered here: stop it, and go on with it, where it was started.")
     if not may_change(store, platform, run_id, user):
         raise NotAllowedError(f"Run {run_id} belongs to {order['author']}: only they and administrators may do this.")
     return order

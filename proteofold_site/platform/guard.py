@@ -1,5 +1,6 @@
 """What every route passes before its handler is asked: the right, the body, no forged form; and errors in words."""
 
+import re
 import traceback
 
 import jsonschema
@@ -8,7 +9,7 @@ from datasette.utils.asgi import BadRequest, Base400
 
 from proteofold.errors import UserError
 from proteofold.platform.accounts import TooManyAttemptsError, WrongPasswordError
-from proteofold.platform.runs import NameTakenError, NotAllowedError
+from proteofold.platform.runs import NameTakenError, NotAllowedError, WrongStateError
 from proteofold.store.queries import NotFoundError
 from proteofold_site import answers
 from proteofold_site.platform import bodies, identity
@@ -48,6 +49,7 @@ def guarded(routes):
 async def _answer(datasette, request, route):
     actor = identity.Actor.of(request)
     await _check_right(datasette, request, route, actor)
+    _check_query(request, route)
     if route.method == "GET" or route.body is None:
         body = {}
     else:
@@ -84,7 +86,7 @@ def refused_by(error):
         return Refused(str(error), 429, **{"Retry-After": str(max(1, round(error.seconds)))})
     if isinstance(error, WrongPasswordError):
         return Refused(str(error), 401)
-    statuses = {NotFoundError: 404, NotAllowedError: 403, NameTakenError: 409}
+    statuses = {NotFoundError: 404, NotAllowedError: 403, NameTakenError: 409, WrongStateError: 409}
     return Refused(str(error), next((status for kind, status in statuses.items() if isinstance(error, kind)), 400))
 
 
@@ -104,6 +106,20 @@ async def _check_right(datasette, request, route, actor):
     if actor:
         raise Refused(f"This token lacks the right {route.right!r}.", 403)
     raise Refused("Sign in first.", 401)
+
+
+def _check_query(request, route):
+    """Refuse arguments of the address that are not as described; pages leave out what they do not know."""
+    for one in route.query if route.is_api else ():
+        given = request.args.getlist(one.name)
+        if one.required and not given:
+            raise Refused(f"{one.name}: is missing from the address.", 400)
+        for text in given:
+            is_number = one.schema.get("type") == "integer" and re.fullmatch(r"-?[0-9]{1,18}", text)
+            try:
+                jsonschema.Draft202012Validator(one.schema).validate(int(text) if is_number else text)
+            except jsonschema.ValidationError as error:
+                raise Refused(f"{one.name}: {error.message[:300]}", 400) from None
 
 
 async def _read(request, route):

@@ -139,7 +139,7 @@ HEALTH = answered(
 # --- Runs -------------------------------------------------------------------------------------------
 
 RUN_NAME = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"}
-IDS = listed(TEXT, minItems=1, maxItems=1_000_000)
+IDS = listed(TEXT | {"minLength": 1}, minItems=1, maxItems=1_000_000)
 _CHOICES = {kind: {"type": "string", "description": "A name of /choices"} for kind in ("templates", "mode", "weights")}
 ABSENT = listed(described({"id": TEXT, "reason": TEXT}))
 
@@ -256,7 +256,7 @@ ESTIMATED = answered(
 # --- Arguments of addresses -------------------------------------------------------------------------
 
 # what cannot be shown is as if it were not given
-PAGE = {"type": "integer"}
-RUNS_SHOWN = {"type": "string", "description": f"One of {', '.join(run_data.RUNS_SHOWN)}"}
-PROTEINS_SHOWN = {"type": "string", "description": f"One of {', '.join(run_data.SHOWN)}"}
-PROTEINS_SORTED = {"type": "string", "description": f"One of {', '.join(run_data.SORTS)}"}
+PAGE = {"type": "integer", "minimum": 1}
+RUNS_SHOWN = {"enum": list(run_data.RUNS_SHOWN)}
+PROTEINS_SHOWN = {"enum": list(run_data.SHOWN)}
+PROTEINS_SORTED = {"enum": list(run_data.SORTS)}

@@ -317,6 +317,11 @@ def test_nobody_writes_past_our_routes(users_site, signed_in, name, path):
     assert len(users_site.rows("/proteofold/runs.json")) >= 4
 
 
+def test_a_wrong_address_is_no_news_for_the_log(users_site, capsys):
+    assert users_site.get("/nothing", headers={"Cookie": "proteofold_session=secret"}).status_code == 404
+    assert capsys.readouterr() == ("", "")
+
+
 def test_secrets_are_not_in_what_is_served(users_site, signed_in, token_of):
     token_of("run")
     tables = [row["name"] for row in users_site.rows("/proteofold/-/query.json", sql="select name from sqlite_master")]

@@ -190,6 +190,22 @@ def test_boxes_have_requests_that_can_be_copied(signed_in, names, path):
         assert any(re.fullmatch(pattern, address.path) for pattern in patterns), address
 
 
+@pytest.mark.parametrize(
+    "path, argument",
+    [
+        ("/search", "q"),
+        ("/runs?page=null", "page"),
+        ("/runs?page=0", "page"),
+        ("/runs?page=1&page=x", "page"),
+        ("/runs?show=nonsense", "show"),
+        ("/runs/first/proteins?sort=x", "sort"),
+    ],
+)
+def test_arguments_that_are_not_as_described_are_refused(users_site, path, argument):
+    answer = users_site.get(API + path)
+    assert answer.status_code == 400 and answer.json()["error"].startswith(f"{argument}: ")
+
+
 # --- Odd requests -----------------------------------------------------------------------------------
 
 ODD = (

@@ -210,10 +210,10 @@ def test_a_program_matches_estimates_starts_stops_retries_repeats_and_deletes(ca
     told = call("GET", "/runs/api")[1]
     assert (told["run"]["status"], told["progress"]["counts"]["waiting"]) == ("QUEUED", 1)
     assert call("POST", "/runs/api/stop")[0] == 200
-    assert call("POST", "/runs/api/stop")[0] == 400
+    assert call("POST", "/runs/api/stop")[0] == 409
     assert call("POST", "/runs/api/retry")[0] == 200
     assert call("POST", "/runs/api/repeat", json={"run_id": "api-2"})[0] == 201
-    assert call("DELETE", "/runs/api")[0] == 400, "it waits"
+    assert call("DELETE", "/runs/api")[0] == 409, "it waits"
     call("POST", "/runs/api/stop")
     assert call("DELETE", "/runs/api")[0] == 200
     assert call("GET", "/runs/api")[0] == 404

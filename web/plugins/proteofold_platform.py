@@ -1,5 +1,6 @@
 """Datasette plugin: signing in, and all pages and requests of the table of routes."""
 
+import datasette.handle_exception
 from datasette import hookimpl
 
 from proteofold_site import answers
@@ -8,6 +9,9 @@ from proteofold_site.platform.header import strip
 from proteofold_site.platform.identity import actor_of
 from proteofold_site.platform.table import datasette_routes
 from proteofold_site.platform.visit import sign_in_path, wants_json
+
+# Datasette would print each error, a stranger's wrong address, too, in 200 lines with all variables.
+datasette.handle_exception.rich = None
 
 # No other site may show our pages in a frame and have their buttons pressed; files are what they say they are.
 _HEADERS = (
