@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from measure import processor
+from plots import draw
 
 RESULTS = Path(__file__).with_name("results.md")
 SECTIONS = ("s4pred", "overhead", "graph", "rerun", "merge", "chain", "modes", "memory", "store", "platform", "cluster")
@@ -43,12 +44,13 @@ def main():
 
 
 def record(name, title, text):
-    """Put a section's result in its place in results.md."""
+    """Put a section's result in its place in results.md, with its plot."""
     stamp = (
         f"{datetime.date.today()}, {processor()}, Python {platform.python_version()}, "
         f"Snakemake {version('snakemake')}, PyTorch {version('torch')}"
     )
-    block = f"## {name}\n\n{title}\n\n{text}\n\n*{stamp}*\n"
+    parts = [f"## {name}", title, text, draw(name, text), f"*{stamp}*"]
+    block = "\n\n".join(filter(None, parts)) + "\n"
     known = RESULTS.read_text() if RESULTS.exists() else ""
     blocks = dict(re.findall(r"^(## (?:\w+)\n)(.*?)(?=^## |\Z)", known, re.MULTILINE | re.DOTALL))
     blocks[f"## {name}\n"] = block.partition("\n")[2]
