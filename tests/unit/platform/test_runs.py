@@ -287,7 +287,7 @@ def test_hostile_name_in_the_store_deletes_nothing(store, platform, results, use
     for name in ("..", ".", "../results", "/"):
         with transaction(store):
             store.execute("insert into runs (run_id, status) values (?, 'FAILED')", (name,))
-        with pytest.raises(UserError, match="will not do"):
+        with pytest.raises(UserError, match="that could be changed here"):
             delete_run(store, platform, name, users["root"])
     assert (tmp_path / "kept").exists() and results.path.is_dir()
 
