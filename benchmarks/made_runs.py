@@ -1,5 +1,6 @@
 """Folders of finished runs of made proteins, as the store imports them."""
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -9,13 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
 from measure import ROOT, write_proteins
 
-from proteofold import hhsuite, hits, library_build
+from proteofold import hhsuite, hits, library_build, paths
 from proteofold.alignments import pack_alignments
 from proteofold.fasta import protein_stem, read_fasta
 from proteofold.inputs import Query
-from proteofold.planning import assign_batches
+from proteofold.planning import assign_batches, plan_run
 from proteofold.process import Usage, usage_tsv
 from proteofold.psipred import Prediction, format_horiz
 from proteofold.runs import Run, RunFolder, load_run, write_plan
@@ -93,15 +95,11 @@ def make_run(path, fasta, count, hits_each, alignments):
 def finish(run, hits_each, alignments):
     """Write the results of a run's new batches, as its jobs do; ``alignments`` are dealt out to the proteins."""
     dice, folder = random.Random(1), run.folder
-    for place in (folder.out("x"), folder.hits("x"), folder.alignments("x"), folder.horiz("x")):
-        place.parent.mkdir(exist_ok=True)
-    for rule in ("search_templates", "predict_secondary_structure"):
-        folder.usage(rule, "x").parent.mkdir(parents=True, exist_ok=True)
+    predict(run, dice)
+    for place in (folder.out("x"), folder.hits("x"), folder.alignments("x"), folder.usage("search_templates", "x")):
+        place.parent.mkdir(parents=True, exist_ok=True)
     lists = [_hits(dice, hits_each) for _ in range(_VARIANTS)]
-    for batch, of_batch in run.new_batches.items():
-        folder.horiz(batch).write_text("".join(_prediction(dice, query.sequence) for query in of_batch))
-        usage = Usage(300.0, 300.0, 1000.0, "worker1", run.prediction_key)
-        folder.usage("predict_secondary_structure", batch).write_text(usage_tsv(usage))
+    for of_batch in run.new_batches.values():
         for query in of_batch:
             data, found = dice.choice(lists)
             usage = Usage(50.0, dice.uniform(1, 300), dice.uniform(100, 900), f"worker{dice.randint(1, 8)}")
@@ -111,6 +109,31 @@ def finish(run, hits_each, alignments):
             folder.alignments(query.protein).write_bytes(dice.choice(alignments))
             folder.usage("search_templates", query.protein).write_text(usage_tsv(usage))
             folder.out(query.protein).write_text(hits.format_summary(hits.summarise(query.query_id, found)))
+
+
+def predict(run, dice):
+    """Write made predictions of a run's new batches."""
+    for batch, of_batch in run.new_batches.items():
+        horiz, usage = run.folder.horiz(batch), run.folder.usage("predict_secondary_structure", batch)
+        for path in (horiz, usage):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        horiz.write_text("".join(_prediction(dice, query.sequence) for query in of_batch))
+        usage.write_text(usage_tsv(Usage(300.0, 300.0, 1000.0, "worker1", run.prediction_key)))
+
+
+def predicted_run(folder, name, count):
+    """Plan a run of made proteins in a working directory, with predictions, so that only searches are left to do.
+
+    Writes ``<name>.yaml``, the configuration, and returns the lengths of the proteins by their ids.
+    """
+    lengths = write_proteins(folder / f"{name}.fasta", count)
+    config = {"run": name, "proteins": [f"{name}.fasta"], "templates": "demo", "reuse": False}
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
+    with contextlib.chdir(folder):
+        run, _ = plan_run(yaml.safe_load(paths.DEFAULT_CONFIG.read_text()) | config)
+        write_plan(run)
+        predict(run, random.Random(1))
+    return dict(zip((member.query_id for member in run.members.values()), lengths, strict=True))
 
 
 def link_run(run, path):

@@ -1,12 +1,14 @@
 """A run on a real Slurm with searches that only take their time: overhead, pace, and how near the plan's bound."""
 
+import contextlib
 import os
 import sys
 import time
+from pathlib import Path
 
 import psutil
-import yaml
-from measure import ROOT, measure, table, write_proteins
+from made_runs import predicted_run
+from measure import ROOT, measure, table
 
 from proteofold.cost import search_cpu_s
 from proteofold.nodes import NodeKind
@@ -39,35 +41,33 @@ printf 'Query stub\\nMatch_columns 1\\n\\n No Hit Prob\\n' > "$out"
 def run(folder, options):
     """A run of made proteins on 64 slots; searches sleep for what the cost model says, in proportion."""
     count = options.cluster_proteins
-    lengths = write_proteins(folder / "made.fasta", count)
-    ids = [line[1:].split()[0] for line in (folder / "made.fasta").read_text().splitlines() if line.startswith(">")]
+    lengths = predicted_run(folder, "made", count)
     slots = sum(cores for cores, _ in NODES.values())
-    costs = [search_cpu_s(length, _PDB70, "lean") for length in lengths]
+    costs = [search_cpu_s(length, _PDB70, "lean") for length in lengths.values()]
     scale = options.cluster_seconds * slots / sum(costs)
     seconds = [cost * scale for cost in costs]
-    (folder / "times").write_text("".join(f">{name}\n{value:.2f}\n" for name, value in zip(ids, seconds, strict=True)))
+    times = (f">{name}\n{value:.2f}\n" for name, value in zip(lengths, seconds, strict=True))
+    (folder / "times").write_text("".join(times))
     stub = folder / "bin" / "hhsearch"
     stub.parent.mkdir()
     stub.write_text(STUB.format(times=folder / "times"))
     stub.chmod(0o755)
-    config = {"run": "made", "proteins": ["made.fasta"], "templates": "demo", "reuse": False}
-    (folder / "made.yaml").write_text(yaml.safe_dump(config))
     slurm = Slurm(folder / "slurm", NODES)
     slurm.folder.mkdir()
     environment = slurm.environment | {"PATH": f"{stub.parent}{os.pathsep}{os.environ['PATH']}"}
     command = [ROOT / ".venv" / "bin" / "snakemake", "--snakefile", ROOT / "workflow" / "Snakefile"]
     command += ["--profile", ROOT / "profiles" / "cluster", "--configfile", "made.yaml"]
-    slurm.start()
-    try:
-        prediction = [*command, "--until", "predict_secondary_structure"]
-        measure(prediction, cwd=folder, env=environment)
-        before, began = _machine_cpu_s(), time.time()
-        whole = measure(command, cwd=folder, env=environment)
-        used = _machine_cpu_s() - before
-        made = load_run(folder / "results" / "made")
-        polling = _polling_share(made, folder, environment)
-    finally:
-        slurm.stop()
+    with _counted_cpu() as counted:
+        slurm.start()
+        try:
+            measure([*command, "--until", "translate_profiles"], cwd=folder, env=environment)
+            before, began = counted(), time.time()
+            whole = measure(command, cwd=folder, env=environment)
+            used = counted() - before
+            made = load_run(folder / "results" / "made")
+            polling = _polling_share(made, folder, environment)
+        finally:
+            slurm.stop()
     return _table(made, count, seconds, whole, used, began, polling)
 
 
@@ -77,10 +77,27 @@ class _PDB70:
     templates, columns = 91_501, 23_800_000
 
 
-def _machine_cpu_s():
-    """CPU seconds of this machine: Slurm's daemons and jobs are nobody's children. Niced processes are others' work."""
-    times = psutil.cpu_times()
-    return times.user + times.system
+@contextlib.contextmanager
+def _counted_cpu():
+    """Yields what tells the CPU seconds of this process and all that it starts, Slurm's daemons and jobs included.
+
+    A control group counts them, for daemons and jobs are nobody's children; where none can be made the whole machine's
+    are told.
+    """
+    group = Path("/sys/fs/cgroup/cpuacct") / f"proteofold-bench-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:
+        yield lambda: psutil.cpu_times().user + psutil.cpu_times().system
+        return
+    try:
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+        yield lambda: int((group / "cpuacct.usage").read_text()) / 1e9
+    finally:
+        for process in (group / "cgroup.procs").read_text().split():
+            with contextlib.suppress(OSError):  # it may have ended
+                (group.parent / "cgroup.procs").write_text(process)
+        group.rmdir()
 
 
 def _polling_share(run, folder, environment):
@@ -114,7 +131,7 @@ def _table(run, count, seconds, whole, used, began, polling):
         ["start of the command to its end, s", f"{whole.wall_s:.0f}"],
         ["start of the command to the first search, s", f"{first - began:.0f}"],
         ["jobs submitted a second, first 500", f"{(len(rate_of) - 1) / (rate_of[-1] - rate_of[0]):.1f}"],
-        ["CPU s a protein, whole machine: all but searches and predictions", f"**{used / count:.2f}**"],
+        ["CPU s a protein, all but searches and predictions", f"**{used / count:.2f}**"],
         ["— of it the head with its submit and status commands", f"{whole.cpu_s / count:.2f}"],
         [f"asking for the states of {min(count, IN_FLIGHT)} jobs, part of a core", f"{polling:.1%}"],
         ["head's peak memory, MB", f"{whole.max_rss_mb:.0f}"],

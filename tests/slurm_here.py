@@ -117,7 +117,8 @@ class Slurm:
         if name in self.nodes:
             # a step's daemon is nobody's child, but the script it started lies in the node's spool folder
             for script in _processes_with(f"{self.folder}/spool.{name}/job"):
-                doomed += [script.parent(), script, *script.children(recursive=True)]
+                with contextlib.suppress(psutil.NoSuchProcess):  # it ends by itself
+                    doomed += [script.parent(), script, *script.children(recursive=True)]
         for process in doomed:
             with contextlib.suppress(psutil.NoSuchProcess, AttributeError):
                 process.kill()

@@ -6,7 +6,6 @@ head's recorder asks every few seconds, and the status command, which Snakemake 
 
 import contextlib
 import fcntl
-import math
 import os
 import time
 from collections import namedtuple
@@ -17,6 +16,10 @@ from proteofold.slurm.states import RUNNING, word_of
 from proteofold.slurm.tools import SlurmError, call
 
 SECONDS_BETWEEN_QUESTIONS = 4
+
+# An older answer tells nothing about a job that it does not name (status.sh has this number, too).
+FRESH_S = 15
+_NEVER = -1_000_000
 
 # How the programs of the profile, which Snakemake starts, find the run and the head's Python.
 FOLDER_VARIABLE = "PROTEOFOLD_SLURM"
@@ -95,43 +98,46 @@ class Registry:
     # --- what Slurm says ----------------------------------------------------------------------------
 
     def refresh(self, older_than_s=SECONDS_BETWEEN_QUESTIONS):
-        """Ask Slurm about the run's jobs if the last answer is older; returns whether Slurm answered.
+        """Ask Slurm about the run's jobs if it was asked longer ago; returns whether there is a fresh answer.
 
         While Slurm is silent the last answer stays, under a new time, so that nobody asks again at once. If another
         process is asking, its answer will do.
         """
-        if 0 <= _uptime() - self.asked_at() < older_than_s:
-            return True
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / "states.lock", "w") as lock:
-            try:
+        asked, answered = self._asked_and_answered()
+        if not 0 <= _uptime() - asked < older_than_s:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with open(self.folder / "states.lock", "w") as lock, contextlib.suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            asked = _uptime()
-            try:
-                jobs = ask_slurm(self.run, all_states=True)
-            except SlurmError:
-                self._write(asked, self.read_jobs().values())
-                return False
-            self._write(asked, jobs)
-            return True
+                answered = self._ask(answered)
+        return 0 <= _uptime() - answered < FRESH_S
 
-    def _write(self, asked, jobs):
+    def _ask(self, answered):
+        """Ask Slurm; returns when it answered last."""
+        asked = _uptime()
+        try:
+            jobs, answered = ask_slurm(self.run, all_states=True), asked
+        except SlurmError:
+            jobs = self.read_jobs().values()
+        self._write(asked, answered, jobs)
+        return answered
+
+    def _write(self, asked, answered, jobs):
         newest, lines = 0, []
         for job in jobs:
             newest = max(newest, int(job.job_id))
             lines.append(f"{job.job_id} {job.word or 'unknown'} {job.state} {job.node or '-'} {job.key} {job.name}\n")
-        # status.sh reads this: uptime at the question, newest id, then a job a line, id and word first
-        write_aside(self.states, f"{int(asked)} {newest}\n" + "".join(lines))
+        # status.sh reads this: uptime at the question, that at the last one that was answered, newest id; then a job a
+        # line, id and word first
+        write_aside(self.states, f"{int(asked)} {int(answered)} {newest}\n" + "".join(lines))
 
-    def asked_at(self):
-        """When Slurm was asked last, in seconds of this machine's uptime; minus infinity for never."""
+    def _asked_and_answered(self):
+        """When Slurm was asked last, and when it answered, in seconds of this machine's uptime."""
         try:
             with open(self.states, encoding="utf-8") as lines:
-                return float(lines.readline().split()[0])
-        except (OSError, ValueError, IndexError):
-            return -math.inf
+                asked, answered, _ = map(float, lines.readline().split())
+                return asked, answered
+        except (OSError, ValueError):
+            return _NEVER, _NEVER
 
     def read_jobs(self):
         """job_id -> Job as Slurm last told."""

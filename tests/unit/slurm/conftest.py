@@ -13,7 +13,7 @@ _PROGRAM = """#!/bin/sh
 echo "$0 $*" >> {calls}
 script=$(cat)
 [ -z "$script" ] || printf '%s\\n' "$script" > {scripts}
-[ ! -f {folder}/{name}.sleep ] || sleep 60
+[ ! -f {folder}/{name}.sleep ] || exec sleep 60
 if [ -f {folder}/{name}.errors ] && [ -s {folder}/{name}.errors ]; then
     head -n 1 {folder}/{name}.errors >&2
     sed -i 1d {folder}/{name}.errors
