@@ -157,7 +157,12 @@ def usage_tsv(usage):
 def read_usage(path):
     """The rows of a usage table as dicts of text."""
     with open(path, encoding="utf-8") as handle:
-        names, *rows = (line.rstrip("\n").split("\t") for line in handle)
+        return usage_rows(handle.read())
+
+
+def usage_rows(text):
+    """The rows of the text of a usage table as dicts of text."""
+    names, *rows = (line.split("\t") for line in text.rstrip("\n").split("\n"))
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 

@@ -42,7 +42,7 @@ _reader = None  # of a process that reads
 def import_run(conn, folder, workers=1):
     """Replace a run's rows by what its folder holds; returns the run's id. Raises UserError if it is no run folder.
 
-    Of ``workers`` processes this one writes and the others read; with 1 it does both. A script that asks for more
+    Of more than one ``workers`` all read while this process writes; with 1 it does both. A script that asks for more
     must be importable without side effects (``if __name__ == "__main__"``).
 
     Hits are written first, under ids that no result has, so nobody sees them; then one transaction puts the rows of
@@ -125,9 +125,9 @@ def _read(reader, workers):
         yield from map(reader.read, parts)
         return
     # spawn: a fork would share the connection to the store
-    with ProcessPoolExecutor(workers - 1, get_context("spawn"), _begin_reading, (reader,)) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin_reading, (reader,)) as pool:
         parts = iter(parts)
-        ahead = deque(pool.submit(_read_part, part) for part in islice(parts, _READ_AHEAD * (workers - 1)))
+        ahead = deque(pool.submit(_read_part, part) for part in islice(parts, _READ_AHEAD * workers))
         while ahead:
             read = ahead.popleft().result()
             ahead.extend(pool.submit(_read_part, part) for part in islice(parts, 1))

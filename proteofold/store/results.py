@@ -16,7 +16,7 @@ from proteofold.errors import UserError
 from proteofold.failures import failure_of
 from proteofold.files import existing_names
 from proteofold.hits import HIT_COLUMNS, SUMMARY_COLUMNS
-from proteofold.process import read_usage
+from proteofold.process import usage_rows
 from proteofold.psipred import read_horiz
 from proteofold.runs import RESULTS
 from proteofold.store.states import STATE_COLUMNS, timestamp
@@ -82,8 +82,8 @@ class RunFiles:
         self.run = run
         self.run_id = run_id_of(run)
         folder = run.folder
-        paths = (folder.out("x"), folder.hits("x"), folder.usage(_RULE, "x"), folder.alignments("x"))
-        self._out, self._hits, self._usage, self._alignments = (os.path.dirname(path) for path in paths)
+        paths = (folder.out("x"), folder.hits("x"), folder.usage(_RULE, "x"), folder.alignments("x"), folder.horiz("x"))
+        self._out, self._hits, self._usage, self._alignments, self._horiz = (os.path.dirname(path) for path in paths)
         self.described = set()  # templates whose description is not asked for again
         self._search_logs = self.log_text(os.path.dirname(folder.log(_RULE, "x")))
 
@@ -116,7 +116,7 @@ class RunFiles:
         """As ``result``, but looks for files that were made meanwhile."""
         usage_path = f"{self._usage}/{member.protein}.tsv"
         try:
-            (usage,) = read_usage(usage_path)
+            (usage,) = usage_rows(_content(usage_path).decode())
             if usage["result_key"] != self.run.result_key(member):
                 return None
             summary = _content(f"{self._out}/{member.protein}.out").decode()
@@ -136,7 +136,7 @@ class RunFiles:
 
     def _prediction(self, member):
         """The values of PREDICTION_COLUMNS of a member, from the file of its batch and its own."""
-        path = str(self.run.folder.horiz(member.batch))
+        path = f"{self._horiz}/{member.batch}.horiz"
         try:
             predicted = batch_predictions(path, os.stat(path).st_mtime_ns).get(member.md5)
         except OSError:
@@ -252,21 +252,18 @@ def _read_plain_hits(lines, described):
     What stands before and behind the description is JSON as it is, but for the quotes of the template's name.
     """
     hits, descriptions = [], {}
-    for line in lines:
-        try:
-            query, rank, template, rest = line.split(",", _DESCRIPTION)
-        except ValueError:
-            raise _NotPlain from None
-        description, quoted, numbers = rest.rpartition('",') if rest[:1] == '"' else rest.partition(",")
-        if query[:1] == '"' or template[:1] == '"':
-            raise _NotPlain
-        if template not in described:
-            descriptions[template] = description if quoted == "," else description[1:].replace('""', '"')
-        hits.append(f'{rank},"{template}",{numbers}')
-    text = f"[{','.join(hits)}]"
-    if "\\" in text:
-        raise _NotPlain
     try:
+        for line in lines:
+            query, rank, template, rest = line.split(",", _DESCRIPTION)
+            description, quoted, numbers = rest.rpartition('",') if rest[:1] == '"' else rest.partition(",")
+            if query[:1] == '"' or template[:1] == '"':
+                raise _NotPlain
+            if template not in described:
+                descriptions[template] = description if quoted == "," else description[1:].replace('""', '"')
+            hits.append(f'{rank},"{template}",{numbers}')
+        text = f"[{','.join(hits)}]"
+        if "\\" in text:
+            raise _NotPlain
         return json.loads(text), descriptions
     except ValueError:
         raise _NotPlain from None
