@@ -2,14 +2,17 @@
 
 import contextlib
 import gc
+import os
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 
 from proteofold.errors import UserError
 from proteofold.headlock import head_is_alive
+from proteofold.process import die_with_parent
 from proteofold.runs import load_run
 from proteofold.store.database import importing_alone, transaction
 from proteofold.store.journal import read_history
@@ -34,7 +37,7 @@ _FOR_IMPORT = {"cache_size": -65_536, "wal_autocheckpoint": 16_000}
 PROTEINS_AT_ONCE = 1000
 
 _PROTEINS_WORTH_A_PROCESS = 2000  # a second of reading; a process takes half a second to start
-_READ_AHEAD = 3  # transactions' worth of results that wait for the writer, for each process that reads
+_READ_AHEAD = 2  # transactions' worth of results that wait for the writer, for each process that reads
 
 _reader = None  # of a process that reads
 
@@ -127,11 +130,17 @@ def _read(reader, workers):
     # spawn: a fork would share the connection to the store
     with ProcessPoolExecutor(workers, get_context("spawn"), _begin_reading, (reader,)) as pool:
         parts = iter(parts)
-        ahead = deque(pool.submit(_read_part, part) for part in islice(parts, _READ_AHEAD * workers))
-        while ahead:
-            read = ahead.popleft().result()
-            ahead.extend(pool.submit(_read_part, part) for part in islice(parts, 1))
-            yield read
+        try:
+            ahead = deque(pool.submit(_read_part, part) for part in islice(parts, _READ_AHEAD * workers))
+            while ahead:
+                read = ahead.popleft().result()
+                ahead.extend(pool.submit(_read_part, part) for part in islice(parts, 1))
+                yield read
+        except BrokenProcessPool:
+            raise UserError(
+                f"{reader.files.run.folder.path}: a process that read its files was killed, most likely for want of "
+                "memory. The store has the rows of before; try again with --jobs 1."
+            ) from None
 
 
 @dataclass(slots=True)
@@ -154,6 +163,10 @@ class _Reader:
 
 def _begin_reading(reader):
     global _reader
+    # else those of an import that was killed would wait for ever: each holds the other end of the pipe that it reads
+    die_with_parent()
+    if not parent_process().is_alive():
+        os._exit(1)
     _reader = reader
     gc.disable()
 

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -25,7 +26,8 @@ def write_hits(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*arguments)
 real, importing.write_hits, importing.PROTEINS_AT_ONCE = importing.write_hits, write_hits, 2
-importing.import_run(open_store(sys.argv[1]), sys.argv[2])
+importing._PROTEINS_WORTH_A_PROCESS = 1
+importing.import_run(open_store(sys.argv[1]), sys.argv[2], workers=int(sys.argv[3]))
 """
 
 
@@ -84,7 +86,7 @@ def test_killed_import_leaves_the_earlier_rows(store, done, results, make, rows)
     for protein in done.members:
         results.finish(done, protein, [make.hit(template="9NEW_A")])
     path = results.path / "proteofold.db"
-    killed = subprocess.run([sys.executable, "-c", KILLED, path, done.folder.path], check=False)
+    killed = subprocess.run([sys.executable, "-c", KILLED, path, done.folder.path, "1"], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert rows(store) == before
     assert unused_hits(store) == 2
@@ -100,6 +102,34 @@ def test_several_processes_read_the_same(store, done, rows, monkeypatch, tmp_pat
     other = open_store(tmp_path / "other.db")
     import_run(other, done.folder.path, workers=3)
     assert rows(other) == rows(store)
+
+
+def test_killed_import_takes_its_reading_processes_with_it(store, done, results):
+    command = [sys.executable, "-c", KILLED, results.path / "proteofold.db", done.folder.path, "2"]
+    # the output ends when the last process that has it open ends
+    killed = subprocess.run(command, check=False, capture_output=True, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+
+
+def test_killed_reading_process_is_told_and_changes_nothing(store, done, rows, monkeypatch):
+    import_run(store, done.folder.path)
+    before = rows(store)
+    monkeypatch.setattr(importing, "_PROTEINS_WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(importing, "PROTEINS_AT_ONCE", 1)
+    monkeypatch.setattr(importing, "_READ_AHEAD", 1)
+
+    def write_members(*arguments):
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    monkeypatch.setattr(importing, "write_members", write_members)
+    with pytest.raises(UserError, match=r"--jobs 1"):
+        import_run(store, done.folder.path, workers=2)
+    assert rows(store) == before
+    monkeypatch.undo()
+    import_run(store, done.folder.path)
+    assert rows(store) == before
+    assert unused_hits(store) == 0
 
 
 def test_deleted_store_is_rebuilt_from_run_folders_with_identical_rows(results, rows, make):
