@@ -116,12 +116,13 @@ def test_runner_that_is_killed_again_and_again_carries_each_order_out_once(bench
     seed = random.randrange(10**6)
     print("seed", seed)
     chance = random.Random(seed)
-    for _ in range(60):
+    log = bench.path / "runner.log"
+    for number in range(1, 13):
         runner = bench.start_runner("--parallel", "2")
-        time.sleep(chance.uniform(0.3, 3))
+        wait_until(lambda number=number: log.read_text().count("at work for") == number, f"runner {number}")
+        time.sleep(chance.uniform(0, 2))
         runner.kill()
         runner.wait()
-        if all(bench.order_of(run_id)["state"] == "ended" for run_id in orders):
-            break
+    assert bench.start_runner("--parallel", "2", "--once").wait(timeout=600) == 0
     assert {run_id: bench.row(run_id)[0] for run_id in orders} == dict.fromkeys(orders, "SUCCESS")
     assert sorted(bench.searched()) == sorted(orders.values())
