@@ -268,8 +268,8 @@ def test_pages_work_without_javascript(browser, address):
     assert "Reload to see how far it is" in window.locator("#live").inner_text()
     window.select_option("select[name=show]", "failed")
     window.click("form.choose input[type=submit]")
-    assert window.url.endswith("/-/runs/busy?show=failed&sort=evalue#proteins")
-    assert window.locator("#proteins ~ .table-wrapper tbody tr").count() == 1
+    assert window.url.endswith("/-/runs/busy?show=failed&sort=evalue&view=cards#proteins")
+    assert window.locator("#listed tbody tr").count() == 1
     window.goto(address + PROTEIN)
     window.locator("details.alignment summary").first.click()
     assert window.locator("#hit-1").is_visible()
