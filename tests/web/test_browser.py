@@ -236,8 +236,17 @@ def test_skip_link_leads_past_the_menu(windows, address, page):
     assert window.evaluate("!document.activeElement.closest('header')")
 
 
-def test_run_page_refreshes_itself_until_the_run_ends(browser, address, busy_store):
+# a reader who wants to be told; what they are told is in window.told
+NOTICES = """window.told = [];
+window.Notification = class {
+  static permission = "granted";
+  constructor(title, { body }) { window.told.push([title, body]); }
+};"""
+
+
+def test_run_page_refreshes_itself_until_the_run_ends_and_tells_it(browser, address, busy_store):
     window = browser.new_page()
+    window.add_init_script(NOTICES)
     window.goto(address + BUSY)
     window.evaluate("window.stayed = true")
     running = window.locator('.legend [data-count="running"]')
@@ -255,6 +264,8 @@ def test_run_page_refreshes_itself_until_the_run_ends(browser, address, busy_sto
     window.wait_for_function("document.querySelector('#live').textContent.includes('ended')", timeout=20_000)
     assert window.locator("h1 .state").inner_text() == "interrupted"
     assert window.evaluate("window.stayed"), "the page was not loaded again"
+    assert window.title() == "interrupted · Run busy"
+    assert window.evaluate("window.told") == [["Run busy", "interrupted: 3 of 4"]]
     with sqlite3.connect(busy_store) as conn:
         conn.execute("update runs set status = 'RUNNING' where run_id = 'busy'")
         conn.execute("update protein_results set phase = 'running' where run_id = 'busy' and query_id = 'lonely'")
