@@ -146,6 +146,11 @@ def test_proteins_that_hit_a_template(site):
     assert [row["query_id"] for row in site.rows(path, template="1ABC_A", max_evalue="0.01")] == [MYG]
 
 
+def test_compare_runs_asks_for_them_in_order(site):
+    page = site.get("/proteofold/compare_runs").text
+    assert re.findall(r'<input [^>]*name="(run_\w)"', page) == ["run_a", "run_b"]
+
+
 def test_compare_runs(site):
     rows = site.rows("/proteofold/compare_runs.json", run_a="first", run_b="second")
     assert [(row["query_id"], row["difference"], row["best_hit_a"], row["best_hit_b"]) for row in rows] == [
