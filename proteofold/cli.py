@@ -8,7 +8,7 @@ from proteofold import __version__, cli_platform
 from proteofold.cli_fetch import fetch
 from proteofold.cli_plan import plan
 from proteofold.cli_remote import remote
-from proteofold.cli_store import add_commands
+from proteofold.cli_store import add_commands, store_error
 from proteofold.cli_top import top
 from proteofold.errors import UserError
 
@@ -16,13 +16,17 @@ _FILE = click.Path(exists=True, dir_okay=False)
 
 
 class _Group(click.Group):
-    """Shows a UserError as one message without a traceback; exit code 1."""
+    """Shows a UserError, or a store that cannot be used, as one message without a traceback; exit code 1."""
 
     def invoke(self, context):
         try:
             return super().invoke(context)
         except UserError as error:
             raise click.ClickException(str(error)) from None
+        except Exception as error:
+            if told := store_error(context, error):
+                raise click.ClickException(told) from None
+            raise
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,6 +11,7 @@ from proteofold.cli_output import print_facts, print_json, print_table, time_sho
 
 _FILE = click.Path(exists=True, dir_okay=False)
 _NOT_FOUND = 3
+_OPENED = "proteofold.store"  # of a command's context: the path of the store it opened
 
 store_option = click.option(
     "--store",
@@ -295,7 +296,20 @@ store.add_command(export, "export")
 def _open(path, create=False):
     from proteofold.store import open_store
 
+    click.get_current_context().meta[_OPENED] = path
     return open_store(path, create=create)
+
+
+def store_error(context, error):
+    """What to tell of an error of SQLite that came from the store of a command; None for any other error."""
+    path = context.meta.get(_OPENED)
+    if not path:
+        return None
+    import sqlite3
+
+    from proteofold.store.database import advice
+
+    return f"{path}: {advice(Path(path), error)}" if isinstance(error, sqlite3.DatabaseError) else None
 
 
 def open_fresh(path):

@@ -55,7 +55,7 @@ def open_store(path, create=True):
             conn.close()
         if isinstance(error, UserError):
             raise UserError(f"{path}: {error}") from None
-        raise UserError(f"{path}: {_advice(path, error)}") from None
+        raise UserError(f"{path}: {advice(path, error)}") from None
     return conn
 
 
@@ -80,15 +80,18 @@ def open_for_reading(path):
     return conn
 
 
-def _advice(path, error):
+def advice(path, error):
+    """What an error of SQLite means for the store at a path, and what to do."""
     text = str(error)
     if isinstance(error, sqlite3.OperationalError) and ("unable to open" in text or "readonly" in text):
         return f"cannot be opened for writing ({text}). The folder must be writable, too."
     if isinstance(error, sqlite3.OperationalError) and ("locked" in text or "busy" in text):
         return f"another process has kept it locked for {BUSY_TIMEOUT_S} s. Try again when it has finished."
+    if isinstance(error, sqlite3.OperationalError) and "full" in text:
+        return f"no room left on the disk ({text}). Nothing of this step was written: make room, then do it again."
     return (
         f"not a store, or damaged ({text}). Move it away together with {path.name}-wal and {path.name}-shm, then "
-        "build it anew: proteofold store import results/*"
+        "build it anew: proteofold store import results/*/"
     )
 
 

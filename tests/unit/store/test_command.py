@@ -1,6 +1,10 @@
 """The commands of the store, as a user or a script calls them."""
 
+import contextlib
+import glob
 import json
+import re
+import sqlite3
 
 import pytest
 from click.testing import CliRunner
@@ -140,3 +144,23 @@ def test_every_command_has_help_with_an_example():
         text = CliRunner().invoke(cli, [*words, "--help"]).output
         assert f"  proteofold {' '.join(words)}" in text
         assert "--json" in text
+
+
+def test_damaged_store_is_told_and_rebuilt_as_told(demo, call, results):
+    path, before = results.path / "proteofold.db", call("show", "demo").output
+    with contextlib.closing(sqlite3.connect(path)) as conn:
+        conn.execute("pragma wal_checkpoint(truncate)")
+        (page,) = conn.execute("select rootpage from sqlite_master where name = 'protein_results'").fetchone()
+        (size,) = conn.execute("pragma page_size").fetchone()
+    data = bytearray(path.read_bytes())
+    data[(page - 1) * size : page * size] = b"\xa5" * size
+    path.write_bytes(data)
+    told = call("show", "demo")
+    assert (told.exit_code, type(told.exception)) == (1, SystemExit)
+    assert f"{path}: not a store, or damaged" in told.output
+    for file in results.path.glob("proteofold.db*"):
+        if not file.name.endswith(".lock"):
+            file.rename(results.path.parent / file.name)
+    (folders,) = re.findall(r"proteofold store import results/(\S+)", told.output)
+    assert call("store", "import", *glob.glob(f"{results.path}/{folders}")).exit_code == 0
+    assert call("show", "demo").output == before

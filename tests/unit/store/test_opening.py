@@ -76,6 +76,13 @@ def test_absent_store_is_not_made_by_reading(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_full_disk_is_not_called_damage(store, tmp_path):
+    store.execute(f"pragma max_page_count = {store.execute('pragma page_count').fetchone()[0]}")
+    with pytest.raises(sqlite3.OperationalError) as full, database.transaction(store):
+        store.execute("create table more as select zeroblob(1000000)")
+    assert "no room left on the disk" in database.advice(tmp_path / "s.db", full.value)
+
+
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "fuse.sshfs", "lustre", "9p"])
 def test_network_file_system_is_refused_with_what_to_do(tmp_path, monkeypatch, kind):
     mounts = tmp_path / "mounts"
