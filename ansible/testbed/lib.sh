@@ -63,6 +63,14 @@ cgroups_of() {
     fi
 }
 
+# What a killed debootstrap left mounted in a folder (/proc, /sys): removing the folder would go on into it.
+unmount_below() {
+    local target
+    findmnt --raw --noheadings --output TARGET | sort --reverse | while read -r target; do
+        [[ $target != "$1"/* ]] || umount "$target"
+    done
+}
+
 # Pull the plug: nothing in the node has time to tidy up. The disk stays. It is the first process inside that must be
 # killed: without systemd-nspawn itself the node would go on.
 pull_plug() {
