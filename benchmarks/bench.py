@@ -12,6 +12,8 @@ from pathlib import Path
 from measure import processor
 from plots import draw
 
+from proteofold.hhsuite import hhsuite_version
+
 RESULTS = Path(__file__).with_name("results.md")
 SECTIONS = ("s4pred", "overhead", "graph", "rerun", "merge", "chain", "modes", "memory", "store", "platform", "cluster")
 
@@ -47,7 +49,7 @@ def record(name, title, text):
     """Put a section's result in its place in results.md, with its plot."""
     stamp = (
         f"{datetime.date.today()}, {processor()}, Python {platform.python_version()}, "
-        f"Snakemake {version('snakemake')}, PyTorch {version('torch')}"
+        f"Snakemake {version('snakemake')}, HH-suite {hhsuite_version()}, PyTorch {version('torch')}"
     )
     parts = [f"## {name}", title, text, draw(name, text), f"*{stamp}*"]
     block = "\n\n".join(filter(None, parts)) + "\n"
