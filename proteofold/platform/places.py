@@ -13,7 +13,7 @@ from proteofold.store.database import path_of
 # As in the schema of the configuration.
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-# Beside the store, which mostly lies among the run folders: hidden, so that `results/*/` are run folders only.
+# Hidden, so that `results/*/` are run folders only.
 _FOLDER = ".platform"
 
 
@@ -28,13 +28,16 @@ def check_name(name):
 
 
 def files_of(platform):
-    """The folder with the files of the orders of a platform, given an open connection to it."""
+    """The folder with the files of a platform that stay on its machine, given an open connection to it."""
     return Path(path_of(platform)).parent / _FOLDER
 
 
 def order_folder(platform, run_id):
-    """The folder with what an order gives to its run: proteins, configuration, what its heads printed."""
-    return files_of(platform) / "orders" / check_name(run_id)
+    """The folder with what an order gives to its run: proteins, configuration, what its heads printed.
+
+    Among the run folders, not beside the store: jobs read it, on machines that do not have the store's disk.
+    """
+    return working_folder(platform) / RESULTS / _FOLDER / "orders" / check_name(run_id)
 
 
 def working_folder(platform):

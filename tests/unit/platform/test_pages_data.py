@@ -302,4 +302,6 @@ def test_runner_of_a_store_elsewhere_works_where_it_is_told(tmp_path, monkeypatc
     assert CliRunner().invoke(cli, ["runner", *options]).exit_code == 0
     platform = open_platform(platform_path(store_path))
     assert working_folder(platform) == tmp_path / "work"
+    # among the runs, not beside the store: jobs on other machines read the configuration
+    assert order_folder(platform, "one") == tmp_path / "work/results/.platform/orders/one"
     platform.close()
