@@ -27,6 +27,8 @@ def test_run_on_three_nodes_gives_the_tables_of_one_machine(cluster, finished):
     # the longest first: Slurm starts them in the order in which it got them
     assert [row[2] for row in jobs] == ["test/P02144", "test/P61626", "test/P69905", "test/P99999"]
     assert len({row[3] for row in jobs}) >= 2
+    # no Snakemake runs around a search, so none has memory for it
+    assert all(int(row[4].rstrip("M")) < 100 for row in jobs)
     assert "Nothing to be done" in cluster.snakemake()
 
 
@@ -119,6 +121,19 @@ def test_hangup_leaves_the_jobs_for_the_next_start(cluster, finished):
     wait_for_four_searches(cluster)
     os.kill(head.pid, signal.SIGHUP)
     head.wait()
+    cluster.mark("very_slow", "0")
+    cluster.snakemake(keep_count=True)
+    assert sorted(cluster.searched()) == sorted([HBA, MYG, LYS, CYC])
+    assert cluster.tables() == finished.tables()
+
+
+def test_terminated_head_waits_for_its_jobs_and_the_next_start_repeats_none(cluster, finished):
+    cluster.mark("very_slow", "5")
+    head = cluster.start()
+    wait_for_four_searches(cluster)
+    head.terminate()
+    assert head.wait(timeout=120) == 1
+    assert len(cluster.searches("COMPLETED")) == 4
     cluster.mark("very_slow", "0")
     cluster.snakemake(keep_count=True)
     assert sorted(cluster.searched()) == sorted([HBA, MYG, LYS, CYC])

@@ -9,6 +9,8 @@ import sqlite3
 
 import pytest
 
+from proteofold.runs import load_run
+
 
 def test_run_reports_the_expected_relative_of_each_protein(finished):
     best = dict(csv.reader(finished.rows("best_hits.csv")))
@@ -126,3 +128,16 @@ def test_run_tells_how_well_it_used_the_machine(finished):
         (stored,) = conn.execute("select efficiency from runs").fetchone()
     assert stored == pytest.approx(told["bound_s"] / told["wall_s"])
     assert "no schedule of these" in (finished.results / "report" / "overview.html").read_text()
+
+
+def test_job_that_starts_snakemake_on_a_node_asks_for_its_memory_too(fresh):
+    submit, script = fresh.path / "submit.sh", fresh.path / "script"
+    submit.write_text(f'#!/bin/sh\ncp "$1" "{script}"\nexit 1\n')
+    submit.chmod(0o755)
+    fresh.where = ("--executor", "cluster-generic", "--cluster-generic-submit-cmd", submit, "--jobs", "1")
+    fresh.snakemake("--until", "predict_secondary_structure", expect=1)
+    run = load_run(fresh.path / "results" / "test")
+    (batch,) = {member.batch for member in run.members.values()}
+    line = next(line for line in script.read_text().splitlines() if line.startswith("# properties = "))
+    asked = json.loads(line.partition(" = ")[2])["resources"]["mem_mb"]
+    assert asked == run.batch_mem_mb(batch) + 300

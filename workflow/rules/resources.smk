@@ -10,17 +10,26 @@ from proteofold.memory import RAISED, raised_mb
 RUNTIME_MARGIN = 20
 LEAST_MINUTES = 60
 
+# snakemake-executor-plugin-slurm starts Snakemake on the node, and that another one: 118 MB each, and srun.
+SNAKEMAKES_MB = 300
+
 
 def prediction_mem_mb(wildcards, attempt):
     """PyTorch, one network and the batch."""
-    return raised_mb(RUN.batch_mem_mb(wildcards.batch), attempt, largest_node_mb())
+    return raised_mb(RUN.batch_mem_mb(wildcards.batch) + snakemakes_mb(), attempt, largest_node_mb())
 
 
 def query_search_mem_mb(wildcards, attempt):
     """hhsearch by the measured model and the Python process around it."""
     length, shards = RUN.members[wildcards.protein].length, search_shards(wildcards, attempt)
     search = hhsuite.search_mem_mb(length, RUN.library, RUN.settings["mode"], shards=shards)
-    return raised_mb(search + SEARCH_STEP_MB, attempt, largest_node_mb())
+    return raised_mb(search + SEARCH_STEP_MB + snakemakes_mb(), attempt, largest_node_mb())
+
+
+def snakemakes_mb():
+    """What Snakemake takes around a job's command: two processes of it where another profile than ours starts jobs."""
+    starts_jobs = workflow.executor_settings is not None and workflow.resource_settings.nodes is not None
+    return SNAKEMAKES_MB if starts_jobs and not uses_slurm() else 0
 
 
 def search_shards(wildcards, attempt):
@@ -59,7 +68,7 @@ def search_minutes(wildcards, attempt):
 
 def library_mem_mb(wildcards, attempt):
     """Building a library: hhmake takes 112 MB for 2,000 sequences of 5,000 columns, and Snakemake stands around it."""
-    return raised_mb(500, attempt, largest_node_mb())
+    return raised_mb(500 + snakemakes_mb(), attempt, largest_node_mb())
 
 
 def library_minutes(wildcards, attempt):
