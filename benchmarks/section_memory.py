@@ -16,7 +16,6 @@ LENGTHS = (30, 100, 300, 1000, 3000, 5000, 14_507, 34_350)
 LONG_TEMPLATE = 3000
 MANY = 5000
 # searches of the longest take minutes
-FAST_LENGTHS = LENGTHS[:-1]
 MANY_LENGTHS = (30, 300, 1000, 5000)
 
 SMALL_MB = 200  # up to here the model may ask for what it likes
@@ -30,7 +29,7 @@ def run(folder, options):
     """
     few = hhsuite.read_library(demo_library(folder, [("LONG_A", _made(LONG_TEMPLATE))]))
     many = hhsuite.read_library(repeated_library(few.prefix, folder / "many", MANY))
-    plan = [(few, "lean", LENGTHS), (few, "reference", LENGTHS), (few, "fast", FAST_LENGTHS)]
+    plan = [(few, "lean", LENGTHS), (few, "reference", LENGTHS), (few, "fast", LENGTHS)]
     plan += [(many, "lean", (*MANY_LENGTHS, 14_507)), (many, "fast", MANY_LENGTHS)]
     rows, worst = [], []
     for library, search, lengths in plan:
