@@ -199,7 +199,8 @@ def test_defaults_alone_lack_proteins(call):
 
 def test_merge_tells_counts_and_failures_by_its_exit_code(call, tmp_path):
     members = {"a": Member("a", "a", 3, "m", "0001-x")}
-    write_plan(Run(RunFolder(tmp_path / "my run"), members, {"key": "k"}, {}, []))
+    settings = {"run": "my run", "key": "k", "mode": "lean", "library": {}}
+    write_plan(Run(RunFolder(tmp_path / "my run"), members, settings, {}, []))
     outcome = call("merge", tmp_path / "my run")
     assert outcome.exit_code == 2
     assert outcome.stdout.splitlines()[0] == f"0 of 1 proteins merged into {tmp_path}/my run/merge_results.csv"

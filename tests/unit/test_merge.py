@@ -12,6 +12,7 @@ from proteofold.merge import MERGED, merge_run, read_hits
 from proteofold.process import Usage, usage_tsv
 from proteofold.runs import Member, Run, RunFolder, write_plan
 
+SETTINGS = {"run": "my run", "key": "settings", "mode": "lean", "library": {}}
 IDS = ["sp|P3|C", "a,b", '"q"', "plain", "日本"]
 
 
@@ -22,7 +23,7 @@ def run(tmp_path):
         f"p{number}": Member(query_id, f"p{number}", 10 + number, f"md5-{number}", "0001-ab")
         for number, query_id in enumerate(IDS)
     }
-    planned = Run(RunFolder(tmp_path / "results" / "my run"), members, {"key": "settings"}, {}, [])
+    planned = Run(RunFolder(tmp_path / "results" / "my run"), members, SETTINGS, {}, [])
     write_plan(planned)
     return planned
 
