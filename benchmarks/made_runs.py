@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import yaml
@@ -21,6 +22,7 @@ from proteofold.planning import assign_batches, plan_run
 from proteofold.process import Usage, usage_tsv
 from proteofold.psipred import Prediction, format_horiz
 from proteofold.runs import Run, RunFolder, load_run, write_plan
+from proteofold.store import Event, open_store, record_events, start_run
 
 TEMPLATES = 90_000  # about those of PDB70
 SEARCHED = 24
@@ -168,3 +170,25 @@ def _hits(dice, count):
 
 def _md5(sequence):
     return hashlib.md5(sequence.encode(), usedforsecurity=False).hexdigest()
+
+
+def record_run(store, path, begun, done, at_once, pause_s=0):
+    """Record a finished run as if it went on, ``at_once`` proteins and then a pause, until it is over or ``done``.
+
+    Returns how many results; ``begun`` is set when the first may be seen.
+    """
+    run, recorded = load_run(path), 0
+    (path / "out").rename(path / "hidden")  # nothing is finished yet
+    (path / "out").mkdir()
+    with contextlib.closing(open_store(store)) as conn:
+        start_run(conn, run)
+        (path / "out").rmdir()
+        (path / "hidden").rename(path / "out")
+        begun.set()
+        proteins = iter(run.members)
+        while not done.is_set() and (part := list(itertools.islice(proteins, at_once))):
+            record_events(conn, run, [Event(protein, "running", time.time(), node="w") for protein in part])
+            record_events(conn, run, [Event(protein, "done", time.time() + 0.001) for protein in part])
+            recorded += len(part)
+            time.sleep(pause_s)
+    return recorded

@@ -7,18 +7,16 @@ import json
 import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
-from itertools import islice
 from multiprocessing import Manager, get_context
 
-from made_runs import make_run, searched_alignments
+from made_runs import make_run, record_run, searched_alignments
 from measure import milliseconds, table, write_proteins
 from served import served
 
 from proteofold.platform.accounts import add_user
 from proteofold.platform.database import platform_of
 from proteofold.platform.tokens import create_token
-from proteofold.runs import load_run
-from proteofold.store import Event, open_store, record_events, start_run
+from proteofold.store import open_store
 
 PROTEINS, HITS = 41_339, 10
 READERS = 100
@@ -84,7 +82,7 @@ def _readers(site, store, path):
     """READERS browsers keep the page of a run open that is being recorded, while one more opens it again and again."""
     with Manager() as manager, ProcessPoolExecutor(2, get_context("spawn")) as pool:
         begun, done = manager.Event(), manager.Event()
-        recorder = pool.submit(_record, store, path, begun, done)
+        recorder = pool.submit(record_run, store, path, begun, done, RECORDED_AT_ONCE, SECONDS_BETWEEN_RECORDS)
         if not begun.wait(timeout=300):
             raise SystemExit("the run was not begun")
         readers = pool.submit(_poll, site.port, done)
@@ -108,25 +106,6 @@ def _readers(site, store, path):
         ],
         ["— recorded meanwhile", f"{recorded:,} proteins"],
     ]
-
-
-def _record(store, path, begun, done):
-    """Record a run, some proteins a second, until ``done``; returns how many."""
-    run, recorded = load_run(path), 0
-    (path / "out").rename(path / "hidden")  # nothing is finished yet
-    (path / "out").mkdir()
-    with contextlib.closing(open_store(store)) as conn:
-        start_run(conn, run)
-        (path / "out").rmdir()
-        (path / "hidden").rename(path / "out")
-        begun.set()
-        proteins = iter(run.members)
-        while not done.is_set() and (part := list(islice(proteins, RECORDED_AT_ONCE))):
-            record_events(conn, run, [Event(protein, "running", time.time(), node="w") for protein in part])
-            record_events(conn, run, [Event(protein, "done", time.time() + 0.001) for protein in part])
-            recorded += len(part)
-            time.sleep(SECONDS_BETWEEN_RECORDS)
-    return recorded
 
 
 def _poll(port, done):

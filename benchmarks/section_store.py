@@ -6,22 +6,21 @@ import sqlite3
 import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
-from itertools import islice
 from multiprocessing import Manager, get_context
 from urllib.parse import quote
 
-from made_runs import link_run, make_run, searched_alignments
+from made_runs import link_run, make_run, record_run, searched_alignments
 from measure import PROTEOFOLD, measure, milliseconds, table, write_proteins
 from served import served
 
-from proteofold.runs import load_run
-from proteofold.store import Event, add_fasta, open_store, queries, record_events, start_run
+from proteofold.store import add_fasta, open_store, queries
 from proteofold.store.database import transaction
 
 PROTEINS, HITS, RUNS = 41_339, 50, 20
 REQUESTS = 15  # of each page
 READS, READERS = 10_000, 4
 RECORDED = 5_000  # proteins of the run that is recorded meanwhile
+RECORDED_AT_ONCE = 50
 
 _RUN_COLUMNS = "status, date_started, settings, total, succeeded, failed"
 _RESULT_COLUMNS = (
@@ -115,7 +114,10 @@ def _readers_beside_writers(folder, store, alignments):
     live = make_run(folder / "results" / "live", folder / "live.fasta", RECORDED, HITS, alignments)
     with Manager() as manager, ProcessPoolExecutor(READERS + 2, get_context("spawn")) as pool:
         begun, done = manager.Event(), manager.Event()
-        writers = [pool.submit(_record, store, live.folder.path, begun, done), pool.submit(_add, store, folder, done)]
+        writers = [
+            pool.submit(record_run, store, live.folder.path, begun, done, RECORDED_AT_ONCE),
+            pool.submit(_add, store, folder, done),
+        ]
         begun.wait(timeout=120)
         readers = [pool.submit(_look, store, seed, READS // READERS) for seed in range(READERS)]
         looks = [reader.result() for reader in readers]
@@ -150,24 +152,6 @@ def _look(store, seed, count):
                 errors += 1
             times.append(time.perf_counter() - started)
     return times, errors
-
-
-def _record(store, path, begun, done):
-    """Record a run until it is over or ``done``; returns how many results. The readers start when it has ``begun``."""
-    run, recorded = load_run(path), 0
-    (path / "out").rename(path / "hidden")  # nothing is finished yet
-    (path / "out").mkdir()
-    with contextlib.closing(open_store(store)) as conn:
-        start_run(conn, run)
-        (path / "out").rmdir()
-        (path / "hidden").rename(path / "out")
-        begun.set()
-        proteins = iter(run.members)
-        while (part := list(islice(proteins, 50))) and not done.is_set():
-            record_events(conn, run, [Event(protein, "running", time.time(), node="w") for protein in part])
-            record_events(conn, run, [Event(protein, "done", time.time() + 0.001) for protein in part])
-            recorded += len(part)
-    return recorded
 
 
 def _add(store, folder, done):
