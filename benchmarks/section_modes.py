@@ -3,6 +3,7 @@
 import math
 import os
 import random
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ from measure import PROTEOFOLD, ROOT, measure, table
 
 from proteofold import hhsuite, hits
 from proteofold.a3m import format_a3m
-from proteofold.fasta import protein_stem, read_fasta
+from proteofold.fasta import read_fasta
 from proteofold.psipred import read_horiz
 
 TEMPLATES, RELATIVES, MANY = 2_000, 1_500, 90_000
@@ -27,10 +28,11 @@ _RESIDUES = "AAAAAAACCDDDDDEEEEEEEFFFFGGGGGGGHHHIIIIKKKKKKLLLLLLLLLLMMNNNNPPPPPP
 
 
 def run(folder, options):
-    """Queries against a library of 2,000 templates in all modes; some against one of 90,000.
+    """Queries against a library of 2,000 templates in all modes, others against one of 90,000 in `reference`, `fast`.
 
-    The large library has the chains and relatives of the small one once; its unrelated templates are repeated. No more
-    of its queries are begun when the minutes of --large-minutes are over.
+    The large library has the chains and relatives of the small one once; its unrelated templates are repeated. The
+    proteins of --fasta are searched in it, too, in the modes that `hybrid` needs: costs of real lengths. No more
+    queries of the large library are begun when --large-minutes are over.
     """
     dice = random.Random(5)
     chains = _chains()
@@ -41,12 +43,14 @@ def run(folder, options):
     large = hhsuite.read_library(repeated_library(library.prefix, folder / "large", MANY, names))
     made = [(f"Q{number:03d}", _query(dice, chains, 60 + 6 * number)) for number in range(options.queries)]
     many = [(f"L{number:03d}", _query(dice, chains, MANY_LENGTH)) for number in range(options.queries)]
-    found = {"made": _searched(folder, options, library, _predicted(folder, "made", made))}
+    found = {"made": _searched(options, library, _predicted(folder, "made", made), tuple(hhsuite.SEARCH_MODES))}
+    end = time.monotonic() + 60 * options.large_minutes
+    many = _predicted(folder, "many", many)
+    found[f"{MANY_LENGTH} residues"] = _searched(options, large, many, ("reference", "fast"), end)
     if options.fasta:
-        given = [(record.id, record.sequence) for record in read_fasta(options.fasta)][: options.queries]
-        found["of --fasta"] = _searched(folder, options, library, _predicted(folder, "given", given))
-    minutes = options.large_minutes
-    found[f"{MANY_LENGTH} residues"] = _searched(folder, options, large, _predicted(folder, "many", many), minutes)
+        given = [(record.id, _given(dice, chains, record.sequence)) for record in read_fasta(options.fasta)]
+        given = _predicted(folder, "given", given[: options.queries])
+        found["of --fasta"] = _searched(options, large, given, ("reference", "hybrid"), end)
     head = ["templates, queries", "mode", "queries", "CPU s a query", "`reference` / mode", "statistics equal"]
     head += ["best hit equal", f"— where its E < {STRONG}", "hits of E < 1e-5 found"]
     rows = [_row(name, mode, of_part) for name, of_part in found.items() for mode in hhsuite.SEARCH_MODES]
@@ -61,17 +65,16 @@ class Found(NamedTuple):
     significant: set
 
 
-def _searched(folder, options, library, queries, minutes=math.inf):
-    """(templates, what is found in each mode) of each query that is begun in time, at least one for each job."""
-    end = time.monotonic() + 60 * minutes
+def _searched(options, library, queries, modes, end=math.inf):
+    """(templates, what is found in each mode) of each query that is begun before ``end``, at least one for each job."""
 
     def one(number):
         if number >= options.jobs and time.monotonic() > end:
             return None
-        modes = _all_modes(folder, queries[number], library, spare=minutes < math.inf)
-        seconds = ", ".join(f"{mode} {found.cpu_s:.2f} s" for mode, found in modes.items())
+        found = _in_modes(queries[number], library, modes)
+        seconds = ", ".join(f"{mode} {of_mode.cpu_s:.2f} s" for mode, of_mode in found.items())
         print(f"{library.templates:,} templates, query {number + 1} of {len(queries)}: {seconds}", flush=True)
-        return library.templates, modes
+        return library.templates, found
 
     with ThreadPoolExecutor(options.jobs) as pool:
         return list(filter(None, pool.map(one, range(len(queries)))))
@@ -97,35 +100,42 @@ def _row(name, mode, found):
     ]
 
 
-def _all_modes(folder, query, library, spare):
-    """What is found in each mode, each search made once; to ``spare`` time, `lean` only where `hybrid` needs it."""
-    made = {"reference": _search(folder, "reference", query, library), "fast": _search(folder, "fast", query, library)}
-    enough = any(hit.evalue < hhsuite.FALLBACK_EVALUE for hit in made["fast"][1])
-    if not (enough and spare):
-        made["lean"] = _search(folder, "lean", query, library)
+def _in_modes(query, library, asked):
+    """What is found in the modes asked for, and in others that need no more searches; each search is made once."""
+    made = {}
+    for mode in asked:
+        for search in hhsuite.SEARCH_MODES[mode]:
+            if search not in made and not (mode == "hybrid" and _enough(made)):
+                made[search] = _search(search, query, library)
     modes = {}
-    for mode in hhsuite.SEARCH_MODES:
-        searches = ("fast",) if mode == "hybrid" and enough else hhsuite.SEARCH_MODES[mode]
-        if made.keys() >= set(searches):
+    for mode, searches in hhsuite.SEARCH_MODES.items():
+        if mode == "hybrid" and _enough(made):
+            searches = ("fast",)
+        if (mode in asked or mode != "hybrid") and made.keys() >= set(searches):
             _, found = made[searches[-1]]
             strong = {(hit.template, hit.evalue, hit.score) for hit in found if hit.evalue < hits.SIGNIFICANT_EVALUE}
             modes[mode] = Found(sum(made[search][0] for search in searches), hits.summarise("q", found), strong)
     return modes
 
 
-def _search(folder, search, query, library):
+def _enough(made):
+    """Whether `hybrid` is content with what `fast` found."""
+    return "fast" in made and any(hit.evalue < hhsuite.FALLBACK_EVALUE for hit in made["fast"][1])
+
+
+def _search(search, query, library):
     """CPU seconds and hits of one search of a query, started as the pipeline does."""
     query_id, sequence, prediction = query
-    stem = folder / protein_stem(query_id)
-    a3m, hhr = stem.with_suffix(".a3m"), stem.with_suffix(".hhr")
-    a3m.write_text(format_a3m(query_id, sequence, prediction))
     columns = hhsuite.maxres(len(sequence), library.longest)
-    command = hhsuite.search_command(search, a3m, library.prefix, hhr, query_length=len(sequence), maxres=columns)
-    process = os.posix_spawn(command[0], [*command, "-v", "0"], os.environ)
-    _, status, used = os.wait4(process, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} ended with status {status}")
-    return used.ru_utime + used.ru_stime, hits.read_hhr(hhr).hits
+    with tempfile.TemporaryDirectory(prefix="proteofold-bench-") as folder:
+        a3m, hhr = Path(folder, "query.a3m"), Path(folder, "query.hhr")
+        a3m.write_text(format_a3m(query_id, sequence, prediction))
+        command = hhsuite.search_command(search, a3m, library.prefix, hhr, query_length=len(sequence), maxres=columns)
+        process = os.posix_spawn(command[0], [*command, "-v", "0"], os.environ)
+        _, status, used = os.wait4(process, 0)
+        if status:
+            raise SystemExit(f"{' '.join(command)} ended with status {status}")
+        return used.ru_utime + used.ru_stime, hits.read_hhr(hhr).hits
 
 
 def _same(a, b, names):
@@ -168,6 +178,15 @@ def _query(dice, chains, length):
     before = dice.randint(0, length - len(inner))
     around = "".join(dice.choices(_RESIDUES, k=length - len(inner)))
     return around[:before] + inner + around[before:]
+
+
+def _given(dice, chains, sequence):
+    """A real protein; in as many as have a relative in PDB70 a stretch is one of a template of this library."""
+    if dice.random() < WITHOUT_RELATIVES:
+        return sequence
+    inner = _mutated(dice, dice.choice(chains))[: len(sequence)]
+    before = dice.randint(0, len(sequence) - len(inner))
+    return sequence[:before] + inner + sequence[before + len(inner) :]
 
 
 def _predicted(folder, name, named):
