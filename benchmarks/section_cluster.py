@@ -1,7 +1,11 @@
 """A run on a real Slurm with searches that only take their time: overhead, pace, and how near the plan's bound."""
 
 import contextlib
+import math
 import os
+import re
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -25,6 +29,8 @@ NODES = {"worker1": (24, 48_000), "worker2": (24, 48_000), "client": (16, 96_000
 
 IN_FLIGHT = 500  # jobs in Slurm at once: `jobs` of the profile
 
+PROTEOME, PROTEOME_S = 41_339, 240  # proteins; seconds that the head is watched with jobs in Slurm
+
 # In place of hhsearch: waits as long as a file says for a query's length, then writes an empty list of hits.
 STUB = """#!/bin/sh
 while [ $# -gt 0 ]; do
@@ -39,12 +45,16 @@ printf 'Query stub\\nMatch_columns 1\\n\\n No Hit Prob\\n' > "$out"
 
 
 def run(folder, options):
-    """A run of made proteins on 64 slots; searches sleep for what the cost model says, in proportion."""
+    """A run of made proteins on 64 slots; searches sleep for what the cost model says, in proportion.
+
+    Then the head of a whole proteome's run at work for some minutes, ended by Ctrl-C.
+    """
     count = options.cluster_proteins
-    lengths = predicted_run(folder, "made", count)
+    predicted_run(folder, "made", count)
+    lengths = predicted_run(folder, "proteome", max(PROTEOME, count))  # begins with the same proteins
     slots = sum(cores for cores, _ in NODES.values())
     costs = [search_cpu_s(length, _PDB70, "lean") for length in lengths.values()]
-    scale = options.cluster_seconds * slots / sum(costs)
+    scale = options.cluster_seconds * slots / sum(costs[:count])
     seconds = [cost * scale for cost in costs]
     times = (f">{name}\n{value:.2f}\n" for name, value in zip(lengths, seconds, strict=True))
     (folder / "times").write_text("".join(times))
@@ -56,19 +66,21 @@ def run(folder, options):
     slurm.folder.mkdir()
     environment = slurm.environment | {"PATH": f"{stub.parent}{os.pathsep}{os.environ['PATH']}"}
     command = [ROOT / ".venv" / "bin" / "snakemake", "--snakefile", ROOT / "workflow" / "Snakefile"]
-    command += ["--profile", ROOT / "profiles" / "cluster", "--configfile", "made.yaml"]
+    command += ["--profile", ROOT / "profiles" / "cluster", "--configfile"]
     with _counted_cpu() as counted:
         slurm.start()
         try:
-            measure([*command, "--until", "translate_profiles"], cwd=folder, env=environment)
+            measure([*command, "made.yaml", "--until", "translate_profiles"], cwd=folder, env=environment)
             before, began = counted(), time.time()
-            whole = measure(command, cwd=folder, env=environment)
+            whole = measure([*command, "made.yaml"], cwd=folder, env=environment)
             used = counted() - before
             made = load_run(folder / "results" / "made")
             polling = _polling_share(made, folder, environment)
+            rows = _rows(made, seconds[:count], whole, used, began, polling)
+            rows += _of_proteome([*command, "proteome.yaml"], folder, environment)
         finally:
             slurm.stop()
-    return _table(made, count, seconds, whole, used, began, polling)
+    return table([f"{count:,} made proteins, one job each, {slots} slots on this machine", ""], rows)
 
 
 class _PDB70:
@@ -115,25 +127,63 @@ def _polling_share(run, folder, environment):
     return 10 * status.cpu_s / len(jobs) + squeue.cpu_s / SECONDS_BETWEEN_QUESTIONS
 
 
-def _table(run, count, seconds, whole, used, began, polling):
+def _of_proteome(command, folder, environment):
+    """What the head of a run of a whole proteome takes with its jobs in Slurm; rows. The run is ended by Ctrl-C."""
+    jobs = folder / "results" / "proteome" / "slurm" / "jobs.tsv"
+    peak_kb = 0
+    with open(folder / "proteome.log", "w") as log:
+        head = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        ends = math.inf
+        while time.monotonic() < ends:
+            if head.poll() is not None:
+                raise SystemExit(f"the run of a proteome ended by itself:\n{Path(log.name).read_text()[-3000:]}")
+            status = Path("/proc", str(head.pid), "status").read_text()
+            peak_kb = int(re.search(r"VmHWM:\s+(\d+)", status)[1])
+            if ends == math.inf and jobs.exists():
+                ends = time.monotonic() + PROTEOME_S
+            time.sleep(1)
+        head.send_signal(signal.SIGINT)
+        head.wait()
+    submitted = _submitted(jobs)
+    left = subprocess.run(["squeue", "--noheader"], env=environment, capture_output=True, text=True, check=True).stdout
+    return [
+        [
+            f"head's peak memory at {PROTEOME:,} proteins, {len(submitted):,} of them submitted",
+            f"**{peak_kb >> 10} MB**",
+        ],
+        ["— jobs submitted a second, first 500", f"{_pace(submitted):.1f}"],
+        ["— jobs left in Slurm by Ctrl-C", len(left.splitlines())],
+    ]
+
+
+def _submitted(jobs):
+    """When each job was submitted, in order."""
+    return sorted(float(line.split("\t")[3]) for line in jobs.read_text().splitlines())
+
+
+def _pace(submitted):
+    """Jobs a second, of the first 500."""
+    first = submitted[:500]
+    return (len(first) - 1) / (first[-1] - first[0])
+
+
+def _rows(run, seconds, whole, used, began, polling):
+    count = len(seconds)
     kinds = [NodeKind(name, 1, cores, memory) for name, (cores, memory) in NODES.items()]
     bound = lower_bound([Job(value, 200) for value in seconds], kinds)
     usages = [read_usage(run.folder.usage("search_templates", protein))[0] for protein in run.members]
     ends = [run.folder.out(protein).stat().st_mtime for protein in run.members]
-    submitted = sorted(float(line.split("\t")[3]) for line in (run.folder.slurm / "jobs.tsv").read_text().splitlines())
     first = min(end - float(usage["wall_s"]) for end, usage in zip(ends, usages, strict=True))
-    rate_of = submitted[: min(len(submitted), 500)]
-    rows = [
+    return [
         ["searches, seconds each (median)", f"{sorted(seconds)[count // 2]:.1f}"],
         ["lower bound of the searches, s", f"{bound:.0f}"],
         ["first search begun to last search done, s", f"{max(ends) - first:.0f}"],
         ["bound / achieved", f"**{bound / (max(ends) - first):.2f}**"],
         ["start of the command to its end, s", f"{whole.wall_s:.0f}"],
         ["start of the command to the first search, s", f"{first - began:.0f}"],
-        ["jobs submitted a second, first 500", f"{(len(rate_of) - 1) / (rate_of[-1] - rate_of[0]):.1f}"],
+        ["jobs submitted a second, first 500", f"{_pace(_submitted(run.folder.slurm / 'jobs.tsv')):.1f}"],
         ["CPU s a protein, all but searches and predictions", f"**{used / count:.2f}**"],
         ["— of it the head with its submit and status commands", f"{whole.cpu_s / count:.2f}"],
         [f"asking for the states of {min(count, IN_FLIGHT)} jobs, part of a core", f"{polling:.1%}"],
         ["head's peak memory, MB", f"{whole.max_rss_mb:.0f}"],
     ]
-    return table([f"{count:,} made proteins, one job each, 64 slots on this machine", ""], rows)
