@@ -12,6 +12,7 @@ import pytest
 import yaml
 from datasette.app import Datasette
 from datasette.utils import PrefixedUrlString
+from webbench import chromium
 
 from proteofold import hits
 from proteofold.alignments import pack_alignments
@@ -196,6 +197,13 @@ class Site:
     def close(self):
         self.datasette.close()
         self._loop.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium; closed when the module is done."""
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

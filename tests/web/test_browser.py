@@ -6,7 +6,7 @@ import sqlite3
 from urllib.parse import quote
 
 import pytest
-from webbench import BROWSER_MARKS, SCHEMES, WIDTHS, axe, chromium, served, sideways, without_internet
+from webbench import BROWSER_MARKS, SCHEMES, WIDTHS, axe, served, sideways, without_internet
 
 pytestmark = BROWSER_MARKS
 
@@ -46,13 +46,6 @@ def address(busy_store, tmp_path_factory):
     """Where the site is served."""
     with served(busy_store, tmp_path_factory.mktemp("log") / "serve.log") as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium; closed when the module is done."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

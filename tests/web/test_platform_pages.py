@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 import pytest
-from webbench import BROWSER_MARKS, User, chromium, served, shots_folder
+from webbench import BROWSER_MARKS, User, served, shots_folder
 
 pytestmark = BROWSER_MARKS
 
@@ -26,12 +26,6 @@ PAGES = {
     "tokens": "/-/tokens",
     "protein": f"/-/protein/{MYG}",
 }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

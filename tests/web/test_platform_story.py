@@ -11,7 +11,7 @@ import zipfile
 import pytest
 from platformbench import Platform, wait_until
 from runbench import finished, template_folder  # noqa: F401 - fixtures
-from webbench import BROWSER_MARKS, User, chromium, served, shots_folder
+from webbench import BROWSER_MARKS, User, served, shots_folder
 
 from proteofold.platform.accounts import add_user
 from proteofold.store import open_store
@@ -40,12 +40,6 @@ def site(bench):
     with served(bench.store_path, bench.path / "serve.log") as url:
         bench.start_runner()
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
