@@ -132,7 +132,10 @@ def _of_proteome(command, folder, environment):
     jobs = folder / "results" / "proteome" / "slurm" / "jobs.tsv"
     peak_kb = 0
     with open(folder / "proteome.log", "w") as log:
-        head = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        head = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=log, stderr=log,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores it
+        )  # fmt: skip
         ends = math.inf
         while time.monotonic() < ends:
             if head.poll() is not None:
