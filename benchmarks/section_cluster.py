@@ -129,7 +129,7 @@ def _polling_share(run, folder, environment):
 
 def _of_proteome(command, folder, environment):
     """What the head of a run of a whole proteome takes with its jobs in Slurm; rows. The run is ended by Ctrl-C."""
-    jobs = folder / "results" / "proteome" / "slurm" / "jobs.tsv"
+    registry = Registry(load_run(folder / "results" / "proteome").folder.slurm)
     peak_kb = 0
     with open(folder / "proteome.log", "w") as log:
         head = subprocess.Popen(
@@ -142,32 +142,27 @@ def _of_proteome(command, folder, environment):
                 raise SystemExit(f"the run of a proteome ended by itself:\n{Path(log.name).read_text()[-3000:]}")
             status = Path("/proc", str(head.pid), "status").read_text()
             peak_kb = int(re.search(r"VmHWM:\s+(\d+)", status)[1])
-            if ends == math.inf and jobs.exists():
+            if ends == math.inf and registry.submissions.exists():
                 ends = time.monotonic() + PROTEOME_S
             time.sleep(1)
         head.send_signal(signal.SIGINT)
         head.wait()
-    submitted = _submitted(jobs)
+    submitted = registry.read_submissions()
     left = subprocess.run(["squeue", "--noheader"], env=environment, capture_output=True, text=True, check=True).stdout
     return [
         [
             f"head's peak memory at {PROTEOME:,} proteins, {len(submitted):,} of them submitted",
             f"**{peak_kb >> 10} MB**",
         ],
-        ["— jobs submitted a second, first 500", f"{_pace(submitted):.1f}"],
+        [f"— jobs submitted a second, first {IN_FLIGHT}", f"{_pace(submitted):.1f}"],
         ["— jobs left in Slurm by Ctrl-C", len(left.splitlines())],
     ]
 
 
-def _submitted(jobs):
-    """When each job was submitted, in order."""
-    return sorted(float(line.split("\t")[3]) for line in jobs.read_text().splitlines())
-
-
-def _pace(submitted):
-    """Jobs a second, of the first 500."""
-    first = submitted[:500]
-    return (len(first) - 1) / (first[-1] - first[0])
+def _pace(submissions):
+    """Jobs submitted a second, of the first so many as may be in Slurm at once."""
+    times = sorted(job.at for job in submissions.values())[:IN_FLIGHT]
+    return (len(times) - 1) / (times[-1] - times[0])
 
 
 def _rows(run, seconds, whole, used, began, polling):
@@ -184,7 +179,7 @@ def _rows(run, seconds, whole, used, began, polling):
         ["bound / achieved", f"**{bound / (max(ends) - first):.2f}**"],
         ["start of the command to its end, s", f"{whole.wall_s:.0f}"],
         ["start of the command to the first search, s", f"{first - began:.0f}"],
-        ["jobs submitted a second, first 500", f"{_pace(_submitted(run.folder.slurm / 'jobs.tsv')):.1f}"],
+        [f"jobs submitted a second, first {IN_FLIGHT}", f"{_pace(Registry(run.folder.slurm).read_submissions()):.1f}"],
         ["CPU s a protein, all but searches and predictions", f"**{used / count:.2f}**"],
         ["— of it the head with its submit and status commands", f"{whole.cpu_s / count:.2f}"],
         [f"asking for the states of {min(count, IN_FLIGHT)} jobs, part of a core", f"{polling:.1%}"],
