@@ -15,7 +15,8 @@ from plots import draw
 from proteofold.hhsuite import hhsuite_version
 
 RESULTS = Path(__file__).with_name("results.md")
-SECTIONS = ("s4pred", "overhead", "graph", "rerun", "merge", "chain", "modes", "memory", "store", "platform", "cluster")
+SECTIONS = ("s4pred", "overhead", "graph", "rerun", "merge", "chain", "modes", "shards", "memory")
+SECTIONS += ("store", "platform", "cluster")
 
 
 def main():
@@ -29,6 +30,7 @@ def main():
     parser.add_argument("--large-minutes", type=float, default=60, help="of the 90,000 templates in section modes")
     parser.add_argument("--jobs", type=int, default=1, help="queries of section modes at a time, a core each")
     parser.add_argument("--fasta", help="real proteins for section s4pred instead of made ones, for modes beside them")
+    parser.add_argument("--giant", type=int, default=3000, help="residues of section shards; MUC16 has 14,507")
     parser.add_argument("--rerun-proteins", type=int, default=41_339, help="proteins of section rerun")
     parser.add_argument("--cluster-proteins", type=int, default=1000, help="proteins of section cluster")
     parser.add_argument("--cluster-seconds", type=int, default=400, help="seconds that its searches take on all slots")

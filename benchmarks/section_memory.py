@@ -1,12 +1,9 @@
 """Private memory of real searches against the model by which jobs are sized."""
 
 import random
-import subprocess
-import time
-from pathlib import Path
 
 from made_runs import demo_library, repeated_library
-from measure import ROOT, table
+from measure import ROOT, measure_private, table
 
 from proteofold import hhsuite
 from proteofold.a3m import format_a3m
@@ -64,7 +61,7 @@ def _query(length):
 
 
 def _private_mb(folder, search, sequence, library):
-    """The highest private memory of a search in MB, looked at every few milliseconds."""
+    """The highest private memory of a search in MB."""
     dice, length = random.Random(1), len(sequence)
     prediction = Prediction(sequence, "".join(dice.choices("HEC", k=length)), "9" * length)
     query = folder / "q.a3m"
@@ -73,12 +70,5 @@ def _private_mb(folder, search, sequence, library):
     command = hhsuite.search_command(
         search, query, library.prefix, folder / "q.hhr", query_length=length, maxres=columns
     )
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    status, highest = Path(f"/proc/{process.pid}/status"), 0
-    while process.poll() is None:
-        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        highest = max(highest, int(fields.get("RssAnon", "0 kB").split()[0]))
-        time.sleep(0.005)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with exit code {process.returncode}")
-    return highest / 1024
+    _, private_mb = measure_private(command)
+    return private_mb

@@ -9,47 +9,36 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from made_runs import demo_library, repeated_library
-from measure import PROTEOFOLD, ROOT, measure, table
+from made_library import WITHOUT_RELATIVES, demo_chains, made_query, mutated, predicted, small_and_large_library
+from measure import table
 
 from proteofold import hhsuite, hits
 from proteofold.a3m import format_a3m
 from proteofold.fasta import read_fasta
-from proteofold.psipred import read_horiz
 
-TEMPLATES, RELATIVES, MANY = 2_000, 1_500, 90_000
-HOMOLOGUES = 30  # of each unrelated template
 MANY_LENGTH = 300  # residues of the queries of the large library
-WITHOUT_RELATIVES = 0.36  # of 6,000 human proteins searched against PDB70 so many had no hit with E < 1e-5
 STATISTICS = ("score_mean", "score_std", "score_gmean")
 STRONG = 0.1  # a best hit below this E-value must be the same in `hybrid`
-
-_RESIDUES = "AAAAAAACCDDDDDEEEEEEEFFFFGGGGGGGHHHIIIIKKKKKKLLLLLLLLLLMMNNNNPPPPPPQQQQQRRRRRRSSSSSSSSTTTTTVVVVVVWYYY"
 
 
 def run(folder, options):
     """Queries against a library of 2,000 templates in all modes, others against one of 90,000 in `reference`, `fast`.
 
-    The large library has the chains and relatives of the small one once; its unrelated templates are repeated. The
-    proteins of --fasta are searched in it, too, in the modes that `hybrid` needs: costs of real lengths. No more
-    queries of the large library are begun when --large-minutes are over.
+    The proteins of --fasta are searched in the large library, too, in the modes that `hybrid` needs: costs of real
+    lengths. No more of its queries are begun when --large-minutes are over.
     """
     dice = random.Random(5)
-    chains = _chains()
-    related = [(f"M{number:04d}", _mutated(dice, dice.choice(chains))) for number in range(RELATIVES - len(chains))]
-    unrelated = [(f"U{number:04d}", *_family(dice)) for number in range(TEMPLATES - RELATIVES)]
-    library = hhsuite.read_library(demo_library(folder, related + unrelated))
-    names = {name for name, *_ in unrelated}
-    large = hhsuite.read_library(repeated_library(library.prefix, folder / "large", MANY, names))
-    made = [(f"Q{number:03d}", _query(dice, chains, 60 + 6 * number)) for number in range(options.queries)]
-    many = [(f"L{number:03d}", _query(dice, chains, MANY_LENGTH)) for number in range(options.queries)]
-    found = {"made": _searched(options, library, _predicted(folder, "made", made), tuple(hhsuite.SEARCH_MODES))}
+    chains = demo_chains()
+    library, large = small_and_large_library(folder, dice)
+    made = [(f"Q{number:03d}", made_query(dice, chains, 60 + 6 * number)) for number in range(options.queries)]
+    many = [(f"L{number:03d}", made_query(dice, chains, MANY_LENGTH)) for number in range(options.queries)]
+    found = {"made": _searched(options, library, predicted(folder, "made", made), tuple(hhsuite.SEARCH_MODES))}
     end = time.monotonic() + 60 * options.large_minutes
-    many = _predicted(folder, "many", many)
+    many = predicted(folder, "many", many)
     found[f"{MANY_LENGTH} residues"] = _searched(options, large, many, ("reference", "fast"), end)
     if options.fasta:
         given = [(record.id, _given(dice, chains, record.sequence)) for record in read_fasta(options.fasta)]
-        given = _predicted(folder, "given", given[: options.queries])
+        given = predicted(folder, "given", given[: options.queries])
         found["of --fasta"] = _searched(options, large, given, ("reference", "hybrid"), end)
     head = ["templates, queries", "mode", "queries", "CPU s a query", "`reference` / mode", "statistics equal"]
     head += ["best hit equal", f"— where its E < {STRONG}", "hits of E < 1e-5 found"]
@@ -101,26 +90,28 @@ def _row(name, mode, found):
 
 
 def _in_modes(query, library, asked):
-    """What is found in the modes asked for, and in others that need no more searches; each search is made once."""
+    """What is found in the modes asked for, and in those of one search that these have made; each is made once."""
     made = {}
     for mode in asked:
-        for search in hhsuite.SEARCH_MODES[mode]:
-            if search not in made and not (mode == "hybrid" and _enough(made)):
+        for search in _searches(mode, made):
+            if search not in made:
                 made[search] = _search(search, query, library)
     modes = {}
     for mode, searches in hhsuite.SEARCH_MODES.items():
-        if mode == "hybrid" and _enough(made):
-            searches = ("fast",)
-        if (mode in asked or mode != "hybrid") and made.keys() >= set(searches):
+        if mode in asked or (len(searches) == 1 and searches[0] in made):
+            searches = list(_searches(mode, made))
             _, found = made[searches[-1]]
             strong = {(hit.template, hit.evalue, hit.score) for hit in found if hit.evalue < hits.SIGNIFICANT_EVALUE}
             modes[mode] = Found(sum(made[search][0] for search in searches), hits.summarise("q", found), strong)
     return modes
 
 
-def _enough(made):
-    """Whether `hybrid` is content with what `fast` found."""
-    return "fast" in made and any(hit.evalue < hhsuite.FALLBACK_EVALUE for hit in made["fast"][1])
+def _searches(mode, made):
+    """The searches of a mode, until one that is in ``made`` by then has found enough."""
+    for search in hhsuite.SEARCH_MODES[mode]:
+        yield search
+        if any(hit.evalue < hhsuite.FALLBACK_EVALUE for hit in made[search][1]):
+            return
 
 
 def _search(search, query, library):
@@ -147,51 +138,10 @@ def _same_best(a, b):
     return _same(a, b, ("best_evalue", "best_score"))
 
 
-def _chains():
-    """The sequences of the demo's templates."""
-    found = []
-    for path in sorted((ROOT / "config" / "demo" / "templates").glob("*.a3m")):
-        first = path.read_text().split(">")[1]
-        found.append("".join(first.splitlines()[1:]).replace("-", "").upper())
-    return found
-
-
-def _mutated(dice, chain):
-    """A relative: between a tenth and two thirds of the residues are others."""
-    part = dice.uniform(0.1, 0.67)
-    return "".join(dice.choice(_RESIDUES) if dice.random() < part else residue for residue in chain)
-
-
-def _family(dice):
-    """A sequence like no other, as long as those of PDB70 are, 255 residues on average, and its homologues.
-
-    A profile of many sequences is more text to read than that of one, and nearly all of a search is reading.
-    """
-    length = int(min(max(dice.lognormvariate(5.4, 0.55), 30), 2000))
-    first = "".join(dice.choices(_RESIDUES, k=length))
-    return [first, *(_mutated(dice, first) for _ in range(HOMOLOGUES))]
-
-
-def _query(dice, chains, length):
-    """As many as of human proteins have a relative among the templates, with other residues around it."""
-    inner = "" if dice.random() < WITHOUT_RELATIVES else _mutated(dice, dice.choice(chains))[:length]
-    before = dice.randint(0, length - len(inner))
-    around = "".join(dice.choices(_RESIDUES, k=length - len(inner)))
-    return around[:before] + inner + around[before:]
-
-
 def _given(dice, chains, sequence):
     """A real protein; in as many as have a relative in PDB70 a stretch is one of a template of this library."""
     if dice.random() < WITHOUT_RELATIVES:
         return sequence
-    inner = _mutated(dice, dice.choice(chains))[: len(sequence)]
+    inner = mutated(dice, dice.choice(chains))[: len(sequence)]
     before = dice.randint(0, len(sequence) - len(inner))
     return sequence[:before] + inner + sequence[before + len(inner) :]
-
-
-def _predicted(folder, name, named):
-    """(id, sequence, prediction) of queries."""
-    fasta, horiz = folder / f"{name}.fasta", folder / f"{name}.horiz"
-    fasta.write_text("".join(f">{query_id}\n{sequence}\n" for query_id, sequence in named))
-    measure([PROTEOFOLD, "s4pred", fasta], output=horiz)
-    return [(*one, prediction) for one, prediction in zip(named, read_horiz(Path(horiz)), strict=True)]
