@@ -5,6 +5,7 @@ no note and takes them for good: results that were finished on a cluster while n
 another run, or whose records were deleted.
 """
 
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +38,9 @@ def drop_outdated(run, state=Path(".snakemake")):
     dropped = [path for path, is_as_wanted in wanted.items() if not is_as_wanted()]
     for path in dropped:
         path.unlink()
+    if dropped:
+        # Snakemake is slow where complete blocks miss very many files
+        shutil.rmtree(folder.complete, ignore_errors=True)
     return len(dropped)
 
 

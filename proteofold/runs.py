@@ -28,6 +28,9 @@ class Member:
 
 RESULTS = Path("results")
 
+# Proteins whose results are noted together when all are there (docs/decisions.md)
+BLOCK = 1000
+
 _RUNS_NAMED = 3
 
 MANIFEST_COLUMNS = tuple(column.name for column in fields(Member))
@@ -43,6 +46,7 @@ class RunFolder:
         self.settings = self.path / "settings.json"
         self.reused = self.path / "reused.tsv"  # files that were taken from other runs
         self.report = self.path / "report"
+        self.complete = self.path / "complete"  # which blocks of proteins have all their results
         self.slurm = self.path / "slurm"  # what the head and Slurm know of the run's jobs
 
     def batch_fasta(self, batch):
@@ -59,6 +63,9 @@ class RunFolder:
 
     def alignments(self, protein):
         return self.path / "alignments" / f"{protein}.hhr.gz"
+
+    def block(self, block):
+        return self.complete / block
 
     def log(self, rule, name):
         return self.path / "logs" / rule / f"{name}.log"
@@ -105,17 +112,25 @@ class Run:
         """Memory in MB of predicting a batch."""
         return batch_mem_mb(*self.batch_size(batch), self.settings["device"])
 
-    def result_files(self, proteins):
-        """The ``.out`` of each of these members, and its other result files where they are missing.
+    def blocks(self, proteins):
+        """These members in blocks of neighbours in the manifest, which stay when others are added: name -> proteins."""
+        listed = dict.fromkeys([*self.history, *self.members.values()])
+        number_of = {member: place // BLOCK for place, member in enumerate(listed)}
+        blocks = {}
+        for protein in proteins:
+            blocks.setdefault(str(number_of[self.members[protein]]), []).append(protein)
+        return blocks
 
-        Snakemake makes a missing file again only if it is asked for; asking for those that are there costs time.
-        """
-        paths = [str(self.folder.out(protein)) for protein in proteins]
+    def missing_files(self, proteins):
+        """The result files that are not there: protein -> paths, of those of these members that miss any."""
+        missing = {}
         usage = partial(self.folder.usage, "search_templates")
-        for path_of in (self.folder.hits, self.folder.alignments, usage):
+        for path_of in (self.folder.out, self.folder.hits, self.folder.alignments, usage):
             have = existing_names(path_of("any").parent)
-            paths += [str(path) for path in map(path_of, proteins) if path.name not in have]
-        return paths
+            for path, protein in ((path_of(protein), protein) for protein in proteins):
+                if path.name not in have:
+                    missing.setdefault(protein, []).append(str(path))
+        return missing
 
     @property
     def members_digest(self):

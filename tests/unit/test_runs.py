@@ -1,12 +1,13 @@
 """A run's plan: batches that never change, an append-only manifest, and keys that tell results apart."""
 
 import copy
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proteofold import inputs, planning
+from proteofold import inputs, planning, runs
 from proteofold.errors import UserError
 from proteofold.fasta import protein_stem, read_fasta
 from proteofold.inputs import Query
@@ -252,17 +253,31 @@ def test_settings_that_decide_no_result_leave_the_key(plan, config):
     assert plan(a="MKV").settings["key"] == before
 
 
-def test_missing_result_files_are_asked_for(plan):
-    run = plan(a="MKV", b="MKVL")
-    out, hits, usage = (run.folder.out("a"), run.folder.hits("a"), run.folder.usage("search_templates", "a"))
-    for path in (out, hits, usage):
+def test_missing_result_files_are_told_by_protein(plan):
+    run = plan(a="MKV", b="MKVL", c="MK")
+    others = (run.folder.hits, run.folder.alignments, partial(run.folder.usage, "search_templates"))
+    for path in [run.folder.out("a"), run.folder.out("b"), *(of(name) for of in others for name in "ac")]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
-    wanted = run.result_files(run.members)
-    # the .out always, so that Snakemake looks at it; the others only where they are not
-    assert str(out) in wanted and str(run.folder.out("b")) in wanted
-    assert str(hits) not in wanted and str(run.folder.hits("b")) in wanted
-    assert str(usage) not in wanted and str(run.folder.usage("search_templates", "b")) in wanted
+    assert run.missing_files(run.members) == {
+        "b": [str(path_of("b")) for path_of in others],
+        "c": [str(run.folder.out("c"))],
+    }
+
+
+def test_blocks_of_proteins_stay_when_others_are_added_or_go(plan, monkeypatch):
+    monkeypatch.setattr(runs, "BLOCK", 2)
+    first = plan(a="MKV", b="MKVL", c="MKVLA")
+    write_plan(first)
+    blocks = first.blocks(first.members)
+    assert sorted(map(len, blocks.values())) == [1, 2]
+    more = plan(new="M" * 50, a="MKV", b="MKVL", c="MKVLA")
+    assert blocks == {"0": ["a", "b"], "1": ["c"]}
+    assert more.blocks(more.members) == {"0": ["a", "b"], "1": ["new", "c"]}
+    write_plan(more)
+    fewer = plan(new="M" * 50, c="MKVLA", b="MKV")
+    # b has another sequence, and is another row of the manifest
+    assert fewer.blocks(fewer.members) == {"1": ["new", "c"], "2": ["b"]}
 
 
 def test_problems_stop_the_plan_and_are_told_together(plan, config):

@@ -81,6 +81,24 @@ def test_any_other_deleted_result_file_is_made_again(done, name):
     assert done.searched() == [MYG]
 
 
+def test_lost_result_is_made_again_for_a_table_that_the_user_asks_for_alone(done):
+    before = done.tables()
+    (done.results / "out" / "P02144.out").unlink()
+    (done.results / "best_hits.csv").unlink()
+    done.snakemake("--", "results/test/best_hits.csv")
+    assert done.searched() == [MYG]
+    assert done.tables() == before
+
+
+def test_run_of_before_there_were_blocks_has_nothing_to_do_but_to_note_them(done):
+    shutil.rmtree(done.results / "complete")
+    before = done.tables()
+    done.snakemake()
+    assert done.searched() == []
+    assert done.tables() == before
+    assert "Nothing to be done" in done.snakemake()
+
+
 def test_changed_sequence_costs_that_protein(done):
     done.records[CYC] = done.records[CYC][:-1]
     done.snakemake()

@@ -11,6 +11,7 @@ from snakemake.logging import logger
 from proteofold import hhsuite, nodes, planning, runs, takeover
 from proteofold.efficiency import note_machines
 from proteofold.errors import UserError
+from proteofold.files import existing_names
 from proteofold.headlock import claim_run
 from proteofold.outdated import drop_outdated
 from proteofold.memory import available_mb
@@ -74,12 +75,14 @@ RUN = planned_run()
 IS_HEAD = workflow.is_main_process and not DRY_RUN and claim_run(RUN.folder.path)
 # a dry run copies nothing, so it must not list jobs for what it would copy
 PROTEINS = [protein for protein in RUN.members if not (DRY_RUN and protein in RUN.sources)]
+BLOCKS = RUN.blocks(PROTEINS)
 keep_within_memory()
 
 
 wildcard_constraints:
     protein=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
     batch=r"[0-9]+-[0-9a-f]+",
+    block=r"[0-9]+",
 
 
 @functools.cache
@@ -109,10 +112,30 @@ def take_over_results():
     tell_reused(taken.ever)
 
 
-def all_results(wildcards):
-    """The result files that rule all asks for."""
+@functools.cache
+def missing_files():
+    """The result files that are not there, by protein: looked for once, after those of other runs were taken."""
     take_over_results()
-    return RUN.result_files(PROTEINS)
+    return RUN.missing_files(PROTEINS)
+
+
+def block_results(wildcards):
+    """The result files that a block of proteins needs.
+
+    Snakemake makes a missing file again only if it is asked for; asking for those that are there costs time, so of them
+    it is the ``.out`` alone.
+    """
+    proteins = BLOCKS[wildcards.block]
+    missing = [path for protein in proteins for path in missing_files().get(protein, ())]
+    return list(dict.fromkeys([str(RUN.folder.out(protein)) for protein in proteins] + missing))
+
+
+def all_results(wildcards):
+    """What stands for the results of all proteins: their blocks, and what complete blocks have lost since."""
+    missing, complete = missing_files(), existing_names(RUN.folder.complete)
+    done = (protein for block, proteins in BLOCKS.items() if block in complete for protein in proteins)
+    lost = [path for protein in done for path in missing.get(protein, ())]
+    return [str(RUN.folder.block(block)) for block in BLOCKS] + lost
 
 
 def run_file(name):

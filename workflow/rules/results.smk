@@ -9,10 +9,23 @@ def report_files():
     return [run_file(f"report/{file.name}") for file in REPORT_FILES]
 
 
+rule complete_block:
+    """Note that a block of proteins has all its results.
+
+    With the files of all proteins as its input a job takes minutes in Snakemake, which goes through the jobs before it
+    once for each of them, and hashes each once for every output.
+    """
+    input:
+        block_results,
+    output:
+        touch(str(RUN.folder.block("{block}"))),
+    localrule: True
+
+
 rule merge_results:
     """Merge the results of all proteins into the run's tables, in the order of the input."""
     input:
-        expand(run_file("out/{protein}.out"), protein=PROTEINS),
+        all_results,
     output:
         run_file("merge_results.csv"),
         run_file("best_hits.csv"),
