@@ -596,3 +596,16 @@ def test_a_node_of_the_testbed_cannot_be_a_path(tmp_path):
     environment = os.environ | {"TESTBED": str(tmp_path)}
     refused = run(TESTBED / "down", "--remove", "../../etc", env=environment)
     assert refused.returncode == 1 and "a node is called" in refused.stderr
+
+
+@pytest.mark.parametrize("kind", ["container", "vm"])
+def test_each_kind_of_node_has_what_up_asks_it_for(kind):
+    asked = "lower_folders make_lower_folders finish_disk node_settings boot"
+    script = f"""set -euo pipefail
+        . {TESTBED}/lib.sh; . {TESTBED}/{kind}.sh
+        : "${{programs[@]}}" "${{packages_of_host[@]}}" "$answers_within_s"
+        declare -F {asked} >/dev/null
+        cluster_settings; {{ node_settings client; node_settings worker1; }} | sed 's/^/    /'"""
+    done = run("bash", "-c", script)
+    assert done.returncode == 0, done.stderr
+    assert set(yaml.safe_load(done.stdout)) <= set(settings())
