@@ -159,6 +159,15 @@ def test_each_node_is_told_what_to_repair(tmp_path):
         ({"templates_mode": "turbo"}, "templates_mode is turbo; it can be lean, fast, hybrid, reference."),
         ({"platform_store": "/shared/store.db"}, "SQLite is not safe on a network"),
         ({"platform_tls": "files", "platform_tls_key": "/absent"}, "`files` needs platform_tls_certificate and"),
+        (
+            {
+                "platform_tls": "acme",
+                "platform_acme_email": "a@b.example",
+                "platform_name": "b.example",
+                "platform_acme_ca": "/absent",
+            },
+            "platform_acme_ca, if it is set, to be a path on this machine",
+        ),
     ],
 )
 def test_a_setting_that_cannot_work_is_refused_with_what_to_repair(tmp_path, client, words):
