@@ -74,6 +74,12 @@ def test_tasks_that_handle_secrets_are_not_logged():
                 assert task.get("no_log") is True, f"{path.name}: {task['name']}"
 
 
+def test_the_data_disk_may_be_the_shared_folder():
+    """Two roles that gave it to two owners would change it at each run."""
+    for task in yaml.safe_load((ROLES / "common/tasks/disk.yml").read_text()):
+        assert "common_data_mount" not in task.get("ansible.builtin.file", {}).get("path", ""), task["name"]
+
+
 def test_each_setting_is_used():
     text = "".join(path.read_text() for path in ANSIBLE.rglob("*.y*ml") if ".venv" not in path.parts)
     text += "".join(path.read_text() for path in ROLES.rglob("*.j2"))
@@ -259,6 +265,12 @@ def test_the_firewall_opens_ssh_and_https_of_the_client_only(rendered):
     assert client.count("tcp dport") == 4 and "udp dport 546 accept" in client
     assert "tcp dport" not in worker
     assert "ip saddr { 10.0.0.10, 10.0.0.11, 10.0.0.12 } accept" in worker
+
+
+def test_the_shared_folder_is_exported_to_workers_only(rendered):
+    exported = [line for line in rendered["client", "exports"].splitlines() if not line.startswith("#")]
+    options = "(rw,sync,no_subtree_check,root_squash)"
+    assert [line for line in exported if line] == [f"/shared 10.0.0.11{options} 10.0.0.12{options}"]
 
 
 def test_units_have_one_setting_a_line(rendered):
