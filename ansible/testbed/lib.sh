@@ -46,7 +46,7 @@ leader() {
 started_at() { { sed 's/.*) //' "/proc/$1/stat" | cut -d ' ' -f 20; } 2>/dev/null; }
 
 ssh_answers() {
-    timeout 10 ssh -F "$testbed/ssh.cfg" -o ConnectTimeout=2 "$1" true </dev/null 2>/dev/null
+    timeout 30 ssh -F "$testbed/ssh.cfg" -o ConnectTimeout=2 "$1" true </dev/null 2>/dev/null
 }
 
 # The cgroups that a node gets of its own where the host has no systemd to give it one. Without them all nodes share one

@@ -37,6 +37,8 @@ make_lower_folders() {
 # An image of what the node's disk holds, and an empty second disk. Both take only the room that is used.
 finish_disk() {
     local folder=$testbed/nodes/$1
+    # unlike a container's, its network takes a moment, for which services wait
+    chroot "$folder/root" sh -c 'systemctl -q unmask "$1"; systemctl -q enable "$1"' _ systemd-networkd-wait-online.service
     rm -f "$folder/disk" "$folder/data_disk"
     truncate --size=8G "$folder/disk"
     truncate --size=2G "$folder/data_disk"

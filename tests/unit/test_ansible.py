@@ -248,6 +248,11 @@ def test_slurm_conf_is_the_same_everywhere_and_keeps_memory_back(rendered):
     ]
 
 
+def test_slurm_waits_for_the_network_at_boot(rendered):
+    lines = rendered["client", "restart.conf"].splitlines()
+    assert "Wants=network-online.target" in lines and "After=network-online.target" in lines
+
+
 def test_memory_limits_are_enforced(rendered):
     assert "ConstrainRAMSpace=yes" in rendered["worker1", "cgroup.conf"].splitlines()
     assert "ConstrainSwapSpace=yes" in rendered["worker1", "cgroup.conf"].splitlines()
