@@ -44,15 +44,14 @@ def measure(command, cwd=None, env=None, output=None):
     return Measured(user + system, wall, rss / 1024)
 
 
-def measure_private(command, output=None):
+def measure_private(command):
     """Run a command; returns (Measured, highest private memory of it and its children together in MB).
 
     Mapped files, such as a library, do not count: the system takes their memory back. Looked at every few milliseconds.
     Raises if the command fails.
     """
     highest, begun = 0, time.monotonic()
-    with open(output or "/dev/null", "w") as sink:
-        process = subprocess.Popen(list(map(str, command)), stdout=sink, stderr=sink)
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
         highest = max(highest, sum(map(_private_kb, _family(process.pid))))
         time.sleep(0.005)

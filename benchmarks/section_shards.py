@@ -31,11 +31,11 @@ def run(folder, options):
         used, private_mb = measure_private(_command(folder, library, count))
         asked = hhsuite.search_mem_mb(length, library, "lean", shards=count) + SEARCH_STEP_MB
         rows.append([count, f"{used.cpu_s:.0f}", f"{private_mb:,.0f}", f"{asked:,}", f"{asked / private_mb:.2f}"])
-        found.append([gzip.decompress(path.read_bytes()) for path in _results(folder, count)[1:]])
-        found[-1].append(_results(folder, count)[0].read_bytes())
+        out, *packed = _results(folder, count)
+        found.append([out.read_bytes(), *(gzip.decompress(path.read_bytes()) for path in packed)])
         print(f"{count} shards: {used.cpu_s:.0f} CPU s, {private_mb:,.0f} MB", flush=True)
     head = ["shards", "CPU s", "private memory, MB", "asked, MB", "asked / used"]
-    hits = found[0][0].count(b"\n")
+    hits = found[0][1].count(b"\n")
     same = "equal" if found[0] == found[1] else "NOT equal"
     words = f"{length:,} residues, {library.templates:,} templates. Summary, {hits} hits and alignments: **{same}**."
     return f"{table(head, rows)}\n\n{words}"

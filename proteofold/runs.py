@@ -127,8 +127,8 @@ class Run:
         usage = partial(self.folder.usage, "search_templates")
         for path_of in (self.folder.out, self.folder.hits, self.folder.alignments, usage):
             have = existing_names(path_of("any").parent)
-            for path, protein in ((path_of(protein), protein) for protein in proteins):
-                if path.name not in have:
+            for protein in proteins:
+                if (path := path_of(protein)).name not in have:
                     missing.setdefault(protein, []).append(str(path))
         return missing
 

@@ -75,7 +75,6 @@ RUN = planned_run()
 IS_HEAD = workflow.is_main_process and not DRY_RUN and claim_run(RUN.folder.path)
 # a dry run copies nothing, so it must not list jobs for what it would copy
 PROTEINS = [protein for protein in RUN.members if not (DRY_RUN and protein in RUN.sources)]
-BLOCKS = RUN.blocks(PROTEINS)
 keep_within_memory()
 
 
@@ -119,13 +118,19 @@ def missing_files():
     return RUN.missing_files(PROTEINS)
 
 
+@functools.cache
+def blocks():
+    """The run's proteins by block; only who builds the whole graph asks, not a job on a node."""
+    return RUN.blocks(PROTEINS)
+
+
 def block_results(wildcards):
     """The result files that a block of proteins needs.
 
     Snakemake makes a missing file again only if it is asked for; asking for those that are there costs time, so of them
     it is the ``.out`` alone.
     """
-    proteins = BLOCKS[wildcards.block]
+    proteins = blocks()[wildcards.block]
     missing = [path for protein in proteins for path in missing_files().get(protein, ())]
     return list(dict.fromkeys([str(RUN.folder.out(protein)) for protein in proteins] + missing))
 
@@ -133,9 +138,9 @@ def block_results(wildcards):
 def all_results(wildcards):
     """What stands for the results of all proteins: their blocks, and what complete blocks have lost since."""
     missing, complete = missing_files(), existing_names(RUN.folder.complete)
-    done = (protein for block, proteins in BLOCKS.items() if block in complete for protein in proteins)
+    done = (protein for block, proteins in blocks().items() if block in complete for protein in proteins)
     lost = [path for protein in done for path in missing.get(protein, ())]
-    return [str(RUN.folder.block(block)) for block in BLOCKS] + lost
+    return [str(RUN.folder.block(block)) for block in blocks()] + lost
 
 
 def run_file(name):
