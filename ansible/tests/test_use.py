@@ -1,0 +1,122 @@
+"""The cluster at work, and damaged at it."""
+
+import json
+import re
+import subprocess
+
+import pytest
+from testbed import CLIENT, call, on, page_status, patience, ssh, wait_for
+
+# Results of the run of the demo, and accounts.
+COUNT_RESULTS = """python3 - <<'END'
+import sqlite3
+for name, query in (
+    ("proteofold", "select count(*) from protein_results where run_id = 'cluster-test' and phase = 'done'"),
+    ("platform", "select count(*) from users"),
+):
+    print(sqlite3.connect(f"/var/lib/proteofold/{name}.db").execute(query).fetchone()[0])
+END
+"""
+
+
+def test_run_from_the_platform_ends_though_a_worker_loses_power(testbed):
+    script = (testbed.ansible / "testbed/order_demo.py").read_text()
+    on("client", f"cat > /tmp/order_demo.py <<'END_OF_SCRIPT'\n{script}\nEND_OF_SCRIPT\n")
+    password = (testbed.secrets / "admin.password").read_text()
+    order = subprocess.Popen(
+        [*ssh("client"), "SSL_CERT_FILE=/etc/proteofold/tls/certificate.pem"]
+        + [f"/opt/proteofold/.venv/bin/python /tmp/order_demo.py https://{CLIENT} cluster-test"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    order.stdin.write(f"admin\n{password}\n")
+    order.stdin.close()
+    at_work = "squeue -h -t running -w worker1 -o %j | head -n 1"
+    wait_for("job on worker1", lambda: order.poll() is not None or on("client", at_work), 240)
+    assert order.poll() is None, "the run ended before worker1 had a job of it"
+    testbed.down("worker1")
+    told, errors = order.stdout.read(), order.stderr.read()
+    assert order.wait(timeout=600 * patience()) == 0, errors[-2000:]
+    assert json.loads(told)["status"] == "SUCCESS"
+
+
+def test_worker_that_lost_power_is_idle_when_it_is_back(testbed):
+    testbed.up()
+    testbed.wait_until_idle()
+
+
+def test_results_equal_those_of_one_machine_without_slurm(testbed):
+    on(
+        "client",
+        """set -e; rm -rf ~/local; mkdir ~/local; cd ~/local; export PROTEOFOLD_STORE=~/local/store.db
+        there=/opt/proteofold; cp -r $there/config .
+        snakemake --snakefile $there/workflow/Snakefile --workflow-profile $there/profiles/default \
+            --configfile config/demo/config.yaml --cores 2 --quiet >/dev/null 2>&1""",
+        user="proteofold",
+    )
+    for table, lines in (("merge_results.csv", 21), ("best_hits.csv", None), ("failed.csv", None)):
+        cluster, local = (
+            sorted(on("client", f"cat {folder}/{table}", user="proteofold").splitlines())
+            for folder in ("/shared/results/cluster-test", "local/results/demo")
+        )
+        assert cluster == local, table
+        assert lines in (None, len(local)), table
+
+
+@pytest.mark.containers
+def test_platform_answers_in_half_a_second_while_every_slot_is_busy(record_property):
+    on(
+        "client",
+        "for node in client worker1 worker1 worker2 worker2; do sbatch --quiet -w $node --mem=100 --time=3 "
+        "-o /dev/null --chdir=/tmp --wrap 'timeout 60 sh -c \"while :; do :; done\"'; done",
+        user="proteofold",
+    )
+    wait_for("busy slots", lambda: len(on("client", "squeue -h -t running -o %A").split()) >= 5, 60)
+    ask = f"curl --silent --insecure --output /dev/null --write-out '%{{time_total}} ' https://{CLIENT}/-/sign-in"
+    times = sorted(map(float, on("client", f"for n in $(seq 20); do {ask}; sleep 0.2; done").split()))
+    on("client", "scancel --user proteofold")
+    record_property("note", f"median {times[10] * 1000:.0f} ms, slowest {times[-1] * 1000:.0f} ms")
+    assert times[10] < 0.5
+
+
+@pytest.mark.containers
+def test_services_that_are_killed_come_back(testbed):
+    for node, names in (
+        ("client", ("munge", "slurmctld", "slurmd", "nginx", "proteofold-site", "proteofold-runner")),
+        ("worker1", ("munge", "slurmd")),
+    ):
+        for name in names:
+            pid = f"systemctl show --property=MainPID --value {name}"
+            old = on(node, pid)
+            on(node, f"kill -KILL {old}")
+            wait_for(f"{name} on {node}", lambda: on(node, pid) not in ("0\n", old), 60)  # noqa: B023
+    testbed.wait_until_idle()
+    wait_for("page of the site", lambda: page_status() == "200", 60)
+
+
+def test_services_are_little_exposed(testbed, record_property):
+    rated = {}
+    for name, most in (("site", 1.5), ("runner", 1.5), ("backup", 3), ("nginx", 3)):
+        unit = name if name == "nginx" else f"proteofold-{name}"
+        said = on("client", f"systemd-analyze security --no-pager {unit} | tail -n 1")
+        rated[name] = float(re.search(r"([\d.]+) \w+ \S+$", said)[1])
+        assert rated[name] <= most, f"{unit} is exposed by {rated[name]}"
+    record_property("note", ", ".join(f"{name} {figure}" for name, figure in rated.items()))
+
+
+@pytest.mark.containers
+def test_lost_store_is_restored_by_the_commands_of_the_readme(testbed):
+    on("client", "systemctl start proteofold-backup")
+    newest = on("client", "ls /shared/backup").split()[-1]
+    before = on("client", COUNT_RESULTS, user="proteofold")
+    assert before.split() == ["20", "1"]
+    on("client", "rm /var/lib/proteofold/*.db")
+    readme = (testbed.ansible / "README.md").read_text()
+    block = readme.split("**Restore**")[1].split("```console\n")[1].split("```")[0]
+    commands = [line.removeprefix("$ ").replace("<time>", newest) for line in block.splitlines()]
+    on("client", "set -e\n" + "\n".join(commands))
+    assert on("client", COUNT_RESULTS, user="proteofold") == before
+    wait_for("page of the site", lambda: page_status() == "200", 60)
+    told = json.dumps({"name": "admin", "password": (testbed.secrets / "admin.password").read_text().strip()})
+    sign_in = ["curl", "--silent", "--insecure", "--output", "/dev/null", "--write-out", "%{http_code}"]
+    sign_in += ["--header", "content-type: application/json", "--data", "@-", f"https://{CLIENT}/-/api/v1/session"]
+    assert call(*sign_in, stdin=told).startswith("2"), "the account of before cannot sign in"
