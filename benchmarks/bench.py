@@ -16,7 +16,7 @@ from proteofold.hhsuite import hhsuite_version
 
 RESULTS = Path(__file__).with_name("results.md")
 SECTIONS = ("s4pred", "overhead", "graph", "rerun", "merge", "chain", "modes", "shards", "memory")
-SECTIONS += ("store", "platform", "cluster")
+SECTIONS += ("store", "platform", "cluster", "copies")
 
 
 def main():

@@ -127,22 +127,28 @@ def proteome(proteome_id, path, url, stall):
 @click.argument("folder", type=click.Path(file_okay=False))
 @click.option("--mode", type=_MODES, default="lean", show_default=True, help="What is read is copied.")
 @click.option("--link-a3m", is_flag=True, help="With --mode reference: link to _a3m where it is, don't copy it.")
-def local_copy(prefix, folder, mode, link_a3m):
+@click.option("--from", "peers", metavar="URL", multiple=True, help="rsync://HOST:PORT/MODULE of a node; repeatable.")
+def local_copy(prefix, folder, mode, link_a3m, peers):
     """Copy what searches of a mode read of the library PREFIX to a local FOLDER.
 
     The copy is compared with what was read, lies in FOLDER-<checksum>-<parts>, and FOLDER becomes a link to it when
     it is whole. Its files are in the page cache then.
 
+    Nodes named by --from, whose rsync offers the folder that FOLDER is in, are asked for their copy of the same library
+    before: who is busy again and again, until one gives it or none has it.
+
     \b
-    Example:
+    Examples:
       proteofold fetch local-copy /shared/resources/templates/pdb70/pdb70 /local/pdb70 --mode lean
+      proteofold fetch local-copy /shared/resources/templates/pdb70/pdb70 /local/pdb70 \\
+          --from rsync://10.0.0.10:8730/templates --from rsync://10.0.0.11:8730/templates
     """
     from proteofold.fetch.local_copy import copy_library
 
     with _meter() as meter:
-        done = copy_library(prefix, folder, mode, meter, link_a3m)
+        done = copy_library(prefix, folder, mode, meter, link_a3m, peers)
     if done["copied"]:
-        click.echo(f"copied {done['bytes'] / 1e9:.2f} GB in {done['seconds']:.0f} s")
+        click.echo(f"copied {done['bytes'] / 1e9:.2f} GB in {done['seconds']:.0f} s from {done['source']}")
     else:
         click.echo("there already")
     click.echo(f"in use: {done['prefix']}")

@@ -118,6 +118,9 @@ def test_official_data_and_a_given_certificate_come_once(testbed):
     hot = "cd /var/lib/proteofold-templates/pdb70/ && cat pdb70_hhm.ff* pdb70_cs219.ff* | sha256sum"
     assert len({on(node, hot) for node in ("client", "worker1", "worker2")}) == 1, "the nodes' copies differ"
     on("worker1", "systemctl is-active proteofold-warm && ! ls /var/lib/proteofold-templates/pdb70/pdb70_a3m*")
+    for worker in ("worker1", "worker2"):
+        source = on(worker, "sed -n 's/.*\"source\": //p' /var/lib/proteofold-templates/pdb70/fetched.json")
+        assert source.startswith('"rsync://'), f"{worker} has its copy from {source}"
 
 
 def test_removed_worker_is_no_node_any_more(testbed):

@@ -1,7 +1,8 @@
 """A copy of a library's hot files on a local disk: what the searches of a mode read all the time.
 
 The copy is resumable: a journal tells the checksum of each block that was copied. When all are there, the copy is read
-back from the disk and compared, which also leaves it in the page cache.
+back from the disk and compared, which also leaves it in the page cache. The checksums stay with the copy: another node
+that takes it over compares what it got with what was read from the library.
 """
 
 import hashlib
@@ -13,18 +14,20 @@ from pathlib import Path
 from proteofold import hhsuite
 from proteofold.errors import UserError
 from proteofold.fetch import place
+from proteofold.fetch.peers import copy_from_peers
 
 _BLOCK = 1 << 26
 _PIECE = 1 << 22
 _JOURNAL = ".journal"
 
 
-def copy_library(prefix, folder, mode, meter, link_a3m=False):
+def copy_library(prefix, folder, mode, meter, link_a3m=False, peers=()):
     """Copy what ``mode`` reads of the library ``prefix`` to a folder of its own, and have ``folder`` lead to it.
 
     With ``link_a3m``, _a3m, of which a search in mode reference reads three entries at most, stays where it is, and
-    the copy has links to it. Returns a record with ``prefix`` (of the copy), ``bytes``, ``seconds`` and ``copied``:
-    False if it was there.
+    the copy has links to it. ``peers`` are nodes that may have a copy (see copy_from_peers): the library's own data is
+    read only if none has. Returns a record with ``prefix`` (of the copy), ``bytes``, ``seconds``, ``copied`` (False if
+    it was there) and ``source``: the library or the peer that gave it.
     """
     # the release that a link leads to now: a switch to another one does not mix their files
     prefix = Path(os.path.realpath(os.path.dirname(prefix) or os.curdir), os.path.basename(prefix))
@@ -47,7 +50,9 @@ def copy_library(prefix, folder, mode, meter, link_a3m=False):
             sizes = {name: source.stat().st_size for name, source in files.items()}
             place.require_room(part, sum(sizes.values()) - there, "the copy")
             try:
-                _copy_files(files, part, meter)
+                source, checksums = _take_over(peers, whole.name, sizes, part, meter)
+                if source is None:
+                    source, checksums = str(prefix), _copy_files(files, part, meter)
             except OSError as error:
                 raise place.disk_error(error, part) from None
             if copied != parts:
@@ -55,7 +60,8 @@ def copy_library(prefix, folder, mode, meter, link_a3m=False):
             copy = hhsuite.read_library(part / prefix.name, parts)
             if copy.key != library.key:
                 raise UserError(f"{prefix} changed while it was copied: start again.")
-            record = {"source": str(prefix), "parts": parts, "copied": copied, "bytes": sizes, "key": library.key}
+            record = {"source": source, "parts": parts, "copied": copied, "bytes": sizes, "key": library.key}
+            record |= {"block": _BLOCK, "checksums": checksums}
             names = {os.path.basename(name) for name in hhsuite.library_files(prefix, parts)}
             place.finish(part, whole, names, record)
     place.switch(link, whole)
@@ -64,7 +70,37 @@ def copy_library(prefix, folder, mode, meter, link_a3m=False):
         "bytes": sum(record["bytes"].values()),
         "seconds": time.monotonic() - begin,
         "copied": fresh,
+        "source": record["source"],
     }
+
+
+def _take_over(peers, name, sizes, part, meter):
+    """Copy what a peer has in the folder ``name``: the peer and the checksums of the files' blocks, or (None, None)."""
+
+    def is_good():
+        try:
+            good = _is_as_recorded(part, sizes, meter)
+        except (UserError, KeyError, TypeError, OSError):
+            good = False
+        if not good:
+            place.clear(part)
+        return good
+
+    # the record is not known beforehand: its size counts as nothing
+    peer = copy_from_peers(peers, name, {place.RECORD: 0, **sizes}, part, is_good, meter)
+    return (peer, place.read_record(part)["checksums"]) if peer else (None, None)
+
+
+def _is_as_recorded(part, sizes, meter):
+    """Whether what came of a peer is what its record tells, and has these sizes."""
+    record = place.read_record(part)
+    checksums = record["checksums"]
+    return (
+        (record["bytes"], record["block"]) == (sizes, _BLOCK)
+        and all((part / name).stat().st_size == size for name, size in sizes.items())
+        and all(len(checksums[name]) == -(-size // _BLOCK) for name, size in sizes.items())
+        and all(_has_blocks(part / name, checksums[name], meter) for name in sizes)
+    )
 
 
 def warm(prefix, mode, meter):
@@ -88,6 +124,7 @@ def warm(prefix, mode, meter):
 
 
 def _copy_files(files, part, meter):
+    """Copy from the library itself; the checksums of each file's blocks."""
     journal = _Journal(part / _JOURNAL)
     for name, source in files.items():
         before, target = source.stat(), part / name
@@ -98,8 +135,10 @@ def _copy_files(files, part, meter):
         after = source.stat()
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise UserError(f"{source} changed while it was copied: start again.")
+    checksums = {name: journal.blocks(name) for name in files}
     for name in files:
-        _check_file(part / name, journal.blocks(name), meter)
+        _check_file(part / name, checksums[name], meter)
+    return checksums
 
 
 def _copy_file(source, target, size, done, note, meter):
@@ -126,6 +165,13 @@ def _copy_file(source, target, size, done, note, meter):
 
 
 def _check_file(path, blocks, meter):
+    if not _has_blocks(path, blocks, meter):
+        place.clear(path.parent)
+        raise UserError(f"{path} is not what was copied: the disk or its controller fails? Start again.")
+
+
+def _has_blocks(path, blocks, meter):
+    """Whether the blocks of a file have these checksums."""
     meter.begin(f"checking {path.name}", path.stat().st_size)
     with open(path, "rb", buffering=0) as handle:
         for expected in blocks:
@@ -135,8 +181,8 @@ def _check_file(path, blocks, meter):
                 left -= len(piece)
                 meter.add(len(piece))
             if digest.hexdigest() != expected:
-                place.clear(path.parent)
-                raise UserError(f"{path} is not what was copied: the disk or its controller fails? Start again.")
+                return False
+    return True
 
 
 def _link_files(sources, part):

@@ -278,6 +278,43 @@ def test_the_shared_folder_is_exported_to_workers_only(rendered):
     assert [line for line in exported if line] == [f"/shared 10.0.0.11{options} 10.0.0.12{options}"]
 
 
+def test_the_template_library_is_handed_on_to_nodes_only(rendered):
+    lines = rendered["worker1", "rsyncd.conf"].splitlines()
+    for line in ("address = 10.0.0.11", "hosts allow = 10.0.0.10 10.0.0.11 10.0.0.12", "read only = yes"):
+        assert line in lines
+
+
+_PEERS_PLAY = """
+- hosts: all
+  gather_facts: false
+  vars_files: [%s]
+  tasks:
+    - ansible.builtin.set_fact: {settings_node: {address: "{{ at }}"}}
+    - ansible.builtin.copy:
+        content: "{{ templates_peers | to_json }}"
+        dest: "{{ playbook_dir }}/{{ inventory_hostname }}"
+"""
+
+
+def test_a_worker_asks_all_other_nodes_for_the_template_library(tmp_path):
+    (tmp_path / "play.yml").write_text(_PEERS_PLAY % (ROLES / "templates/vars/main.yml"))
+    addresses = {"client": "10.0.0.10", "worker1": "10.0.0.11", "worker2": "fd00::12"}
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    hosts = {name: {"at": address} | local for name, address in addresses.items()}
+    workers = {name: settings for name, settings in hosts.items() if name != "client"}
+    groups = {"controller": {"hosts": {"client": hosts["client"]}}, "workers": {"hosts": workers}}
+    (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"children": groups}}))
+    done = run(
+        program("ansible-playbook"), "-i", tmp_path / "inventory.yml", "-e", "templates_share_port=8730",
+        tmp_path / "play.yml",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((tmp_path / "worker1").read_text()) == [
+        "--from=rsync://10.0.0.10:8730/templates",
+        "--from=rsync://[fd00::12]:8730/templates",
+    ]
+
+
 def test_units_have_one_setting_a_line(rendered):
     for (_, name), text in rendered.items():
         if name.endswith((".service", ".slice", ".timer", "restart.conf", "hardening.conf")):

@@ -1,4 +1,4 @@
-"""A web server that misbehaves as it is told, and a meter that remembers."""
+"""A web server that misbehaves as it is told, a meter that remembers, and a library to copy."""
 
 import io
 import os
@@ -7,6 +7,7 @@ import threading
 import pytest
 from fetch_server import Server
 
+from proteofold.fetch import local_copy
 from proteofold.fetch.meter import Meter
 
 
@@ -34,3 +35,22 @@ def said():
     meter = Meter(stream)
     meter.text = stream.getvalue
     return meter
+
+
+@pytest.fixture
+def library(tmp_path, make_library):
+    """Prefix of a library of three blocks of the size that tests copy in."""
+    return make_library(tmp_path / "shared" / "pdb70", {f"T{number:04}_A": 100 for number in range(120)})
+
+
+@pytest.fixture
+def local(tmp_path):
+    """Where the copy is to be."""
+    return tmp_path / "local" / "pdb70"
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks of 5,000 bytes, so that small files have several."""
+    monkeypatch.setattr(local_copy, "_BLOCK", 5_000)
+    monkeypatch.setattr(local_copy, "_PIECE", 2_000)

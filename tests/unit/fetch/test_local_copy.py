@@ -16,30 +16,13 @@ from proteofold.fetch import local_copy
 from proteofold.fetch.local_copy import copy_library, warm
 from proteofold.hhsuite import library_files, read_library, search_command
 
+pytestmark = pytest.mark.usefixtures("small_blocks")
+
 SLIM = ("hhm", "cs219")
 QUERY = (
     ">ss_pred\n" + "C" * 20 + "H" * 30 + "C" * 24 + "\n>ss_conf\n" + "7" * 74 + "\n"
     ">query\nMVKQIESKTAFQEALDAAGDKLVVVDFSATWCGPCKMIKPFFHSLSEKYSNVIFLEVDVDDCQDVASECEVKCM\n"
 )
-
-
-@pytest.fixture
-def library(tmp_path, make_library):
-    """Prefix of a library of three blocks of the size that tests copy in."""
-    return make_library(tmp_path / "shared" / "pdb70", {f"T{number:04}_A": 100 for number in range(120)})
-
-
-@pytest.fixture
-def local(tmp_path):
-    """Where the copy is to be."""
-    return tmp_path / "local" / "pdb70"
-
-
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch):
-    """Blocks of 5,000 bytes, so that small files have several."""
-    monkeypatch.setattr(local_copy, "_BLOCK", 5_000)
-    monkeypatch.setattr(local_copy, "_PIECE", 2_000)
 
 
 def same(prefix, copy, parts):

@@ -1,0 +1,209 @@
+"""A node takes its copy of a library from another node's rsync, and only if what comes is the library."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from proteofold import hhsuite
+from proteofold.fetch import peers
+from proteofold.fetch.local_copy import copy_library
+
+pytestmark = [
+    pytest.mark.usefixtures("small_blocks"),
+    pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is not installed"),
+]
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """Ask again at once."""
+    monkeypatch.setattr(peers, "_SECONDS_BETWEEN_ROUNDS", 0.05)
+
+
+@contextlib.contextmanager
+def daemon(folder):
+    """rsync's daemon, as the deployment has it on each node; gives its address and its log."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings, log = folder.parent / f"{port}.conf", folder.parent / f"{port}.log"
+    settings.write_text(
+        f"address = 127.0.0.1\nport = {port}\nuse chroot = no\nlog file = {log}\n[templates]\npath = {folder}\n"
+        f"max connections = 1\nlock file = {folder.parent}/{port}.lock\n"
+    )
+    process = subprocess.Popen(["rsync", "--daemon", "--no-detach", f"--config={settings}"])
+    try:
+        for _ in range(200):
+            with socket.socket() as asked:
+                if asked.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.02)
+        yield f"rsync://127.0.0.1:{port}/templates", log
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def peer(library, tmp_path, said):
+    """The folder of a node that has a copy."""
+    copy_library(library, tmp_path / "peer" / "pdb70", "lean", said)
+    return tmp_path / "peer"
+
+
+def copied_file(folder, name="pdb70_hhm.ffdata"):
+    (whole,) = (path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+    return whole / name
+
+
+def hot_files(prefix):
+    return {Path(name).name: Path(name).read_bytes() for name in hhsuite.library_files(prefix, ("hhm", "cs219"))}
+
+
+def test_copy_comes_from_a_peer_without_reading_the_data_of_the_library(library, local, peer, said):
+    # of the same length, so that only who reads it could tell
+    data = Path(f"{library}_hhm.ffdata")
+    expected, size = hot_files(library), data.stat().st_size
+    data.write_bytes(b"\0" * size)
+    with daemon(peer) as (address, _):
+        done = copy_library(library, local, "lean", said, peers=[address])
+    assert done["source"] == address
+    assert hot_files(done["prefix"]) == expected
+    record = json.loads((local / "fetched.json").read_text())
+    assert record["checksums"] == json.loads(copied_file(peer, "fetched.json").read_text())["checksums"]
+
+
+def test_what_came_from_a_peer_is_handed_on(library, local, peer, said, tmp_path):
+    with daemon(peer) as (address, _):
+        copy_library(library, local, "lean", said, peers=[address])
+    with daemon(local.parent) as (address, _):
+        done = copy_library(library, tmp_path / "third" / "pdb70", "lean", said, peers=[address])
+    assert done["source"] == address
+
+
+def test_peers_that_have_no_copy_or_are_away_leave_the_library(library, local, peer, said, tmp_path):
+    with daemon(peer) as (gone, _):
+        pass
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with daemon(empty) as (address, _):
+        unknown = address.replace("templates", "nothing")
+        done = copy_library(library, local, "lean", said, peers=[gone, address, unknown])
+    assert done["source"] == library
+    assert hot_files(done["prefix"]) == hot_files(library)
+
+
+@pytest.mark.parametrize("harm", ["a bit", "cut", "no checksums", "damaged record", "link"])
+def test_damaged_copy_of_a_peer_is_refused(library, local, peer, said, harm):
+    target = copied_file(peer)
+    record = copied_file(peer, "fetched.json")
+    if harm == "a bit":
+        with open(target, "r+b") as handle:
+            handle.seek(9_000)
+            handle.write(b"\1")
+    elif harm == "cut":
+        os.truncate(target, 9_000)
+    elif harm == "no checksums":
+        record.write_text(json.dumps({**json.loads(record.read_text()), "checksums": {}}))
+    elif harm == "damaged record":
+        record.write_text("{")
+    else:
+        target.unlink()
+        target.symlink_to("/etc/passwd")
+    with daemon(peer) as (address, log):
+        done = copy_library(library, local, "lean", said, peers=[address])
+        assert log.read_text().count("rsync on") == 1, "it was asked again"
+    assert f"{address} gave files that are not what the library has" in said.text()
+    assert done["source"] == library
+    assert hot_files(done["prefix"]) == hot_files(library)
+
+
+@contextlib.contextmanager
+def held(address):
+    """Be the one node to which a peer hands its copy on."""
+    host, port = address.removeprefix("rsync://").split("/")[0].split(":")
+    with socket.create_connection((host, int(port))) as taken:
+        assert taken.recv(100).startswith(b"@RSYNCD:")
+        taken.sendall(b"@RSYNCD: 31.0 md5\ntemplates\n")
+        assert taken.recv(100).startswith(b"@RSYNCD: OK")
+        yield
+
+
+def test_busy_peer_is_asked_again_until_it_is_free(library, local, peer, said):
+    with daemon(peer) as (address, log), held(address):
+        ended = threading.Thread(target=copy_library, args=(library, local, "lean", said, False, [address]))
+        ended.start()
+        deadline = time.monotonic() + 30
+        while log.read_text().count("max connections (1) reached") < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert log.read_text().count("max connections (1) reached") >= 3
+        assert not local.exists()
+    # its daemon is gone with the one that held it
+    ended.join(timeout=60)
+    assert hot_files(local / "pdb70") == hot_files(library)
+
+
+def test_free_peer_is_taken_while_another_is_busy(library, local, peer, said, tmp_path):
+    copy_library(library, tmp_path / "other" / "pdb70", "lean", said)
+    with daemon(peer) as (busy, _), daemon(tmp_path / "other") as (free, _), held(busy):
+        done = copy_library(library, local, "lean", said, peers=[busy, free])
+    assert done["source"] == free
+
+
+@contextlib.contextmanager
+def cut_connections(address, limits):
+    """What a daemon sends, but only so many bytes of each connection; gives the address and the connections made."""
+    host, port, module = address.removeprefix("rsync://").replace("/", ":").split(":")
+    made = []
+
+    def pump(source, target, limit):
+        with contextlib.suppress(OSError):
+            while limit and (data := source.recv(min(limit, 1_000))):
+                target.sendall(data)
+                limit -= len(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                asking, _ = server.accept()
+                limit = limits[min(len(made), len(limits) - 1)]
+                made.append(asking)
+                answering = socket.create_connection((host, int(port)))
+                for pair in ((asking, answering, 1 << 30), (answering, asking, limit)):
+                    threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"rsync://127.0.0.1:{server.getsockname()[1]}/{module}", made
+
+
+def test_copy_that_breaks_off_is_gone_on_with(library, local, peer, said):
+    with daemon(peer) as (address, _), cut_connections(address, [8_000, 8_000, 1 << 30]) as (cut, made):
+        done = copy_library(library, local, "lean", said, peers=[cut])
+    assert done["source"] == cut
+    assert len(made) >= 3
+    assert hot_files(done["prefix"]) == hot_files(library)
+
+
+def test_peer_that_always_breaks_off_is_not_asked_for_ever(library, local, peer, said):
+    with daemon(peer) as (address, _), cut_connections(address, [8_000]) as (cut, _):
+        done = copy_library(library, local, "lean", said, peers=[cut])
+    assert said.text().count(f"{cut}: ") == 5
+    assert done["source"] == library
+    assert hot_files(done["prefix"]) == hot_files(library)
+
+
+def test_without_rsync_the_library_is_read(library, local, said, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert copy_library(library, local, "lean", said, peers=["rsync://127.0.0.1:1/x"])["source"] == library
