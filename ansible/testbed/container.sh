@@ -31,13 +31,13 @@ node_settings() { [[ $1 != client ]] || echo "slurm_memory_mb: 6000"; }
 
 boot() {
     local name=$1 folder=$testbed/nodes/$1 group
-    local nspawn=(systemd-nspawn --quiet --boot --directory="$folder/root" --machine="pf-testbed-$name" --hostname="$name"
+    local nspawn=(systemd-nspawn --quiet --boot --directory="$folder/root" --machine="$prefix-$name" --hostname="$name"
         --register=no --keep-unit --network-bridge="$bridge" --resolv-conf=off --timezone=off --link-journal=no
         --console=pipe --bind="$testbed/shared:/shared")
     if [[ -d /run/systemd/system ]]; then
-        systemd-run --quiet --collect --unit="pf-testbed-$name" --property=Delegate=yes --property=Nice="$priority" \
+        systemd-run --quiet --collect --unit="$prefix-$name" --property=Delegate=yes --property=Nice="$priority" \
             --property="StandardOutput=file:$folder/console.log" "${nspawn[@]}"
-        systemctl show --property=MainPID --value "pf-testbed-$name" >"$folder/nspawn"
+        systemctl show --property=MainPID --value "$prefix-$name" >"$folder/nspawn"
     else
         cgroups_of "$name" >"$folder/cgroups"
         (

@@ -5,8 +5,10 @@
 testbed=${TESTBED:-/var/lib/proteofold-testbed}
 # The first three numbers of the network; .1 is this host, .10 the client, .11 and up the workers.
 network=${TESTBED_NETWORK:-10.99.0}
-bridge=pf-testbed
-nft_table=proteofold_testbed
+# Names on the host tell testbeds of other networks apart.
+prefix=pf-${network//./-}
+bridge=$prefix
+nft_table=${prefix//-/_}
 priority=${TESTBED_NICE:-19}
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
@@ -54,12 +56,12 @@ ssh_answers() {
 cgroups_of() {
     local hierarchy own
     for hierarchy in systemd unified freezer; do
-        [[ ! -w /sys/fs/cgroup/$hierarchy/cgroup.procs ]] || echo "/sys/fs/cgroup/$hierarchy/pf-testbed-$1"
+        [[ ! -w /sys/fs/cgroup/$hierarchy/cgroup.procs ]] || echo "/sys/fs/cgroup/$hierarchy/$prefix-$1"
     done
     if [[ -d /sys/fs/cgroup/memory ]]; then
         # below the group of this shell, whose own limit then holds for the nodes as well
         own=$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
-        echo "/sys/fs/cgroup/memory${own%/}/pf-testbed-$1"
+        echo "/sys/fs/cgroup/memory${own%/}/$prefix-$1"
     fi
 }
 

@@ -58,14 +58,17 @@ END
 node_settings() { [[ $1 != client ]] || echo "common_data_mount: /shared"; }
 
 boot() {
-    local name=$1 folder=$testbed/nodes/$1 interface=pf-$1 memory_mb=$worker_mb pid number
+    local name=$1 folder=$testbed/nodes/$1 memory_mb=$worker_mb pid interface number
     local processor=(-accel 'tcg,thread=multi' -cpu max)
     [[ $name != client ]] || memory_mb=$client_mb
     ! grep -qE '^flags.* (vmx|svm)( |$)' /proc/cpuinfo || [[ ! -w /dev/kvm ]] || processor=(-accel kvm -cpu host)
     number=$(address "$name")
+    # names of interfaces have 15 characters at most
+    # shellcheck disable=SC2086
+    interface=$(printf 'pf%02x%02x%02x%02x' ${number//./ })
     (
         exec 9>&-
-        exec setsid nice -n "$priority" qemu-system-x86_64 -name "pf-testbed-$name" "${processor[@]}" -smp 2 \
+        exec setsid nice -n "$priority" qemu-system-x86_64 -name "$prefix-$name" "${processor[@]}" -smp 2 \
             -m "$memory_mb" -nodefaults -no-user-config -display none -serial stdio \
             -kernel "$testbed/kernel/vmlinuz" -initrd "$testbed/kernel/initrd.img" \
             -append 'root=/dev/vda rw console=ttyS0 quiet' \
