@@ -1,6 +1,7 @@
-"""Order the demo on a platform with its Python client, wait, and print the progress at the end: order_demo.py URL RUN
+"""Order the demo on a platform with its Python client, wait, print the progress at the end: order_demo.py URL RUN COUNT
 
-Standard input has the name and the password of an account, a line each. Runs with proteofold's own Python.
+The first COUNT of its proteins are ordered. Standard input has the name and the password of an account, a line each. Runs
+with proteofold's own Python.
 """
 
 import http.cookiejar
@@ -30,11 +31,11 @@ def new_token(url, name, password):
     return post("/tokens", told, **{"X-Form-Token": session["form_token"]})["token"]
 
 
-def main(url, run):
+def main(url, run, count):
     name, password = sys.stdin.read().split()
     with Client(url, new_token(url, name, password)) as client:
         uploaded = client.add_fasta(DEMO / "proteins.fasta")
-        ids = [record.id for record in read_fasta(DEMO / "proteins.fasta")]
+        ids = [record.id for record in read_fasta(DEMO / "proteins.fasta")][: int(count)]
         ordered = client.start_run(run, ids, templates="demo", weights="demo")
         print(f"{uploaded['added']} proteins added, {ordered['proteins']} ordered", file=sys.stderr)
         print(json.dumps(client.wait(run)))

@@ -108,6 +108,7 @@ class Testbed:
         self.folder, self.base, self.vm = folder, base, vm
         self.random = random.Random(seed)
         self.workers = 1 if vm else 2
+        self.proteins = 3 if vm else 20  # of the demo, for a run
         self.source = folder / "source"
         self.ansible = self.source / "ansible"
         self.secrets = TESTBED / "secrets"
