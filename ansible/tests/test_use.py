@@ -66,6 +66,25 @@ def test_results_equal_those_of_one_machine_without_slurm(testbed):
         assert table != "merge_results.csv" or len(local) == testbed.proteins + 1
 
 
+# in a folder of NFS all the time: what a worker writes there, and what it finds
+SEARCH_ON_WORKER = """set -e; folder=/shared/results/.on-worker; rm -rf $folder; mkdir $folder; cd $folder
+awk '/^>/ { n++ } n == 1' /opt/proteofold/config/demo/proteins.fasta >one.fasta
+library=$(ls -d /shared/resources/templates/demo-*)/demo
+printf 'run: one\nproteins: [one.fasta]\ntemplates: %s\ns4pred: {weights: demo}\nreuse: false\n' "$library" >config.yaml
+sbatch --quiet --wait --nodelist=worker1 --mem=1500 --output=log --wrap 'export PROTEOFOLD_STORE=$(mktemp -d)/store.db
+    hostname >node; snakemake --snakefile /opt/proteofold/workflow/Snakefile --configfile config.yaml --cores 1 \
+        --workflow-profile /opt/proteofold/profiles/default' || { tail log >&2; exit 1; }
+cat node; sed 1d results/one/merge_results.csv
+"""
+
+
+@pytest.mark.vm
+def test_worker_finds_by_nfs_what_the_run_found(testbed):
+    node, found = on("client", SEARCH_ON_WORKER, user="proteofold").splitlines()
+    assert node == "worker1"
+    assert found in on("client", "cat /shared/results/cluster-test/merge_results.csv", user="proteofold").splitlines()
+
+
 @pytest.mark.containers
 def test_platform_answers_in_half_a_second_while_every_slot_is_busy(record_property):
     on(
