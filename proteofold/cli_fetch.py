@@ -134,8 +134,8 @@ def local_copy(prefix, folder, mode, link_a3m, peers):
     The copy is compared with what was read, lies in FOLDER-<checksum>-<parts>, and FOLDER becomes a link to it when
     it is whole. Its files are in the page cache then.
 
-    Nodes named by --from, whose rsync offers the folder that FOLDER is in, are asked for their copy of the same library
-    before: who is busy again and again, until one gives it or none has it.
+    Nodes named by --from, whose rsync offers the folder that FOLDER is in, are asked first for their copy of the same
+    library, and again while they are busy with others, until one gives it or none has it.
 
     \b
     Examples:

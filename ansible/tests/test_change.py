@@ -13,7 +13,7 @@ import threading
 import time
 
 import pytest
-from testbed import CLIENT, HOST, ROOT, call, on, ssh, wait_for
+from testbed import CLIENT, HOST, ROOT, call, exposure, on, ssh, wait_for
 
 pytestmark = pytest.mark.containers
 
@@ -121,6 +121,7 @@ def test_official_data_and_a_given_certificate_come_once(testbed):
     for worker in ("worker1", "worker2"):
         source = on(worker, "sed -n 's/.*\"source\": //p' /var/lib/proteofold-templates/pdb70/fetched.json")
         assert source.startswith('"rsync://'), f"{worker} has its copy from {source}"
+    assert exposure("worker1", "proteofold-share") <= 1.5
 
 
 def test_removed_worker_is_no_node_any_more(testbed):

@@ -73,6 +73,12 @@ def page_status():
     return subprocess.run([*ask, f"https://{CLIENT}/-/sign-in"], capture_output=True, text=True).stdout
 
 
+def exposure(node, unit):
+    """How exposed systemd says a service is: 0 best, 10 worst."""
+    said = on(node, f"systemd-analyze security --no-pager {unit} | tail -n 1")
+    return float(re.search(r"([\d.]+) \w+ \S+$", said)[1])
+
+
 class Watcher(threading.Thread):
     """Looks at the command lines of all processes, those in the machines too, for secrets."""
 
