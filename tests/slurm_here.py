@@ -43,7 +43,8 @@ SlurmdTimeout=10
 SlurmctldTimeout=30
 KillWait=5
 ReturnToService=2
-SchedulerParameters=sched_min_interval=0,batch_sched_delay=0
+# (bf_interval for Slurm 23.11 and newer, which without slurmdbd starts jobs by backfill only)
+SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,bf_interval=1
 MpiDefault=none
 PriorityType=priority/basic
 {nodes}

@@ -225,6 +225,7 @@ def rendered(tmp_path_factory):
     names = [*_FACTS, "hostname", "fqdn", "default_ipv4"]
     (folder / "play.yml").write_text(_PLAY % ", ".join(f'{name}: "{{{{ facts.{name} }}}}"' for name in names))
     more = {"templates": templates, "out": str(folder / "out"), "slurm_service": {"name": "slurmctld"}}
+    more["slurm_version"] = {"stdout": "slurm-wlm 23.11.4"}
     (folder / "more.yml").write_text(yaml.safe_dump(more))
     environment = os.environ | {"ANSIBLE_ROLES_PATH": str(ROLES), "ANSIBLE_LOCALHOST_WARNING": "0"}
     command = [playbook, "-i", folder / "inventory.yml", "-e", f"@{folder / 'more.yml'}", folder / "play.yml"]
@@ -246,6 +247,11 @@ def test_slurm_conf_is_the_same_everywhere_and_keeps_memory_back(rendered):
         "NodeName=worker1 NodeHostname=worker1 NodeAddr=10.0.0.11 CPUs=4 RealMemory=7488",
         "NodeName=worker2 NodeHostname=worker2 NodeAddr=10.0.0.12 CPUs=1 RealMemory=7488",
     ]
+
+
+def test_a_slurm_that_starts_jobs_by_backfill_only_looks_every_second(rendered):
+    (line,) = (line for line in rendered["client", "slurm.conf"].splitlines() if line.startswith("SchedulerParameters"))
+    assert "bf_interval=1" in line.split("=", 1)[1].split(",")
 
 
 def test_slurm_waits_for_the_network_at_boot(rendered):
