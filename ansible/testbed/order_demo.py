@@ -1,7 +1,7 @@
 """Order the demo on a platform with its Python client, wait, print the progress at the end: order_demo.py URL RUN COUNT
 
-The first COUNT of its proteins are ordered. Standard input has the name and the password of an account, a line each. Runs
-with proteofold's own Python.
+The first COUNT of its proteins are ordered. Standard input has the name and the password of an account, a line each.
+Runs with proteofold's own Python.
 """
 
 import http.cookiejar
