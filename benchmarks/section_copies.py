@@ -4,11 +4,13 @@ The nodes are network namespaces of this machine, each with a link of its own of
 """
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 from made_runs import demo_library
@@ -44,7 +46,7 @@ def run(folder, options):
     rows = []
     for workers in WORKERS:
         with nodes(folder / "disks", workers + 1) as each:
-            begun(each[0], library, []).wait()
+            ended([begun(each[0], library, [])])
             flat_s = seconds(each, library, hand_on=False)
             for node in each[1:]:
                 shutil.rmtree(node.disk)
@@ -61,9 +63,18 @@ def seconds(each, library, hand_on):
             daemons.enter_context(sharing(node, 1 if hand_on else 0))
         begin = time.monotonic()
         copies = [begun(node, library, [peer for peer in each if peer != node]) for node in each[1:]]
-        if any([copy.wait() for copy in copies]):
-            raise RuntimeError("a copy failed")
-        return time.monotonic() - begin
+        ended(copies)
+        taken_s = time.monotonic() - begin
+    records = [json.loads(Path(node.disk, "library", "fetched.json").read_text()) for node in each[1:]]
+    if not all(record["source"].startswith("rsync://") for record in records):
+        raise RuntimeError("a worker read the library itself")
+    return taken_s
+
+
+def ended(copies):
+    """Wait until copies end; an error if one failed."""
+    if any([copy.wait() for copy in copies]):
+        raise RuntimeError("a copy failed")
 
 
 def begun(node, library, peers):
