@@ -6,7 +6,7 @@ import re
 import socket
 
 import pytest
-from testbed import CLIENT, WORKER1, CommandError, on, page_status, wait_for
+from testbed import CLIENT, WORKER1, CommandError, http_status, on, wait_for
 
 pytestmark = pytest.mark.vm
 
@@ -69,7 +69,7 @@ def test_worker_waits_for_a_client_without_power_and_goes_on(testbed, record_pro
         testbed.down("client")
         testbed.up()
     testbed.wait_until_idle()
-    wait_for("page of the site", lambda: page_status() == "200", 60)
+    wait_for("page of the site", lambda: http_status() == "200", 60)
     record_property("note", f"it waited {waits_s[0]:.0f} s")
 
 

@@ -4,7 +4,7 @@ import json
 import subprocess
 
 import pytest
-from testbed import CLIENT, call, exposure, on, page_status, patience, ssh, wait_for
+from testbed import CLIENT, exposure, http_status, on, patience, ssh, wait_for
 
 # Results of the run of the demo, and accounts.
 COUNT_RESULTS = """python3 - <<'END'
@@ -112,7 +112,7 @@ def test_services_that_are_killed_come_back(testbed):
             on(node, f"kill -KILL {old}")
             wait_for(f"{name} on {node}", lambda: on(node, pid) not in ("0\n", old), 60)  # noqa: B023
     testbed.wait_until_idle()
-    wait_for("page of the site", lambda: page_status() == "200", 60)
+    wait_for("page of the site", lambda: http_status() == "200", 60)
 
 
 def test_services_are_little_exposed(testbed, record_property):
@@ -135,8 +135,9 @@ def test_lost_store_is_restored_by_the_commands_of_the_readme(testbed):
     commands = [line.removeprefix("$ ").replace("<time>", newest) for line in block.splitlines()]
     on("client", "set -e\n" + "\n".join(commands))
     assert on("client", COUNT_RESULTS, user="proteofold") == before
-    wait_for("page of the site", lambda: page_status() == "200", 60)
+    wait_for("page of the site", lambda: http_status() == "200", 60)
     told = json.dumps({"name": "admin", "password": (testbed.secrets / "admin.password").read_text().strip()})
-    sign_in = ["curl", "--silent", "--insecure", "--output", "/dev/null", "--write-out", "%{http_code}"]
-    sign_in += ["--header", "content-type: application/json", "--data", "@-", f"https://{CLIENT}/-/api/v1/session"]
-    assert call(*sign_in, stdin=told).startswith("2"), "the account of before cannot sign in"
+    as_json = ("--header", "content-type: application/json", "--data", "@-")
+    assert http_status("/-/api/v1/session", *as_json, stdin=told).startswith("2"), (
+        "the account of before cannot sign in"
+    )

@@ -67,10 +67,10 @@ def wait_for(what, is_so, limit_s):
     return found
 
 
-def page_status():
-    """The code with which the site answers."""
-    ask = ["curl", "--silent", "--insecure", "--output", "/dev/null", "--write-out", "%{http_code}"]
-    return subprocess.run([*ask, f"https://{CLIENT}/-/sign-in"], capture_output=True, text=True).stdout
+def http_status(path="/-/sign-in", *options, stdin=None):
+    """The code with which the site answers, 000 while it does not."""
+    ask = ["curl", "--silent", "--insecure", "--output", "/dev/null", "--write-out", "%{http_code}", *options]
+    return subprocess.run([*ask, f"https://{CLIENT}{path}"], input=stdin, capture_output=True, text=True).stdout
 
 
 def exposure(node, unit):
