@@ -293,9 +293,9 @@ def test_the_template_library_is_handed_on_to_nodes_only(rendered):
 _PEERS_PLAY = """
 - hosts: all
   gather_facts: false
-  vars_files: [%s]
+  vars_files: [%s, %s]
   tasks:
-    - ansible.builtin.set_fact: {settings_node: {address: "{{ at }}"}}
+    - ansible.builtin.set_fact: {settings_node: {address: "{{ cluster_address }}"}}
     - ansible.builtin.copy:
         content: "{{ templates_peers | to_json }}"
         dest: "{{ playbook_dir }}/{{ inventory_hostname }}"
@@ -303,10 +303,12 @@ _PEERS_PLAY = """
 
 
 def test_a_worker_asks_all_other_nodes_for_the_template_library(tmp_path):
-    (tmp_path / "play.yml").write_text(_PEERS_PLAY % (ROLES / "templates/vars/main.yml"))
+    (tmp_path / "play.yml").write_text(
+        _PEERS_PLAY % tuple(ROLES / name / "vars/main.yml" for name in ("settings", "templates"))
+    )
     addresses = {"client": "10.0.0.10", "worker1": "10.0.0.11", "worker2": "fd00::12"}
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    hosts = {name: {"at": address} | local for name, address in addresses.items()}
+    hosts = {name: {"cluster_address": address} | local for name, address in addresses.items()}
     workers = {name: settings for name, settings in hosts.items() if name != "client"}
     groups = {"controller": {"hosts": {"client": hosts["client"]}}, "workers": {"hosts": workers}}
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"children": groups}}))
