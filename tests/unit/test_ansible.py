@@ -105,7 +105,7 @@ def test_settings_of_the_readme_exist():
 # --- validate.yml ---------------------------------------------------------------------------------
 
 
-def validate(folder, client=(), workers=None, options=()):
+def validate(folder, client=(), workers=None, options=(), within=(), address="198.51.100.1"):
     """Exit code and words of validate.yml, for hosts with given settings that are all this machine."""
     workers = {"worker1": {}} if workers is None else workers
     common = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_become": False}
@@ -114,11 +114,11 @@ def validate(folder, client=(), workers=None, options=()):
         "slurm_memory_mb": 1024,
         "firewall_workers_ssh_from": ["192.0.2.0/24"],
     }
-    common |= {"cluster_host_key": "ssh-ed25519 AAAA"}
+    common |= {"cluster_host_key": "ssh-ed25519 AAAA"} | ({"cluster_address": address} if address else {})
     groups = {"controller": {"hosts": {"client": dict(client)}}, "workers": {"hosts": workers}}
     (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"vars": common, "children": groups}}))
     environment = os.environ | {"SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22", "ANSIBLE_DISPLAY_FAILED_STDERR": "0"}
-    command = [program("ansible-playbook"), "-i", folder / "inventory.yml", *options, "validate.yml"]
+    command = [*within, program("ansible-playbook"), "-i", folder / "inventory.yml", *options, "validate.yml"]
     done = run(*command, cwd=ANSIBLE, env=environment)
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
@@ -134,6 +134,17 @@ def validate(folder, client=(), workers=None, options=()):
 def test_an_inventory_that_cannot_work_is_refused_with_what_to_repair(tmp_path, told, words):
     code, said = validate(tmp_path, **told)
     assert code != 0 and words in said
+
+
+def test_a_node_without_an_address_is_told_what_to_repair(tmp_path):
+    """Also where Ansible finds none because `ip` is missing."""
+    alone = ["unshare", "--net", *(["--map-root-user"] if os.geteuid() else [])]
+    if run(*alone, "true").returncode:
+        pytest.skip("this system gives no network of its own to a process")
+    code, said = validate(tmp_path, {"cluster_address": "198.51.100.1"}, within=alone, address=None)
+    assert code != 0
+    assert "The address of worker1 is not known" in said and "apt-get install iproute2" in said
+    assert "The address of client" not in said
 
 
 KNOWN_SYSTEM = shutil.which("apt-get") and os.access("/usr/bin/python3", os.X_OK)
