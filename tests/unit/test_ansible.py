@@ -5,9 +5,11 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -299,6 +301,51 @@ def test_the_template_library_is_handed_on_to_nodes_only(rendered):
     lines = rendered["worker1", "rsyncd.conf"].splitlines()
     for line in ("address = 10.0.0.11", "hosts allow = 10.0.0.10 10.0.0.11 10.0.0.12", "read only = yes"):
         assert line in lines
+
+
+def test_fetched_data_may_be_read_by_other_users_whatever_the_umask_is(tmp_path):
+    command = yaml.safe_load((ROLES / "templates/vars/main.yml").read_text())["templates_fetch"]
+    program = command.index("/usr/local/bin/proteofold")
+    done = run(*command[:program], "touch", tmp_path / "file", umask=0o077)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+
+
+@needs_rsync
+def test_a_service_that_is_not_root_hands_the_template_library_on(rendered):
+    """With every rsync of the supported systems: some open the module's path once more as the user they changed to."""
+    # not below the folder of the tests, which only its owner may enter
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+        free.close()
+        templates, settings = Path(folder, "templates"), Path(folder, "rsyncd.conf")
+        templates.mkdir(mode=0o755)
+        (templates / "pdb70_hhm.ffdata").write_text("HHsearch")
+        text = (
+            rendered["worker1", "rsyncd.conf"]
+            .replace("10.0.0.11", "127.0.0.1")
+            .replace("port = 8730", f"port = {port}")
+        )
+        settings.write_text(
+            text.replace("/var/lib/proteofold-templates", str(templates)).replace("/run/", f"{folder}/")
+        )
+        for path in (folder, templates, templates / "pdb70_hhm.ffdata", settings):
+            os.chmod(path, 0o755)
+        Path(folder, "proteofold-share").mkdir()
+        os.chmod(Path(folder, "proteofold-share"), 0o777)
+        other = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+        daemon = subprocess.Popen(["rsync", "--daemon", "--no-detach", f"--config={settings}"], **other)
+        try:
+            source = f"rsync://127.0.0.1:{port}/templates/pdb70_hhm.ffdata"
+            deadline = time.monotonic() + 20
+            while (done := run("rsync", source, f"{folder}/copy")).returncode == 10 and time.monotonic() < deadline:
+                time.sleep(0.05)
+        finally:
+            daemon.terminate()
+            daemon.wait()
+        assert done.returncode == 0, done.stderr
+        assert Path(folder, "copy").read_text() == "HHsearch"
 
 
 _PEERS_PLAY = """
