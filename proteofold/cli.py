@@ -138,25 +138,27 @@ def check(config_files):
 @cli.command(short_help="Merge the results of a run.")
 @click.argument("run_folder", type=click.Path(exists=True, file_okay=False))
 @click.option("--report", is_flag=True, help="Draw the pages of the report too.")
-def merge(run_folder, report):
+@click.option("--interrupted", is_flag=True, help="The run was interrupted: unfinished proteins have not failed.")
+def merge(run_folder, report, interrupted):
     """Write the merged tables of RUN_FOLDER from the proteins that are done; the workflow does this by itself.
 
-    Proteins without a result go to failed.csv; the exit code is 2 when there are any.
+    Proteins without a result are listed in failed.csv; the exit code is 2 when there are any.
     """
     from proteofold.efficiency import write_efficiency
     from proteofold.merge import merge_run
     from proteofold.runs import load_run
 
-    counts = merge_run(run_folder)
+    counts = merge_run(run_folder, interrupted)
     write_efficiency(load_run(run_folder))
     if report:
         from proteofold.report import draw_report
 
         draw_report(run_folder)
-    done = counts["proteins"] - counts["failed"]
+    done = counts["with_hit"] + counts["without_hit"]
     click.echo(f"{done} of {counts['proteins']} proteins merged into {run_folder}/merge_results.csv")
     if counts["failed"]:
         click.echo(f"{counts['failed']} failed: see {run_folder}/failed.csv; the same command again runs only those")
+    if done < counts["proteins"]:
         sys.exit(2)
 
 

@@ -4,6 +4,10 @@ from pathlib import Path
 
 from proteofold.process import DONE_MARK, ERROR_MARK, KILLED, STEP_MARK, STOPPED
 
+_NOT_STARTED = "not started: the run ended before"
+_NO_LOG = "it left no log: it was killed before it began, or could not be started"
+_NO_LAST_WORD = "it ended without a word: it was killed, or its machine went down"
+
 FAILURE_COLUMNS = ("query_id", "step", "reason", "log")
 
 
@@ -17,7 +21,7 @@ def failure_of(run, member):
         if log.is_file():
             step, reason = last_words(log, first_step)
             return (member.query_id, step, reason, str(log))
-    return (member.query_id, rules[0][2], "not started: the run ended before", "")
+    return (member.query_id, rules[0][2], _NOT_STARTED, "")
 
 
 def last_words(log, step):
@@ -28,7 +32,7 @@ def last_words(log, step):
     try:
         text = Path(log).read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return step, "it left no log: it was killed before it began, or could not be started"
+        return step, _NO_LOG
     lines = [line for line in text.splitlines() if line.strip()]
     steps = [line.partition(" ")[2] for line in lines if line.startswith(f"{STEP_MARK} ")]
     step = steps[-1] if steps else step
@@ -40,7 +44,12 @@ def last_words(log, step):
         return step, "it ended well, but its result was removed: the same command makes it again"
     if lines and not steps:
         return step, lines[-1].strip()  # the log of a job that is a plain command
-    return step, "it ended without a word: it was killed, or its machine went down"
+    return step, _NO_LAST_WORD
+
+
+def is_unfinished(reason):
+    """Whether the reason of a missing result may be that the run was interrupted, rather than an error of the job."""
+    return reason in (_NOT_STARTED, _NO_LOG, _NO_LAST_WORD, "KeyboardInterrupt") or STOPPED in reason
 
 
 def must_fail_again(log):

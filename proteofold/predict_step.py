@@ -8,7 +8,7 @@ from proteofold import psipred
 from proteofold.errors import UserError
 from proteofold.fasta import read_fasta
 from proteofold.files import write_aside
-from proteofold.process import JobLog, die_with_parent, own_usage, usage_tsv
+from proteofold.process import JobLog, end_with_run, own_usage, usage_tsv
 
 # Raised when the same sequences and weights give another prediction.
 PREDICTION_VERSION = 1
@@ -55,5 +55,5 @@ def main(words=None):
 
 
 if __name__ == "__main__":
-    die_with_parent()
+    end_with_run()
     sys.exit(main())

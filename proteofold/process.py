@@ -166,6 +166,12 @@ def usage_rows(text):
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
+def end_with_run():
+    """Have this process, a job's, end with the run: with its head, and on Ctrl-C at once and without a traceback."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def die_with_parent():
     """Have Linux kill this process when its parent dies, so that no killed run leaves searches behind."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

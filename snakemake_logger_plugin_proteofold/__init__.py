@@ -13,6 +13,7 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from proteofold.interruption import interrupted
 from proteofold.progress import Progress
 from proteofold.slurm.registry import FOLDER_VARIABLE, Registry
 from proteofold.slurm.watch import Watch
@@ -56,6 +57,7 @@ class LogHandler(LogHandlerBase):
         self.recorder = None
         self.members = {}  # batch -> proteins
         self.jobs = {}  # jobid -> (rule, wildcards)
+        self.closed = False
 
     def emit(self, record: LogRecord):
         try:
@@ -70,6 +72,9 @@ class LogHandler(LogHandlerBase):
         if self.recorder:
             self.recorder.close()
             self.recorder = None
+        if interrupted() and not self.closed:
+            self.progress.print("Interrupted. Rerun the same command to resume.")
+        self.closed = True  # Python closes it once more when it exits
         super().close()
 
     def _hear(self, record):
@@ -92,7 +97,7 @@ class LogHandler(LogHandlerBase):
             job = self.jobs.pop(record.job_id)
             self.progress.finished(*job)
             self._note(record, *job, "waiting" if job[0] == _PREDICTION else "done")
-        elif event == LogEvent.JOB_ERROR:
+        elif event == LogEvent.JOB_ERROR and not interrupted():
             job = self.jobs.get(record.jobid, (record.rule_name, {}))
             self.progress.failed(*job, list(record.log or []))
             self._note(record, *job, "failed")
@@ -131,6 +136,8 @@ class LogHandler(LogHandlerBase):
     def _concerns_user(record):
         message, event = record.getMessage(), getattr(record, "event", None)
         if message.startswith(_TOLD_ALREADY):
+            return False
+        if interrupted() and event == LogEvent.ERROR:  # jobs that ended with the run, and that not all jobs are done
             return False
         return event == LogEvent.ERROR or (event is None and (record.levelno >= WARNING or message.startswith(_SHOWN)))
 

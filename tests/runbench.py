@@ -95,7 +95,7 @@ class Bench:
         return printed
 
     def start(self):
-        """Start the workflow in the background, in a process group of its own."""
+        """Start the workflow in the background, in a process group of its own; what it prints goes to spy/printed."""
         self.write_inputs()
         (self.spy / "searched").write_text("")
         words, environment = self.command()
@@ -106,8 +106,8 @@ class Bench:
             start_new_session=True,
             # tests that were started in the background of a shell hand on that Ctrl-C is ignored
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=(self.spy / "printed").open("w"),
+            stderr=subprocess.STDOUT,
         )
         self.heads.append(head)
         return head

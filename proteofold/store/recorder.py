@@ -46,7 +46,7 @@ class Recorder:
         self._events.put(event)
 
     def end(self, status):
-        """The status to leave: SUCCESS or FAILED."""
+        """The status to leave: SUCCESS, FAILED or INTERRUPTED."""
         self._status = status
 
     def close(self):

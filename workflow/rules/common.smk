@@ -8,7 +8,7 @@ from collections import Counter
 from snakemake.io import IOFile
 from snakemake.logging import logger
 
-from proteofold import hhsuite, nodes, planning, runs, takeover
+from proteofold import hhsuite, interruption, nodes, planning, runs, takeover
 from proteofold.efficiency import note_machines
 from proteofold.errors import UserError
 from proteofold.files import existing_names
@@ -70,6 +70,8 @@ def keep_within_memory():
         workflow.register_resource("mem_mb", available_mb())
 
 
+if workflow.is_main_process:
+    interruption.exit_on_ctrl_c()
 DRY_RUN = workflow.output_settings.dryrun
 RUN = planned_run()
 IS_HEAD = workflow.is_main_process and not DRY_RUN and claim_run(RUN.folder.path)
@@ -180,6 +182,7 @@ def begin_run():
         # Its limit of starts a second wakes Snakemake's scheduler each second, once for every job that ever ended
         workflow.scheduler.job_rate_limiter = None
         workflow.scheduler.run = functools.partial(run_longest_first, workflow.scheduler.run)
+        interruption.notice_termination()
         runs.write_plan(RUN)
         if uses_slurm():
             begin_on_slurm()
@@ -196,6 +199,7 @@ def end_run(status):
 
 
 def deliver_what_is_there():
-    """After a failure: merge the proteins that are done, list the others, and say where to look."""
+    """After a failure or an interruption: merge the proteins that are done, and list those that failed."""
     if workflow.is_main_process:
-        subprocess.run([PYTHON, "-m", "proteofold", "merge", str(RUN.folder.path), "--report"], check=False)
+        options = ["--report", *(["--interrupted"] if interruption.interrupted() else [])]
+        subprocess.run([PYTHON, "-m", "proteofold", "merge", str(RUN.folder.path), *options], check=False)
