@@ -5,12 +5,19 @@ What is unfinished then has not failed, and a job that ended with the run is no 
 
 import signal
 import threading
+import time
 
 _interrupted = False
 
 
-def interrupted():
-    """Whether this process was asked to end."""
+def interrupted(wait_s=0):
+    """Whether this process was asked to end, or is within some seconds.
+
+    On Ctrl-C jobs may be seen to end before this process has noticed: Python calls handlers in its main thread only.
+    """
+    deadline = time.monotonic() + wait_s
+    while not _interrupted and time.monotonic() < deadline:
+        time.sleep(0.02)
     return _interrupted
 
 

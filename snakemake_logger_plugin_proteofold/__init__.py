@@ -13,6 +13,7 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from proteofold.failures import is_unfinished, last_words
 from proteofold.interruption import interrupted
 from proteofold.progress import Progress
 from proteofold.slurm.registry import FOLDER_VARIABLE, Registry
@@ -57,6 +58,7 @@ class LogHandler(LogHandlerBase):
         self.recorder = None
         self.members = {}  # batch -> proteins
         self.jobs = {}  # jobid -> (rule, wildcards)
+        self.local = set()  # jobids of jobs of this machine
         self.closed = False
 
     def emit(self, record: LogRecord):
@@ -91,16 +93,25 @@ class LogHandler(LogHandlerBase):
             self.progress.jobs(record.stats)
         elif event == LogEvent.JOB_INFO and not self.common_settings.dryrun:
             self.jobs[record.jobid] = job = (record.rule_name, dict(record.wildcards or {}))
+            self.local |= {record.jobid} if record.local else set()
             self.progress.started(*job)
             self._note(record, *job, "running" if record.local else "submitted")
         elif event == LogEvent.JOB_FINISHED and record.job_id in self.jobs:
             job = self.jobs.pop(record.job_id)
             self.progress.finished(*job)
             self._note(record, *job, "waiting" if job[0] == _PREDICTION else "done")
-        elif event == LogEvent.JOB_ERROR and not interrupted():
+        elif event == LogEvent.JOB_ERROR and not self._ended_with_run(record):
             job = self.jobs.get(record.jobid, (record.rule_name, {}))
             self.progress.failed(*job, list(record.log or []))
             self._note(record, *job, "failed")
+
+    def _ended_with_run(self, record):
+        """Whether a job ended because the run was interrupted, and not by an error of its own."""
+        if record.rule_name in (_SEARCH, _PREDICTION):
+            log = next(iter(record.log or []), "")
+            if not is_unfinished(last_words(log, "")[1]):
+                return False
+        return interrupted(wait_s=0.5 if record.jobid in self.local else 0)
 
     def _record(self, run):
         for member in run.members.values():
