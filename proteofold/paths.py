@@ -1,11 +1,17 @@
-"""Where the parts of a checkout of proteofold lie, and where official data are kept."""
+"""Where the parts of proteofold lie, and where official data are kept."""
 
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-DEFAULT_CONFIG = CHECKOUT / "config" / "config.yaml"
-CONFIG_SCHEMA = CHECKOUT / "workflow" / "schemas" / "config.schema.yaml"
-DEMO = CHECKOUT / "config" / "demo"
+
+# What the package needs also where it was installed without a checkout. In a checkout these are links to the folders
+# that users know, config/ and workflow/schemas/; an installed package has copies.
+_DATA = Path(__file__).resolve().parent / "data"
+CONFIG = (_DATA / "config").resolve()
+DEFAULT_CONFIG = CONFIG / "config.yaml"
+SOURCES = CONFIG / "sources.yaml"
+DEMO = CONFIG / "demo"
+CONFIG_SCHEMA = (_DATA / "schemas").resolve() / "config.schema.yaml"
 
 # Relative to the working directory: large files that are fetched or built once and serve many runs.
 RESOURCES = Path("resources")
