@@ -29,6 +29,7 @@ _TOLD_ALREADY = ("RuleException", "Exiting because a job execution failed")
 
 # Of results that were taken from other runs Snakemake has no record: proteofold.takeover watches over them.
 _NO_RECORD = "jobs have missing provenance/metadata"
+_NO_RECORD_OF_FILE = "Missing metadata for file"  # said four times per such protein when a report is made
 
 _PREDICTION = "predict_secondary_structure"
 _SEARCH = "search_templates"
@@ -146,7 +147,7 @@ class LogHandler(LogHandlerBase):
     @staticmethod
     def _concerns_user(record):
         message, event = record.getMessage(), getattr(record, "event", None)
-        if message.startswith(_TOLD_ALREADY):
+        if message.startswith((*_TOLD_ALREADY, _NO_RECORD_OF_FILE)):
             return False
         if interrupted() and event == LogEvent.ERROR:  # jobs that ended with the run, and that not all jobs are done
             return False
