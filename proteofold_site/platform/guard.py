@@ -14,6 +14,7 @@ from proteofold.store.queries import NotFoundError
 from proteofold_site import answers
 from proteofold_site.platform import bodies, identity
 from proteofold_site.platform.route import ANYONE, READER, SIGNED_IN
+from proteofold_site.platform.streams import BusyError
 from proteofold_site.platform.visit import NEVER_KEPT, Visit, decode_json, sign_in_path, wants_json
 
 # forms with files, and how large each of them may be: an upload is kept on disk, a list of ids is read into memory
@@ -84,6 +85,8 @@ def refused_by(error):
     """A UserError as the answer of a request."""
     if isinstance(error, TooManyAttemptsError):
         return Refused(str(error), 429, **{"Retry-After": str(max(1, round(error.seconds)))})
+    if isinstance(error, BusyError):
+        return Refused(str(error), error.status, **{"Retry-After": str(error.seconds)})
     if isinstance(error, WrongPasswordError):
         return Refused(str(error), 401)
     statuses = {NotFoundError: 404, NotAllowedError: 403, NameTakenError: 409, WrongStateError: 409}

@@ -11,7 +11,8 @@ _LONG = ThreadPoolExecutor(8, "platform-long")
 # planning a run takes a core, a proteome some seconds of it
 _PLANNING = ThreadPoolExecutor(2, "platform-planning")
 # packing a zip: such a thread waits for its reader, who may be slow
-_SENDING = ThreadPoolExecutor(32, "platform-sending")
+SENDERS = 64
+_SENDING = ThreadPoolExecutor(SENDERS, "platform-sending")
 # checking a password takes a third of a second of a core: a flood of sign-ins must not keep others waiting
 _SIGNING_IN = ThreadPoolExecutor(1, "platform-sign-in")
 
