@@ -5,9 +5,10 @@ from datasette import hookimpl
 
 from proteofold_site import answers
 from proteofold_site.paths import DATABASE
+from proteofold_site.platform.gate import gate
 from proteofold_site.platform.header import strip
 from proteofold_site.platform.identity import actor_of
-from proteofold_site.platform.table import datasette_routes
+from proteofold_site.platform.table import ROUTES, datasette_routes
 from proteofold_site.platform.visit import sign_in_path, wants_json
 
 # Datasette would print each error, a stranger's wrong address, too, in 200 lines with all variables.
@@ -55,10 +56,12 @@ def forbidden(datasette, request):
 
 
 @hookimpl
-def asgi_wrapper():
-    """Headers of every answer."""
+def asgi_wrapper(datasette):
+    """Limits of every request, and headers of every answer."""
 
     def wrap(app):
+        guarded = gate(app, datasette, ROUTES)
+
         async def wrapped(scope, receive, send):
             async def send_more(message):
                 if message["type"] == "http.response.start":
@@ -67,7 +70,7 @@ def asgi_wrapper():
                     message = message | {"headers": [*message["headers"], *more]}
                 await send(message)
 
-            await app(scope, receive, send_more if scope["type"] == "http" else send)
+            await guarded(scope, receive, send_more if scope["type"] == "http" else send)
 
         return wrapped
 
