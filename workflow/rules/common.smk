@@ -1,14 +1,14 @@
 """What all rules share: the planned run, its paths and its limits."""
 
 import functools
+import os
 import subprocess
-import sys
 from collections import Counter
 
 from snakemake.io import IOFile
 from snakemake.logging import logger
 
-from proteofold import hhsuite, nodes, planning, runs, takeover
+from proteofold import hhsuite, nodes, paths, planning, runs, takeover
 from proteofold.efficiency import note_machines
 from proteofold.errors import UserError
 from proteofold.files import existing_names
@@ -19,7 +19,8 @@ from proteofold.predict_step import PREDICTION_VERSION
 from proteofold.runs import from_runs
 from proteofold.search_step import SEARCH_STEP_MB
 
-PYTHON = sys.executable
+PYTHON = paths.PYTHON
+os.environ.update(paths.SAFE_PATH)
 
 
 def planned_run():
@@ -198,4 +199,4 @@ def end_run(status):
 def deliver_what_is_there():
     """After a failure: merge the proteins that are done, list the others, and say where to look."""
     if workflow.is_main_process:
-        subprocess.run([PYTHON, "-m", "proteofold", "merge", str(RUN.folder.path), "--report"], check=False)
+        subprocess.run([*PYTHON, "-m", "proteofold", "merge", str(RUN.folder.path), "--report"], check=False)
