@@ -30,18 +30,19 @@ def gate(app, datasette, routes):
         path = "/" + path.removeprefix(base_url)
         if len(scope.get("query_string", b"")) > LONGEST_QUERY_BYTES:
             words = f"The address has more than {LONGEST_QUERY_BYTES // 1024} kB of arguments: shorten it."
-            return await (await _refusal(datasette, path, words, 414)).asgi_send(send)
+            return await (await refusal(datasette, path, words, 414)).asgi_send(send)
         # Datasette reads forms of 100 MB before it looks at them, and changes nothing here anyway
         if scope["method"] not in _READS and not any(pattern.match(path) for pattern in ours):
             words = "There is nothing to change at this address."
-            return await (await _refusal(datasette, path, words, 404)).asgi_send(send)
+            return await (await refusal(datasette, path, words, 404)).asgi_send(send)
         headers = [(name, _cookies(value) if name == b"cookie" else value) for name, value in scope["headers"]]
         await app(scope | {"headers": headers}, _in_time(receive), send)
 
     return passed
 
 
-async def _refusal(datasette, path, words, status):
+async def refusal(datasette, path, words, status):
+    """A refusal of what Datasette would have answered: JSON for programs, a page for browsers."""
     if path.startswith(API) or path.endswith(".json"):
         return Response.json({"ok": False, "error": words}, status=status)
     return await answers.page(datasette, None, "refused.html", {"message": words, "sign_in": None}, status)

@@ -150,6 +150,22 @@ def test_nothing_is_sent_to_pages_that_only_read(users_site):
         assert users_site.ask("POST", path, content=b"a=1").status_code == 404
 
 
+UNREADABLE = (
+    *("_through={", "_through=[]", '_through={"table":1}', "_through=" + "[" * 3000),
+    *("_facet={", "_facet={}", "_facet=x", "_facet_array=query_id", "_facet_date=x", "_facet=%00", "_where=%00"),
+    *("_timelimit=x", "_ttl=" + "9" * 5000, "_facet_size=" + "9" * 5000, "length__gt=" + "9" * 30),
+)
+
+
+@pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning")  # of Datasette's facets
+@pytest.mark.parametrize("kind", ["", ".json", ".csv"])
+def test_arguments_that_datasette_cannot_read_are_refused(users_site, kind):
+    for arguments in UNREADABLE:
+        answer = users_site.get(f"/proteofold/proteins{kind}?{arguments}")
+        assert answer.status_code in (200, 400), (arguments, answer.text[:300])
+        assert answer.status_code == 200 or "invalid" in answer.text, arguments
+
+
 # --- Slow ones --------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from datasette import hookimpl
 
 from proteofold_site import answers
 from proteofold_site.paths import DATABASE
-from proteofold_site.platform.gate import gate
+from proteofold_site.platform.gate import gate, refusal
 from proteofold_site.platform.header import strip
 from proteofold_site.platform.identity import actor_of
 from proteofold_site.platform.table import ROUTES, datasette_routes
@@ -53,6 +53,16 @@ def forbidden(datasette, request):
         "sign_in": sign_in_path(datasette, request),
     }
     return answers.page(datasette, request, "refused.html", told, 403)
+
+
+@hookimpl
+def handle_exception(datasette, request, exception):
+    """What Datasette makes of arguments that it cannot read is the fault of the request, and not of the server."""
+    if not request.query_string or getattr(exception, "status", 500) < 500:
+        return None
+    # Datasette prints it, too
+    words = f"An argument of this address is invalid ({type(exception).__name__})."
+    return refusal(datasette, request.path, words, 400)
 
 
 @hookimpl
