@@ -76,15 +76,12 @@ def start_head(store, platform, order, lock, profile, cores):
     folder, working = order_folder(platform, order["run_id"]), working_folder(platform)
     pid_file, log = _file(platform, order, "pid"), _file(platform, order, "log")
     pid_file.unlink(missing_ok=True)
-    environment = (
-        os.environ
-        | paths.SAFE_PATH
-        | {
-            paths.STORE_VARIABLE: path_of(store),
-            paths.AUTHOR_VARIABLE: order["author"],
-            "PYTHONUNBUFFERED": "1",
-        }
-    )
+    environment = os.environ | {
+        **paths.SAFE_PATH,
+        paths.STORE_VARIABLE: path_of(store),
+        paths.AUTHOR_VARIABLE: order["author"],
+        "PYTHONUNBUFFERED": "1",
+    }
     with open(log, "wb") as output:
         return subprocess.Popen(
             _command(folder / "config.yaml", profile, cores),

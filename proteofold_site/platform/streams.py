@@ -56,7 +56,9 @@ class _Pipe:
         asyncio.run_coroutine_threadsafe(self.queue.put(piece), self._loop).result()
 
 
-def _leave(client):
+def _leave(client, writing):
+    """Count a download no more; that its reader was gone when it was cut is no news."""
+    writing.exception()
     _under_way[client] -= 1
     if not _under_way[client]:
         del _under_way[client]
@@ -94,7 +96,7 @@ class Streamed:
 
         self._writing = start_sending(write)
         _under_way[client] += 1
-        self._writing.add_done_callback(lambda _: _leave(client))
+        self._writing.add_done_callback(lambda writing: _leave(client, writing))
         self._first = await self._next()
         return self
 
