@@ -1,10 +1,11 @@
 """The command ``proteofold``: each step of the pipeline by hand, and the checks. Imports wait until they are needed."""
 
+import os
 import sys
 
 import click
 
-from proteofold import __version__, cli_platform
+from proteofold import __version__, cli_platform, paths
 from proteofold.cli_fetch import fetch
 from proteofold.cli_plan import plan
 from proteofold.cli_remote import remote
@@ -172,4 +173,5 @@ cli.add_command(remote)
 
 def main():
     """Entry point of the command ``proteofold``."""
+    os.environ.update(paths.SAFE_PATH)
     cli(prog_name="proteofold")

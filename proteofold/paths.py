@@ -1,6 +1,12 @@
 """Where the parts of proteofold lie, and where official data are kept."""
 
+import sys
 from pathlib import Path
+
+# How another Python is started. -P: nothing is imported from the working folder, which belongs to users; a json.py
+# there is a file of theirs. SAFE_PATH has the same done by what starts Python itself, as Snakemake does for its jobs.
+PYTHON = (sys.executable, "-P")
+SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 

@@ -2,9 +2,9 @@
 
 import hashlib
 import subprocess
-import sys
 from pathlib import Path
 
+from proteofold import paths
 from proteofold.errors import UserError
 
 # Residues that go through a network at once, and the most in a batch of proteins. Wider batches use the processor
@@ -54,7 +54,7 @@ def check_tensors_once(folder, digest, state=Path(".snakemake")):
 
 def check_tensors(folder):
     """Load the five networks in a process of its own; UserError says which file or tensor does not fit."""
-    command = [sys.executable, "-m", "proteofold.s4pred", str(folder)]
+    command = [*paths.PYTHON, "-m", "proteofold.s4pred", str(folder)]
     outcome = subprocess.run(command, capture_output=True, text=True, check=False)
     if outcome.returncode:
         last_words = outcome.stderr.strip().splitlines()[-1:] or [f"exit code {outcome.returncode}"]

@@ -76,7 +76,7 @@ class Bench:
 
     def command(self, *options):
         """The command line of the run, and its environment."""
-        words = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "workflow" / "Snakefile"]
+        words = [sys.executable, "-P", "-m", "snakemake", "--snakefile", ROOT / "workflow" / "Snakefile"]
         words += [*self.where, "--configfile", "my.yaml"]
         environment = {**self.environment, "PATH": f"{self.spy}{os.pathsep}{os.environ['PATH']}"}
         return [str(word) for word in (*words, *options)], environment
@@ -134,6 +134,25 @@ class Bench:
     def rows(self, name):
         """The rows of a merged table without its header."""
         return (self.results / name).read_text(encoding="utf-8").splitlines()[1:]
+
+
+# modules that Snakemake, our programs and what they start import, some only when they are needed
+PLANTED = (
+    *("proteofold", "snakemake", "yte", "yaml", "numpy", "torch", "click"),
+    *("csv", "json", "pickle", "gzip", "argparse"),
+)
+
+
+def plant(folder):
+    """Put files into a folder that tell that they were imported, and stop what did it."""
+    for name in PLANTED:
+        text = "open(__file__ + '.imported', 'w')\nraise SystemExit(f'{__file__} was imported')\n"
+        (folder / f"{name}.py").write_text(text)
+
+
+def imported(folder):
+    """Names of the planted files that were imported."""
+    return sorted(path.name for path in folder.rglob("*.imported"))
 
 
 @pytest.fixture(scope="session")

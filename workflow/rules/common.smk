@@ -1,14 +1,14 @@
 """What all rules share: the planned run, its paths and its limits."""
 
 import functools
+import os
 import subprocess
-import sys
 from collections import Counter
 
 from snakemake.io import IOFile
 from snakemake.logging import logger
 
-from proteofold import hhsuite, interruption, nodes, planning, runs, takeover
+from proteofold import hhsuite, interruption, nodes, paths, planning, runs, takeover
 from proteofold.efficiency import note_machines
 from proteofold.errors import UserError
 from proteofold.files import existing_names
@@ -19,7 +19,8 @@ from proteofold.predict_step import PREDICTION_VERSION
 from proteofold.runs import from_runs
 from proteofold.search_step import SEARCH_STEP_MB
 
-PYTHON = sys.executable
+PYTHON = paths.PYTHON
+os.environ.update(paths.SAFE_PATH)
 
 
 def planned_run():
@@ -202,4 +203,4 @@ def deliver_what_is_there():
     """After a failure or an interruption: merge the proteins that are done, and list those that failed."""
     if workflow.is_main_process:
         options = ["--report", *(["--interrupted"] if interruption.interrupted() else [])]
-        subprocess.run([PYTHON, "-m", "proteofold", "merge", str(RUN.folder.path), *options], check=False)
+        subprocess.run([*PYTHON, "-m", "proteofold", "merge", str(RUN.folder.path), *options], check=False)
