@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from proteofold.disks import NOT_WRITTEN, disk_problem
 from proteofold.process import DONE_MARK, ERROR_MARK, KILLED, STEP_MARK, STOPPED
 
 FAILURE_COLUMNS = ("query_id", "step", "reason", "log")
@@ -40,7 +41,20 @@ def last_words(log, step):
         return step, "it ended well, but its result was removed: the same command makes it again"
     if lines and not steps:
         return step, lines[-1].strip()  # the log of a job that is a plain command
+    if not text:
+        return step, "its log is empty: the disk was full when it began, or its machine went down"
     return step, "it ended without a word: it was killed, or its machine went down"
+
+
+def disk_failure(log, *folders):
+    """Why a job failed, if a disk that takes no more is the reason: as its log tells, or as one of the folders does.
+
+    The folders are those that its run writes to. They are asked by writing into them, as a full disk takes no log.
+    """
+    _, reason = last_words(log, "")
+    if NOT_WRITTEN in reason:
+        return reason
+    return next((str(problem) for problem in map(disk_problem, folders) if problem), None)
 
 
 def must_fail_again(log):

@@ -4,8 +4,11 @@ Snakemake finds it by its name; profiles switch it on with ``logger: proteofold`
 written to Snakemake's own log file, whose path is shown at the end of a run; ``-p`` shows them on the terminal.
 """
 
+import logging
 import os
 import platform
+import signal
+import traceback
 from logging import WARNING, LogRecord
 
 from snakemake.logging import DefaultFilter
@@ -13,6 +16,8 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from proteofold.disks import disk_problem
+from proteofold.failures import disk_failure
 from proteofold.progress import Progress
 from proteofold.slurm.registry import FOLDER_VARIABLE, Registry
 from proteofold.slurm.watch import Watch
@@ -27,6 +32,9 @@ _TOLD_ALREADY = ("RuleException", "Exiting because a job execution failed")
 
 # Of results that were taken from other runs Snakemake has no record: proteofold.takeover watches over them.
 _NO_RECORD = "jobs have missing provenance/metadata"
+
+# Interrupts Snakemake as Ctrl-C does. A head that a script starts in the background ignores that of Ctrl-C, SIGINT.
+_INTERRUPT = signal.SIGUSR1
 
 _PREDICTION = "predict_secondary_structure"
 _SEARCH = "search_templates"
@@ -56,6 +64,8 @@ class LogHandler(LogHandlerBase):
         self.recorder = None
         self.members = {}  # batch -> proteins
         self.jobs = {}  # jobid -> (rule, wildcards)
+        signal.signal(_INTERRUPT, signal.default_int_handler)
+        self.folders = []  # what the run writes into, while it goes on
 
     def emit(self, record: LogRecord):
         try:
@@ -63,7 +73,7 @@ class LogHandler(LogHandlerBase):
             if (self._wants_all() and not self._is_about_reused(record)) or self._concerns_user(record):
                 self._show(record)
         except Exception:
-            self.handleError(record)
+            self.progress.print(traceback.format_exc())
 
     def close(self):
         self.progress.stop()
@@ -81,6 +91,7 @@ class LogHandler(LogHandlerBase):
         elif run := getattr(record, "proteofold_run", None):
             self._record(run)
         elif (status := getattr(record, "proteofold_end", None)) and self.recorder:
+            self.folders = []
             self.recorder.end(status)
         elif event == LogEvent.RUN_INFO:
             self.progress.jobs(record.stats)
@@ -94,15 +105,30 @@ class LogHandler(LogHandlerBase):
             self._note(record, *job, "waiting" if job[0] == _PREDICTION else "done")
         elif event == LogEvent.JOB_ERROR:
             job = self.jobs.get(record.jobid, (record.rule_name, {}))
-            self.progress.failed(*job, list(record.log or []))
+            logs = list(record.log or [])
+            self.progress.failed(*job, logs)
             self._note(record, *job, "failed")
+            self._stop_if_disk_is_full(next(iter(logs), ""))
+        elif event == LogEvent.ERROR:
+            self._stop_if_disk_is_full()  # Snakemake's own records cannot be written
 
     def _record(self, run):
+        self.folders = [run.folder.path, os.curdir]
+        logging.raiseExceptions = False  # on a full disk Snakemake's log would have a traceback printed for each line
         for member in run.members.values():
             self.members.setdefault(member.batch, []).append(member.protein)
         on_slurm = os.environ.get(FOLDER_VARIABLE) == os.path.abspath(run.folder.slurm)
         watch = Watch(Registry(run.folder.slurm), self.members).events if on_slurm else list
         self.recorder = Recorder(run, self.progress.print, watch)
+
+    def _stop_if_disk_is_full(self, log=""):
+        """Stop the run when a disk takes no more: else all its proteins would fail within a moment."""
+        if self.folders and (problem := disk_failure(log, *self.folders)):
+            self.folders = []
+            self.progress.print(f"The run stops. {problem}")
+            # Where Snakemake's own records cannot be written it stops by itself, and must not be interrupted in that
+            if not disk_problem(os.curdir):
+                os.kill(os.getpid(), _INTERRUPT)
 
     def _note(self, record, rule, wildcards, phase):
         """Give the store an event for each protein of a job."""

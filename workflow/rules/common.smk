@@ -96,7 +96,7 @@ def take_over_results():
     drop_outdated(RUN)
     try:
         taken = takeover.take_over(RUN)
-    except OSError as error:
+    except (OSError, UserError) as error:
         raise WorkflowError(f"results of other runs cannot be copied: {error}") from None
     for path in taken.outputs:
         # records of an earlier run folder of this name would have these files made again
@@ -180,10 +180,13 @@ def begin_run():
         # Its limit of starts a second wakes Snakemake's scheduler each second, once for every job that ever ended
         workflow.scheduler.job_rate_limiter = None
         workflow.scheduler.run = functools.partial(run_longest_first, workflow.scheduler.run)
-        runs.write_plan(RUN)
-        if uses_slurm():
-            begin_on_slurm()
-        note_machines(RUN.folder.path, machines_of_run())
+        try:
+            runs.write_plan(RUN)
+            if uses_slurm():
+                begin_on_slurm()
+            note_machines(RUN.folder.path, machines_of_run())
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
         logger.info("run starts", extra={"proteofold_run": RUN})
 
 
