@@ -78,7 +78,7 @@ class JobLog:
         except UserError as disk_error:
             if error is not None:  # else all results are there, and only the log lacks its last line
                 print(disk_error, file=sys.stderr)
-        try:
+        try:  # noqa: SIM105 - contextlib would take longer to import than all else here
             self.handle.close()
         except OSError:
             pass  # of the lines that could not be written
