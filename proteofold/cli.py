@@ -10,7 +10,7 @@ from proteofold.cli_plan import plan
 from proteofold.cli_remote import remote
 from proteofold.cli_store import add_commands, store_error
 from proteofold.cli_top import top
-from proteofold.disks import disk_error
+from proteofold.disks import describe
 from proteofold.errors import UserError
 
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -25,17 +25,9 @@ class _Group(click.Group):
         except UserError as error:
             raise click.ClickException(str(error)) from None
         except Exception as error:
-            if told := store_error(context, error) or _file_error(error):
+            if told := store_error(context, error) or (isinstance(error, OSError) and describe(error)):
                 raise click.ClickException(told) from None
             raise
-
-
-def _file_error(error):
-    """What an OSError about a file means, in a sentence; None for any other error."""
-    if not isinstance(error, OSError) or not error.strerror:
-        return None
-    told = disk_error(error, error.filename) if error.filename else None
-    return str(told) if told else f"{error.filename or 'a file'}: {error.strerror}."
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -128,10 +120,12 @@ def check(config_files):
       proteofold check --configfile my.yaml
     """
     from proteofold.config import load_config
-    from proteofold.inputs import check_inputs
+    from proteofold.inputs import check_inputs, check_writing
     from proteofold.report_data import counted
 
-    checked = check_inputs(load_config(*config_files), read_weights=True)
+    config = load_config(*config_files)
+    checked = check_inputs(config, read_weights=True)
+    check_writing(config, checked)
     for note in checked.notes:
         click.echo(f"note: {note}")
     checked.raise_errors()

@@ -38,6 +38,13 @@ def disk_error(error, path):
     )
 
 
+def describe(error):
+    """What an OSError about a file means, as a sentence; None if it is about none."""
+    if not error.filename or not error.strerror:
+        return None
+    return str(disk_error(error, error.filename) or f"{error.filename}: {error.strerror}.")
+
+
 def disk_problem(folder):
     """The DiskError of writing into a folder now, found by trying it; None if it can be written, or is not there."""
     try:

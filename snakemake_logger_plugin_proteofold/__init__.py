@@ -65,6 +65,7 @@ class LogHandler(LogHandlerBase):
         self.members = {}  # batch -> proteins
         self.jobs = {}  # jobid -> (rule, wildcards)
         signal.signal(_INTERRUPT, signal.default_int_handler)
+        _find_place_for_cache()
         self.folders = []  # what the run writes into, while it goes on
 
     def emit(self, record: LogRecord):
@@ -163,3 +164,17 @@ class LogHandler(LogHandlerBase):
     def _show(self, record):
         if self.filter_shown(record) and (text := self.format(record).strip("\n")):
             self.progress.print(text)
+
+
+def _find_place_for_cache():
+    """Have Snakemake keep its cache in the working folder where the user's own (HOME) cannot be written."""
+    folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    cache = os.path.join(folder, "snakemake")
+    try:
+        if os.path.isabs(cache):  # "~" is left where nobody knows the user's folder
+            os.makedirs(cache, exist_ok=True)
+        usable = os.path.isabs(cache) and os.access(cache, os.W_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        os.environ["XDG_CACHE_HOME"] = os.path.abspath(".snakemake/cache")

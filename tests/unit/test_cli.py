@@ -1,5 +1,7 @@
 """The command proteofold: what it prints, its exit codes, and that user errors come without a traceback."""
 
+import os
+
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -185,6 +187,31 @@ def test_every_problem_is_listed(call, config, monkeypatch):
     assert outcome.exit_code == 1
     assert "2 problems in the inputs; nothing was run:\n  - none.fasta: cannot be read" in outcome.stderr
     assert "  - template library nowhere: missing" in outcome.stderr
+
+
+@pytest.mark.parametrize("place", ["results", "results/demo", "resources", ".snakemake"])
+def test_file_where_a_run_needs_a_folder_is_told(call, config, tmp_path, monkeypatch, place):
+    monkeypatch.setattr(inputs, "check_tensors", lambda folder: None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text("")
+    outcome = call("check", "--configfile", config())
+    assert outcome.exit_code == 1
+    assert (
+        f"1 problem in the inputs; nothing was run:\n  - {place}: a run needs a folder of this name" in outcome.stderr
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_that_cannot_be_written_is_told(call, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs, "check_tensors", lambda folder: None)
+    file = config()
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o500)
+    outcome = call("check", "--configfile", file)
+    tmp_path.chmod(0o700)
+    assert outcome.exit_code == 1
+    assert f"  - results/demo: cannot be written. Change the rights of {tmp_path}" in outcome.stderr
 
 
 def test_mistyped_key_is_told(call, config):

@@ -98,9 +98,9 @@ def test_store_that_cannot_be_written_does_not_stop_the_run(fresh, finished):
 
 
 def test_store_that_can_be_written_again_has_the_whole_run(fresh, monkeypatch):
-    stores, trouble = fresh.path / "stores", fresh.path / "spy" / "hhsearch"
+    stores, hhsearch = fresh.path / "stores", fresh.spy / "hhsearch"
     stores.write_text("a file is where the folder of the store should be")
-    trouble.write_text(trouble.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\nrm -f '{stores}'\n"))
+    hhsearch.write_text(hhsearch.read_text().replace("printf", f"rm -f '{stores}'; printf"))
     fresh.environment = {**os.environ, "PROTEOFOLD_STORE": str(stores / "proteofold.db")}
     monkeypatch.setenv("PROTEOFOLD_STORE", str(stores / "proteofold.db"))
     assert "the store is not written" in fresh.snakemake()

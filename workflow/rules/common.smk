@@ -9,6 +9,7 @@ from snakemake.io import IOFile
 from snakemake.logging import logger
 
 from proteofold import hhsuite, nodes, planning, runs, takeover
+from proteofold.disks import describe
 from proteofold.efficiency import note_machines
 from proteofold.errors import UserError
 from proteofold.files import existing_names
@@ -70,9 +71,17 @@ def keep_within_memory():
         workflow.register_resource("mem_mb", available_mb())
 
 
+def is_only_head():
+    """Become the head of the run, unless another one is alive."""
+    try:
+        return claim_run(RUN.folder.path)
+    except OSError as error:
+        raise WorkflowError(describe(error) or str(error)) from None
+
+
 DRY_RUN = workflow.output_settings.dryrun
 RUN = planned_run()
-IS_HEAD = workflow.is_main_process and not DRY_RUN and claim_run(RUN.folder.path)
+IS_HEAD = workflow.is_main_process and not DRY_RUN and is_only_head()
 # a dry run copies nothing, so it must not list jobs for what it would copy
 PROTEINS = [protein for protein in RUN.members if not (DRY_RUN and protein in RUN.sources)]
 keep_within_memory()
@@ -187,6 +196,8 @@ def begin_run():
             note_machines(RUN.folder.path, machines_of_run())
         except UserError as error:
             raise WorkflowError(str(error)) from None
+        except OSError as error:
+            raise WorkflowError(describe(error) or str(error)) from None
         logger.info("run starts", extra={"proteofold_run": RUN})
 
 
