@@ -102,7 +102,7 @@ def summarise(hhr):
     from proteofold.hits import summarise as summary_of
 
     result = read_hhr(hhr)
-    if result.table_rows != len(result.hits):
+    if result.table_rows > len(result.hits):
         click.echo(
             f"Warning: {hhr} lists {result.table_rows} hits and aligns {len(result.hits)}: is it cut short?", err=True
         )

@@ -14,6 +14,7 @@ from proteofold.disks import disk_error
 from proteofold.errors import UserError
 from proteofold.fasta import READ_ERRORS, FastaError, open_text, protein_stem, read_error, read_fasta
 from proteofold.runs import RESULTS
+from proteofold.template_source import ENDINGS, skipped
 from proteofold.weights import check_tensors, weight_files
 
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
@@ -82,6 +83,12 @@ def check_inputs(config, read_weights=False):
         checked.errors.append("no protein is left to run: see 'proteins' and 'ids' in the configuration.")
     with collected(checked):
         checked.templates = template_choice(config)
+        if isinstance(config["templates"], dict) and (names := skipped(checked.templates.source)):
+            more = f" and {len(names) - _EXAMPLES} more" if len(names) > _EXAMPLES else ""
+            checked.notes.append(
+                f"{checked.templates.source}: not read as templates: {', '.join(names[:_EXAMPLES])}{more}. Only files "
+                f"that end in {', '.join(ENDINGS)}, or in one of these and .gz, are."
+            )
     with collected(checked):
         folder = weights_folder(config)
         weight_files(folder)

@@ -9,6 +9,7 @@ from snakemake.io import IOFile
 from snakemake.logging import logger
 
 from proteofold import hhsuite, nodes, planning, runs, takeover
+from proteofold.config import check_config_files
 from proteofold.disks import describe
 from proteofold.efficiency import note_machines
 from proteofold.errors import UserError
@@ -28,6 +29,7 @@ def planned_run():
     if not workflow.is_main_process:
         return runs.load_run(runs.RESULTS / config["run"])
     try:
+        check_config_files(workflow.configfiles)
         run, notes = planning.plan_run(config)
     except UserError as error:
         raise WorkflowError(str(error)) from None
