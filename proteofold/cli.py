@@ -11,6 +11,7 @@ from proteofold.cli_plan import plan
 from proteofold.cli_remote import remote
 from proteofold.cli_store import add_commands, store_error
 from proteofold.cli_top import top
+from proteofold.disks import describe
 from proteofold.errors import UserError
 
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -25,7 +26,7 @@ class _Group(click.Group):
         except UserError as error:
             raise click.ClickException(str(error)) from None
         except Exception as error:
-            if told := store_error(context, error):
+            if told := store_error(context, error) or (isinstance(error, OSError) and describe(error)):
                 raise click.ClickException(told) from None
             raise
 
@@ -102,7 +103,7 @@ def summarise(hhr):
     from proteofold.hits import summarise as summary_of
 
     result = read_hhr(hhr)
-    if result.table_rows != len(result.hits):
+    if result.table_rows > len(result.hits):
         click.echo(
             f"Warning: {hhr} lists {result.table_rows} hits and aligns {len(result.hits)}: is it cut short?", err=True
         )
@@ -120,10 +121,12 @@ def check(config_files):
       proteofold check --configfile my.yaml
     """
     from proteofold.config import load_config
-    from proteofold.inputs import check_inputs
+    from proteofold.inputs import check_inputs, check_writing
     from proteofold.report_data import counted
 
-    checked = check_inputs(load_config(*config_files), read_weights=True)
+    config = load_config(*config_files)
+    checked = check_inputs(config, read_weights=True)
+    check_writing(config, checked)
     for note in checked.notes:
         click.echo(f"note: {note}")
     checked.raise_errors()

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from proteofold.disks import NOT_WRITTEN, disk_problem
 from proteofold.process import DONE_MARK, ERROR_MARK, KILLED, STEP_MARK, STOPPED
 
 _NOT_STARTED = "not started: the run ended before"
 _NO_LOG = "it left no log: it was killed before it began, or could not be started"
 _NO_LAST_WORD = "it ended without a word: it was killed, or its machine went down"
+_EMPTY_LOG = "its log is empty: the disk was full when it began, or its machine went down"
 
 FAILURE_COLUMNS = ("query_id", "step", "reason", "log")
 
@@ -44,12 +46,23 @@ def last_words(log, step):
         return step, "it ended well, but its result was removed: the same command makes it again"
     if lines and not steps:
         return step, lines[-1].strip()  # the log of a job that is a plain command
-    return step, _NO_LAST_WORD
+    return step, _NO_LAST_WORD if text else _EMPTY_LOG
 
 
 def is_unfinished(reason):
     """Whether the reason of a missing result may be that the run was interrupted, rather than an error of the job."""
-    return reason in (_NOT_STARTED, _NO_LOG, _NO_LAST_WORD, "KeyboardInterrupt") or STOPPED in reason
+    return reason in (_NOT_STARTED, _NO_LOG, _NO_LAST_WORD, _EMPTY_LOG, "KeyboardInterrupt") or STOPPED in reason
+
+
+def disk_failure(log, *folders):
+    """Why a job failed, if a disk that takes no more is the reason: as its log tells, or as one of the folders does.
+
+    The folders are those that its run writes to. They are asked by writing into them, as a full disk takes no log.
+    """
+    _, reason = last_words(log, "")
+    if NOT_WRITTEN in reason:
+        return reason
+    return next((str(problem) for problem in map(disk_problem, folders) if problem), None)
 
 
 def must_fail_again(log):

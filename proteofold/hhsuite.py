@@ -73,8 +73,9 @@ def read_library(prefix, parts=PARTS):
 
     missing = [name for name in library_files(prefix, parts) if not os.path.isfile(name)]
     if missing:
-        near = sorted(glob.glob(f"{glob.escape(str(prefix))}*_hhm.ffdata"))
-        hint = f" Is the prefix {near[0].removesuffix('_hhm.ffdata')}?" if near else ""
+        found = sorted(glob.glob(f"{glob.escape(str(prefix))}*_hhm.ffdata"))
+        near = [path.removesuffix("_hhm.ffdata") for path in found]
+        hint = f" Is the prefix {near[0]}?" if near and str(prefix) not in near else ""
         raise UserError(
             f"template library {prefix}: missing {', '.join(missing)}. 'templates:' is the path of the files "
             f"without _hhm.ffdata and so on.{hint}"

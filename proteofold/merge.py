@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from proteofold import hits
+from proteofold.disks import disk_error
 from proteofold.failures import FAILURE_COLUMNS, failure_of, is_unfinished
 from proteofold.files import write_aside
 from proteofold.process import read_usage
@@ -122,6 +123,8 @@ def _replacing(path, binary=False):
         with open(aside, "wb") if binary else open(aside, "w", encoding="utf-8", newline="") as handle:
             yield handle
         aside.replace(path)
+    except OSError as error:
+        raise disk_error(error, path) or error from None
     finally:
         aside.unlink(missing_ok=True)
 

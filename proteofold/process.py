@@ -4,6 +4,7 @@ import ctypes
 import os
 import resource
 import signal
+import sys
 import time
 from collections import namedtuple
 
@@ -45,7 +46,10 @@ class Usage(namedtuple("Usage", "wall_s cpu_s max_rss_mb node result_key", defau
 
 
 class JobLog:
-    """A job's log file. An error inside the ``with`` block becomes its last line and ``exit_code`` 1."""
+    """A job's log file. An error inside the ``with`` block becomes its last line and ``exit_code`` 1.
+
+    Where the disk takes no more, the reason may not get there: then it goes to standard error.
+    """
 
     def __init__(self, path):
         self.path = os.fspath(path)
@@ -53,9 +57,14 @@ class JobLog:
         self._step = "start"
 
     def __enter__(self):
-        os.makedirs(os.path.dirname(self.path) or os.curdir, exist_ok=True)
-        # closed in __exit__; backslashreplace because a path in a message may hold bytes that are no UTF-8
-        self.handle = open(self.path, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+        try:
+            os.makedirs(os.path.dirname(self.path) or os.curdir, exist_ok=True)
+            # closed in __exit__; backslashreplace because a path in a message may hold bytes that are no UTF-8
+            self.handle = open(self.path, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+        except OSError as error:
+            if told := _disk_error(error, self.path):
+                raise SystemExit(str(told)) from None
+            raise
         return self
 
     def step(self, name):
@@ -64,22 +73,37 @@ class JobLog:
         self.write(f"{STEP_MARK} {name}")
 
     def __exit__(self, kind, error, trace):
+        try:
+            self._write_end(kind, error, trace)
+        except UserError as disk_error:
+            if error is not None:  # else all results are there, and only the log lacks its last line
+                print(disk_error, file=sys.stderr)
+        try:  # noqa: SIM105 - contextlib would take longer to import than all else here
+            self.handle.close()
+        except OSError:
+            pass  # of the lines that could not be written
+        return isinstance(error, Exception)
+
+    def _write_end(self, kind, error, trace):
+        if isinstance(error, OSError):
+            error = _disk_error(error, error.filename or self.path) or error
         if isinstance(error, Exception):
+            self.exit_code = 1
             if not isinstance(error, UserError):
                 import traceback  # here, because a job that goes well would pay for it
 
                 self.write("".join(traceback.format_exception(kind, error, trace)).rstrip())
             reason = " ".join(str(error).split()) or kind.__name__
             self.write(f"{ERROR_MARK} {self._step}: {reason}")
-            self.exit_code = 1
         elif error is None:
             self.write(DONE_MARK)
-        self.handle.close()
-        return isinstance(error, Exception)
 
     def write(self, line):
-        """Add a line, visible at once."""
-        print(f"\n{line}" if self._line_is_open() else line, file=self.handle, flush=True)
+        """Add a line, visible at once. Raises a DiskError, which names the disk, if that takes no more."""
+        try:
+            print(f"\n{line}" if self._line_is_open() else line, file=self.handle, flush=True)
+        except OSError as error:
+            raise _disk_error(error, self.path) or error from None
 
     def _line_is_open(self):
         """Whether the last output, of a tool, lacks its line end."""
@@ -87,6 +111,12 @@ class JobLog:
             size = written.seek(0, os.SEEK_END)
             written.seek(max(size - 1, 0))
             return written.read(1) not in (b"", b"\n")
+
+
+def _disk_error(error, path):
+    from proteofold.disks import disk_error  # here, because a job that goes well would pay for it
+
+    return disk_error(error, path)
 
 
 def measured_run(command, log, result_key=""):

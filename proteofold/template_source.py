@@ -18,7 +18,9 @@ BUILD_VERSION = 1
 
 _ALIGNMENT = (".a3m",)
 _SEQUENCES = (".fasta", ".fa", ".faa", ".fas")
+ENDINGS = _ALIGNMENT + _SEQUENCES
 _LONGEST_NAME = 40
+_SHOWN = 5
 _COLUMNS_ONLY = re.compile("[a-z.]")
 _NO_RESIDUE = re.compile("[^A-Za-z]")
 _NOT_OF_A3M = re.compile("[^A-Za-z.-]")
@@ -39,8 +41,8 @@ def read_templates(folder):
     paths = sorted(path for path in Path(folder).iterdir() if _suffix(path)) if Path(folder).is_dir() else []
     if not paths:
         raise UserError(
-            f"templates: build: {folder} holds no {', '.join(_ALIGNMENT + _SEQUENCES)} file (.gz too): "
-            "give a folder of template sequences or alignments."
+            f"templates: build: {folder} holds no {', '.join(ENDINGS)} file (.gz too): "
+            f"give a folder of template sequences or alignments.{_other_files(folder)}"
         )
     templates, problems = {}, []
     for path in paths:
@@ -56,6 +58,17 @@ def read_templates(folder):
     return [templates[name] for name in sorted(templates)]
 
 
+def skipped(folder):
+    """Names in a folder of templates that are not read: other kinds of files, and folders, which end in '/'."""
+    entries = sorted(path for path in Path(folder).iterdir() if not path.name.startswith("."))
+    return [f"{path.name}/" if path.is_dir() else path.name for path in entries if not _suffix(path)]
+
+
+def _other_files(folder):
+    names = skipped(folder) if Path(folder).is_dir() else []
+    return f" It holds {', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}." if names else ""
+
+
 def source_key(templates):
     """Identity of the library that these templates make."""
     digest = hashlib.sha256(f"build {BUILD_VERSION}\n".encode())
@@ -66,13 +79,18 @@ def source_key(templates):
 
 def _suffix(path):
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    return suffix if suffix in _ALIGNMENT + _SEQUENCES else None
+    return suffix if suffix in ENDINGS else None
 
 
 def _templates_of(path):
     records = [record._replace(sequence=_without_stop(record)) for record in read_fasta(path, comment="#")]
     if not records:
         raise UserError(f"{path}: no record: an empty file is no template. Remove it or fill it.")
+    for record in records:
+        if "\ufffd" in record.id or not record.id.isprintable():
+            raise UserError(
+                f"{path}, line {record.line}: {ascii(record.id)}: an id must be printable UTF-8. Re-encode it."
+            )
     if _suffix(path) in _ALIGNMENT:
         _check_residues(path, records, _NOT_OF_A3M, "Only residues and gaps ('-', '.') are allowed.")
         return [_template(path, records)]

@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from proteofold import paths
@@ -47,9 +48,10 @@ def check_tensors_once(folder, digest, state=Path(".snakemake")):
     if good.is_file() and digest in good.read_text().split():
         return
     check_tensors(folder)
-    good.parent.mkdir(exist_ok=True)
-    with open(good, "a") as handle:
-        handle.write(f"{digest}\n")
+    with suppress(OSError):  # a folder that cannot be written is told elsewhere
+        good.parent.mkdir(exist_ok=True)
+        with open(good, "a") as handle:
+            handle.write(f"{digest}\n")
 
 
 def check_tensors(folder):

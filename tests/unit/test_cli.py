@@ -1,5 +1,8 @@
 """The command proteofold: what it prints, its exit codes, and that user errors come without a traceback."""
 
+import gzip
+import os
+
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -63,6 +66,36 @@ def test_hhr_that_lacks_alignments_is_summarised_with_a_warning(call, write, dat
     outcome = call("summarise", write("cut.hhr", text[: text.index("No 4")]))
     assert outcome.exit_code == 0
     assert "cut.hhr lists 10 hits and aligns 3: is it cut short?" in outcome.stderr
+
+
+@pytest.mark.parametrize("wrap", [lambda text: b"\xef\xbb\xbf" + text, gzip.compress], ids=["byte order mark", "gzip"])
+def test_hhr_with_a_byte_order_mark_or_packed_is_summarised(call, tmp_path, data, wrap):
+    text = (data / "hhsearch3.hhr").read_bytes()
+    (tmp_path / "x.hhr").write_bytes(wrap(text))
+    outcome = call("summarise", tmp_path / "x.hhr")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert outcome.stdout == call("summarise", data / "hhsearch3.hhr").stdout
+
+
+def test_damaged_gzip_of_a_hhr_is_told(call, tmp_path, data):
+    (tmp_path / "x.hhr").write_bytes(gzip.compress((data / "hhsearch3.hhr").read_bytes())[:-20])
+    outcome = call("summarise", tmp_path / "x.hhr")
+    assert outcome.exit_code == 1 and "x.hhr: cannot be read" in outcome.stderr
+
+
+def test_hhr_that_lists_fewer_hits_than_it_aligns_is_whole(call, write, data):
+    text = (data / "hhsearch3.hhr").read_text()
+    head, mark, blocks = text.partition("\nNo 1")
+    rows = head.rstrip().splitlines()
+    outcome = call("summarise", write("x.hhr", "\n".join(rows[:-4]) + "\n\n" + mark.lstrip() + blocks))
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert outcome.stdout == call("summarise", data / "hhsearch3.hhr").stdout
+
+
+def test_template_name_that_is_not_utf_8_is_kept(call, tmp_path, data):
+    text = (data / "hhsearch3.hhr").read_bytes()
+    (tmp_path / "x.hhr").write_bytes(text.replace(b">4HHB_A", b">tm\xe9").replace(b">4HHB_B", b">tm\xe8"))
+    assert call("summarise", tmp_path / "x.hhr").stdout.splitlines()[1].split(",")[1] == "tm\\xe9"
 
 
 def test_file_that_is_no_hhr_is_an_error_without_traceback(call, write):
@@ -185,6 +218,31 @@ def test_every_problem_is_listed(call, config, monkeypatch):
     assert outcome.exit_code == 1
     assert "2 problems in the inputs; nothing was run:\n  - none.fasta: cannot be read" in outcome.stderr
     assert "  - template library nowhere: missing" in outcome.stderr
+
+
+@pytest.mark.parametrize("place", ["results", "results/demo", "resources", ".snakemake"])
+def test_file_where_a_run_needs_a_folder_is_told(call, config, tmp_path, monkeypatch, place):
+    monkeypatch.setattr(inputs, "check_tensors", lambda folder: None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text("")
+    outcome = call("check", "--configfile", config())
+    assert outcome.exit_code == 1
+    assert (
+        f"1 problem in the inputs; nothing was run:\n  - {place}: a run needs a folder of this name" in outcome.stderr
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_that_cannot_be_written_is_told(call, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs, "check_tensors", lambda folder: None)
+    file = config()
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o500)
+    outcome = call("check", "--configfile", file)
+    tmp_path.chmod(0o700)
+    assert outcome.exit_code == 1
+    assert f"  - results/demo: cannot be written. Change the rights of {tmp_path}" in outcome.stderr
 
 
 def test_mistyped_key_is_told(call, config):

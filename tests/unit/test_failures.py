@@ -12,7 +12,7 @@ from proteofold.runs import Member, Run, RunFolder
     [
         ("STEP a3m\nSTEP search\n$ hhsearch\nERROR search: no: file\n", ("search", "no: file")),
         ("STEP a3m\n", ("a3m", "it ended without a word: it was killed, or its machine went down")),
-        ("", ("first", "it ended without a word: it was killed, or its machine went down")),
+        ("", ("first", "its log is empty: the disk was full when it began, or its machine went down")),
         ("STEP search\nERROR: of a tool\n", ("search", "it ended without a word")),
         ("STEP search\nERROR of a tool\nSTEP summary\nERROR summary: why\n", ("summary", "why")),
         ("STEP search\nERROR in a line of a tool\nmore\n", ("search", "it ended without a word")),

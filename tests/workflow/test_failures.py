@@ -77,3 +77,12 @@ def test_problems_of_the_input_are_all_told_before_anything_runs(fresh):
 def test_unknown_configuration_key_is_named_with_the_nearest_known_one(fresh):
     fresh.config["temlpates"] = "demo"
     assert "unknown key 'temlpates': did you mean 'templates'?" in fresh.snakemake(expect=1)
+
+
+def test_key_that_is_given_twice_is_named_with_its_line(fresh, monkeypatch):
+    fresh.write_inputs()
+    with open(fresh.path / "my.yaml", "a") as config:
+        config.write("run: other\n")
+    monkeypatch.setattr(fresh, "write_inputs", lambda: None)
+    line = len((fresh.path / "my.yaml").read_text().splitlines())
+    assert f"my.yaml, line {line}: 'run' is given twice" in fresh.snakemake(expect=1)

@@ -9,6 +9,8 @@ from snakemake.io import IOFile
 from snakemake.logging import logger
 
 from proteofold import hhsuite, interruption, nodes, paths, planning, runs, takeover
+from proteofold.config import check_config_files
+from proteofold.disks import describe
 from proteofold.efficiency import note_machines
 from proteofold.errors import UserError
 from proteofold.files import existing_names
@@ -28,6 +30,7 @@ def planned_run():
     if not workflow.is_main_process:
         return runs.load_run(runs.RESULTS / config["run"])
     try:
+        check_config_files(workflow.configfiles)
         run, notes = planning.plan_run(config)
     except UserError as error:
         raise WorkflowError(str(error)) from None
@@ -71,11 +74,19 @@ def keep_within_memory():
         workflow.register_resource("mem_mb", available_mb())
 
 
+def is_only_head():
+    """Become the head of the run, unless another one is alive."""
+    try:
+        return claim_run(RUN.folder.path)
+    except OSError as error:
+        raise WorkflowError(describe(error) or str(error)) from None
+
+
 if workflow.is_main_process:
     interruption.exit_on_ctrl_c()
 DRY_RUN = workflow.output_settings.dryrun
 RUN = planned_run()
-IS_HEAD = workflow.is_main_process and not DRY_RUN and claim_run(RUN.folder.path)
+IS_HEAD = workflow.is_main_process and not DRY_RUN and is_only_head()
 # a dry run copies nothing, so it must not list jobs for what it would copy
 PROTEINS = [protein for protein in RUN.members if not (DRY_RUN and protein in RUN.sources)]
 keep_within_memory()
@@ -99,7 +110,7 @@ def take_over_results():
     drop_outdated(RUN)
     try:
         taken = takeover.take_over(RUN)
-    except OSError as error:
+    except (OSError, UserError) as error:
         raise WorkflowError(f"results of other runs cannot be copied: {error}") from None
     for path in taken.outputs:
         # records of an earlier run folder of this name would have these files made again
@@ -184,10 +195,15 @@ def begin_run():
         workflow.scheduler.job_rate_limiter = None
         workflow.scheduler.run = functools.partial(run_longest_first, workflow.scheduler.run)
         interruption.notice_termination()
-        runs.write_plan(RUN)
-        if uses_slurm():
-            begin_on_slurm()
-        note_machines(RUN.folder.path, machines_of_run())
+        try:
+            runs.write_plan(RUN)
+            if uses_slurm():
+                begin_on_slurm()
+            note_machines(RUN.folder.path, machines_of_run())
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
+        except OSError as error:
+            raise WorkflowError(describe(error) or str(error)) from None
         logger.info("run starts", extra={"proteofold_run": RUN})
 
 
