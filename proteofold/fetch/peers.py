@@ -17,18 +17,22 @@ _TRIES_OF_BROKEN = 5
 # rsync(1), exit values: errors in the protocol, streams that broke off, timeouts
 _BROKEN_OFF = (12, 30, 35)
 _BUSY = "max connections"
+# ENOENT with its number, as rsync writes it: the peer has no copy yet
+_NO_COPY_YET = "No such file or directory (2)"
 
 
 def copy_from_peers(peers, name, files, part, is_good, meter):
     """Copy ``files`` ({name: bytes}) of the folder ``name``, which some peers have, to the folder ``part``.
 
-    ``peers`` are addresses of rsync's daemons, rsync://host:port/module. Who is busy is asked again; a peer of whom
-    ``is_good()`` says that what came is not, never. Returns the peer's address, or None if there is none to wait for.
+    ``peers`` are addresses of rsync's daemons, rsync://host:port/module. A busy peer is asked again; so is one that has
+    no copy yet, while another is busy, and, a few times, one whose connection broke. A peer that answers with any other
+    error, or sends files that ``is_good()`` refuses, is not asked again. Returns the peer's address, or None if there
+    is none to wait for.
     """
     left = {peer.rstrip("/"): _TRIES_OF_BROKEN for peer in peers}
     deadline = time.monotonic() + _SECONDS_OF_PATIENCE
     while left and time.monotonic() < deadline:
-        nobody = True
+        waiting = False
         for peer in random.sample(list(left), len(left)):
             code, told = _copy(f"{peer}/{name}", files, part, meter)
             if code == 0:
@@ -37,14 +41,17 @@ def copy_from_peers(peers, name, files, part, is_good, meter):
                 meter.say(f"{peer} gave files that are not what the library has: it is not asked again")
                 del left[peer]
             elif _BUSY in told:
-                nobody = False
-            elif code in _BROKEN_OFF:
-                nobody = False
-                meter.say(f"{peer}: {told.splitlines()[-1] if told else f'rsync ended with {code}'}")
-                left[peer] -= 1
-                if not left[peer]:
+                waiting = True
+            elif _NO_COPY_YET not in told:
+                reason = "; ".join(dict.fromkeys(told.splitlines())) or f"rsync exited with code {code}"
+                left[peer] = left[peer] - 1 if code in _BROKEN_OFF else 0
+                if left[peer]:
+                    waiting = True
+                    meter.say(f"{peer}: {reason}")
+                else:
                     del left[peer]
-        if nobody:
+                    meter.say(f"{peer}: {reason}: it is not asked again")
+        if not waiting:
             break
         time.sleep(_SECONDS_BETWEEN_ROUNDS * random.uniform(0.5, 1))
     return None

@@ -7,9 +7,11 @@ import json
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -107,7 +109,7 @@ def test_settings_of_the_readme_exist():
 # --- validate.yml ---------------------------------------------------------------------------------
 
 
-def validate(folder, client=(), workers=None, options=()):
+def validate(folder, client=(), workers=None, options=(), within=(), address="198.51.100.1"):
     """Exit code and words of validate.yml, for hosts with given settings that are all this machine."""
     workers = {"worker1": {}} if workers is None else workers
     common = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_become": False}
@@ -116,11 +118,11 @@ def validate(folder, client=(), workers=None, options=()):
         "slurm_memory_mb": 1024,
         "firewall_workers_ssh_from": ["192.0.2.0/24"],
     }
-    common |= {"cluster_host_key": "ssh-ed25519 AAAA"}
+    common |= {"cluster_host_key": "ssh-ed25519 AAAA"} | ({"cluster_address": address} if address else {})
     groups = {"controller": {"hosts": {"client": dict(client)}}, "workers": {"hosts": workers}}
     (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"vars": common, "children": groups}}))
     environment = os.environ | {"SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22", "ANSIBLE_DISPLAY_FAILED_STDERR": "0"}
-    command = [program("ansible-playbook"), "-i", folder / "inventory.yml", *options, "validate.yml"]
+    command = [*within, program("ansible-playbook"), "-i", folder / "inventory.yml", *options, "validate.yml"]
     done = run(*command, cwd=ANSIBLE, env=environment)
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
@@ -136,6 +138,17 @@ def validate(folder, client=(), workers=None, options=()):
 def test_an_inventory_that_cannot_work_is_refused_with_what_to_repair(tmp_path, told, words):
     code, said = validate(tmp_path, **told)
     assert code != 0 and words in said
+
+
+def test_a_node_without_an_address_is_told_what_to_repair(tmp_path):
+    """Also where Ansible finds none because `ip` is missing."""
+    alone = ["unshare", "--net", *(["--map-root-user"] if os.geteuid() else [])]
+    if run(*alone, "true").returncode:
+        pytest.skip("this system gives no network of its own to a process")
+    code, said = validate(tmp_path, {"cluster_address": "198.51.100.1"}, within=alone, address=None)
+    assert code != 0
+    assert "The address of worker1 is not known" in said and "apt-get install iproute2" in said
+    assert "The address of client" not in said
 
 
 KNOWN_SYSTEM = shutil.which("apt-get") and os.access("/usr/bin/python3", os.X_OK)
@@ -291,6 +304,51 @@ def test_the_template_library_is_handed_on_to_nodes_only(rendered):
     lines = rendered["worker1", "rsyncd.conf"].splitlines()
     for line in ("address = 10.0.0.11", "hosts allow = 10.0.0.10 10.0.0.11 10.0.0.12", "read only = yes"):
         assert line in lines
+
+
+def test_fetched_data_may_be_read_by_other_users_whatever_the_umask_is(tmp_path):
+    command = yaml.safe_load((ROLES / "templates/vars/main.yml").read_text())["templates_fetch"]
+    program = command.index("/usr/local/bin/proteofold")
+    done = run(*command[:program], "touch", tmp_path / "file", umask=0o077)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+
+
+@needs_rsync
+def test_a_service_that_is_not_root_hands_the_template_library_on(rendered):
+    """With every rsync of the supported systems: some open the module's path once more as the user they changed to."""
+    # not below the folder of the tests, which only its owner may enter
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+        free.close()
+        templates, settings = Path(folder, "templates"), Path(folder, "rsyncd.conf")
+        templates.mkdir(mode=0o755)
+        (templates / "pdb70_hhm.ffdata").write_text("HHsearch")
+        text = (
+            rendered["worker1", "rsyncd.conf"]
+            .replace("10.0.0.11", "127.0.0.1")
+            .replace("port = 8730", f"port = {port}")
+        )
+        settings.write_text(
+            text.replace("/var/lib/proteofold-templates", str(templates)).replace("/run/", f"{folder}/")
+        )
+        for path in (folder, templates, templates / "pdb70_hhm.ffdata", settings):
+            os.chmod(path, 0o755)
+        Path(folder, "proteofold-share").mkdir()
+        os.chmod(Path(folder, "proteofold-share"), 0o777)
+        other = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+        daemon = subprocess.Popen(["rsync", "--daemon", "--no-detach", f"--config={settings}"], **other)
+        try:
+            source = f"rsync://127.0.0.1:{port}/templates/pdb70_hhm.ffdata"
+            deadline = time.monotonic() + 20
+            while (done := run("rsync", source, f"{folder}/copy")).returncode == 10 and time.monotonic() < deadline:
+                time.sleep(0.05)
+        finally:
+            daemon.terminate()
+            daemon.wait()
+        assert done.returncode == 0, done.stderr
+        assert Path(folder, "copy").read_text() == "HHsearch"
 
 
 _PEERS_PLAY = """

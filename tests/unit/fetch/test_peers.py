@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,13 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
-    """Ask again at once."""
+    """Ask again at once, and not for long."""
     monkeypatch.setattr(peers, "_SECONDS_BETWEEN_ROUNDS", 0.05)
+    monkeypatch.setattr(peers, "_SECONDS_OF_PATIENCE", 40)
 
 
 @contextlib.contextmanager
-def daemon(folder):
+def daemon(folder, more=""):
     """rsync's daemon, as the deployment has it on each node; gives its address and its log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -37,7 +39,9 @@ def daemon(folder):
     settings, log = folder.parent / f"{port}.conf", folder.parent / f"{port}.log"
     settings.write_text(
         f"address = 127.0.0.1\nport = {port}\nuse chroot = no\nlog file = {log}\n[templates]\npath = {folder}\n"
-        f"max connections = 1\nlock file = {folder.parent}/{port}.lock\n"
+        f"max connections = 1\nlock file = {folder.parent}/{port}.lock\n{more}"
+        # started by root it would otherwise become nobody, who may not enter the folders of tests
+        + ("uid = root\ngid = root\n" if os.geteuid() == 0 else "")
     )
     process = subprocess.Popen(["rsync", "--daemon", "--no-detach", f"--config={settings}"])
     try:
@@ -137,17 +141,21 @@ def held(address):
         yield
 
 
+def until(condition):
+    """Wait until a condition holds; fails the test after half a minute."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_busy_peer_is_asked_again_until_it_is_free(library, local, peer, said):
-    with daemon(peer) as (address, log), held(address):
-        ended = threading.Thread(target=copy_library, args=(library, local, "lean", said, False, [address]))
-        ended.start()
-        deadline = time.monotonic() + 30
-        while log.read_text().count("max connections (1) reached") < 3 and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert log.read_text().count("max connections (1) reached") >= 3
-        assert not local.exists()
-    # its daemon is gone with the one that held it
-    ended.join(timeout=60)
+    with daemon(peer) as (address, log), ThreadPoolExecutor() as pool:
+        with held(address):
+            copy = pool.submit(copy_library, library, local, "lean", said, peers=[address])
+            until(lambda: log.read_text().count("max connections (1) reached") >= 3)
+            assert not local.exists()
+        assert copy.result(timeout=45)["source"] == address
     assert hot_files(local / "pdb70") == hot_files(library)
 
 
@@ -156,6 +164,28 @@ def test_free_peer_is_taken_while_another_is_busy(library, local, peer, said, tm
     with daemon(peer) as (busy, _), daemon(tmp_path / "other") as (free, _), held(busy):
         done = copy_library(library, local, "lean", said, peers=[busy, free])
     assert done["source"] == free
+
+
+def test_peer_that_has_no_copy_yet_is_asked_again_while_another_is_busy(library, local, peer, said, tmp_path):
+    late = tmp_path / "late"
+    late.mkdir()
+    with daemon(peer) as (busy, _), daemon(late) as (address, log), held(busy), ThreadPoolExecutor() as pool:
+        copy = pool.submit(copy_library, library, local, "lean", said, peers=[busy, address])
+        until(lambda: "No such file or directory" in log.read_text())
+        copy_library(library, late / "pdb70", "lean", said)
+        assert copy.result(timeout=45)["source"] == address
+
+
+def test_peer_that_refuses_is_asked_once_while_another_is_busy(library, local, peer, said, tmp_path):
+    copy_library(library, tmp_path / "other" / "pdb70", "lean", said)
+    closed = daemon(tmp_path / "other", more="hosts deny = *\n")
+    with daemon(peer) as (busy, busy_log), closed as (refusing, log), ThreadPoolExecutor() as pool:
+        with held(busy):
+            copy = pool.submit(copy_library, library, local, "lean", said, peers=[busy, refusing])
+            until(lambda: busy_log.read_text().count("max connections (1) reached") >= 3)
+        assert copy.result(timeout=45)["source"] == busy
+        assert log.read_text().count("rsync denied") == 1
+    assert f"{refusing}: @ERROR: access denied" in said.text()
 
 
 @contextlib.contextmanager
