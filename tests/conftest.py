@@ -38,18 +38,24 @@ def data():
 
 @pytest.fixture
 def make_library():
-    """Function that writes the files of a library: well-formed, but of zero bytes only."""
+    """Function that writes the files of a library: profiles have a head, an end and blanks between them."""
+    content = {
+        "a3m": ">{name}\n{letters}\n",
+        "hhm": "HHsearch 1.5\nNAME  {name}\nLENG  {length} match states\n{blanks}\n//\n",
+        "cs219": "{letters}",
+    }
 
     def write(prefix, columns):
         Path(prefix).parent.mkdir(parents=True, exist_ok=True)
         for part in hhsuite.PARTS:
-            index, offset = [], 0
-            for name, length in columns.items():
+            index, data = [], b""
+            for name, length in sorted(columns.items()):
+                text = content[part].format(name=name, length=length, letters="A" * length, blanks=" " * length)
                 # as ffindex_build writes them: each entry ends with a zero byte
-                index.append(f"{name}\t{offset}\t{length + 1}\n")
-                offset += length + 1
+                index.append(f"{name}\t{len(data)}\t{len(text) + 1}\n")
+                data += text.encode() + b"\0"
             Path(f"{prefix}_{part}.ffindex").write_text("".join(index))
-            Path(f"{prefix}_{part}.ffdata").write_bytes(b"\0" * offset)
+            Path(f"{prefix}_{part}.ffdata").write_bytes(data)
         return str(prefix)
 
     return write

@@ -1,5 +1,7 @@
 """The command proteofold: what it prints, its exit codes, and that user errors come without a traceback."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -211,3 +213,13 @@ def test_folder_that_is_no_run_is_told(call, tmp_path):
     outcome = call("merge", tmp_path)
     assert outcome.exit_code == 1
     assert "is not the folder of a run" in outcome.stderr
+
+
+def test_library_out_of_order_is_told_with_file_and_line(call, config, monkeypatch):
+    monkeypatch.setattr(inputs, "check_tensors", lambda folder: None)
+    path = config()
+    index = Path(f"{yaml.safe_load(path.read_text())['templates']}_hhm.ffindex")
+    index.write_text("".join(reversed(index.read_text().splitlines(keepends=True))))
+    outcome = call("check", "--configfile", path)
+    assert outcome.exit_code == 1
+    assert "db_hhm.ffindex, line 2: A follows B" in outcome.stderr
