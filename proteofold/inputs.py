@@ -22,7 +22,7 @@ _FOREIGN = re.compile(f"[^{RESIDUES}{RARE_RESIDUES}]", re.IGNORECASE | re.ASCII)
 _RARE = re.compile(f"[{RARE_RESIDUES}]")
 _NUCLEOTIDES = re.compile("[ACGTUN]+")
 _LONGEST_QUERY_ID = 500
-_BUILDING_PROGRAMS = ("ffindex_build", "ffindex_apply", "hhmake", "cstranslate")
+_BUILDING_PROGRAMS = ("ffindex_build", "hhmake", "cstranslate")
 _EXAMPLES = 5
 _MOST_ERRORS = 200  # shown: a wrong list of ids would fill the screen with thousands
 

@@ -1,8 +1,6 @@
 """What several test files need: a stand-in template library, small random networks, and HH-suite where it is."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -84,9 +82,6 @@ def small_library(tmp_path_factory):
     for name in ("1ERU_A", "2TRX_A", "1EGO_A", "1CRN_A", "4HHB_A", "1MBN_A"):
         shutil.copy(TEMPLATES / f"{name}.a3m", source)
     library_build.collect_alignments(source, prefix)
-    alignments, profiles = hhsuite.library_files(prefix, ["a3m"]), hhsuite.library_files(prefix, ["hhm"])
-    command = ["ffindex_apply", *alignments, "-d", profiles[0], "-i", profiles[1], "--"]
-    subprocess.run([*command, "hhmake", "-i", "stdin", "-o", "stdout", "-v", "0"], check=True, capture_output=True)
-    translate = [sys.executable, "-m", "proteofold.library_build", "translate", str(prefix)]
-    subprocess.run(translate, check=True, capture_output=True)
+    library_build.make_profiles(source, prefix)
+    library_build.translate_profiles(prefix)
     return str(prefix)
