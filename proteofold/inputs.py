@@ -263,6 +263,23 @@ class Sequences:
         return [query for query in self.queries() if query.query_id in wanted]
 
 
+def read_queries(path):
+    """The records of one FASTA file as Queries in its order, each handled as in a run, and notes on what was changed.
+
+    UserError lists every problem, with its line.
+    """
+    sequences = Sequences(Checked())
+    queries = [
+        sequences.query(path, record, f"{path}, line {record.line}: {_shown(record.id)}") for record in read_fasta(path)
+    ]
+    if sequences.checked.errors:
+        raise UserError("\n".join(sequences.checked.errors))
+    if not queries:
+        raise UserError(f"{path}: holds no FASTA record (no line starts with '>').")
+    sequences.tell()
+    return queries, sequences.checked.notes
+
+
 def _foreign_advice(sequence, foreign):
     letter, position = foreign[0], foreign.start() + 1
     advice = {

@@ -101,10 +101,22 @@ def test_prediction_goes_on_to_the_a3m(call, write, tiny_networks):
     assert (len(lines[1]), len(lines[3]), lines[5]) == (5, 5, "MKVLA")
 
 
-def test_residues_are_predicted_as_they_are_written(call, write, tiny_networks):
-    """As upstream does: lower case is unknown to the networks."""
-    lower = call("s4pred", "--weights", tiny_networks, write("p.fasta", ">a\nmkvl\n")).stdout
-    assert "  AA: mkvl\n" in lower
+@pytest.mark.parametrize("written", ["mkvlagdn", "MKVLagdn", "MKVLAGDN*", "mkvl\nagdn*", "MKVL AGDN"])
+def test_single_steps_handle_sequences_as_a_run_does(call, write, tiny_networks, written):
+    def steps(sequence):
+        fasta = write("p.fasta", f">a\n{sequence}\n")
+        predicted = call("s4pred", "--weights", tiny_networks, fasta)
+        joined = call("a3m", fasta, write("p.horiz", predicted.stdout))
+        assert (predicted.exit_code, joined.exit_code) == (0, 0)
+        return predicted.stdout, joined.stdout
+
+    assert steps(written) == steps("MKVLAGDN")
+
+
+def test_correction_by_a_single_step_is_told_beside_the_result(call, write, tiny_networks):
+    outcome = call("s4pred", "--weights", tiny_networks, write("p.fasta", ">a\nmkv*\n"))
+    assert "note: " in outcome.stderr and "lower-case" in outcome.stderr and "'*'" in outcome.stderr
+    assert "note" not in outcome.stdout
 
 
 @pytest.mark.parametrize(
@@ -113,6 +125,9 @@ def test_residues_are_predicted_as_they_are_written(call, write, tiny_networks):
         ("", "holds no FASTA record"),
         ("MKV\n", "line 1: not FASTA"),
         (">a\n\n>b\nMK\n", "line 1: a: no sequence"),
+        (">b\nMK\n>a\nM1K\n", "line 3: a: '1' at position 2"),
+        (">b\nMK\n>a\nM*K\n", "line 3: a: '*' at position 2"),
+        (">b\nMK\n>ss_pred\nMK\n", "line 3: ss_pred: "),
     ],
 )
 def test_bad_fasta_is_told_before_the_networks_are_loaded(call, write, text, what):
