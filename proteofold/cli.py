@@ -51,15 +51,18 @@ def cli():
 def s4pred(fasta, weights, device, precision, threads):
     """Predict the secondary structure of each sequence of FASTA with S4PRED and print PSIPRED HFORMAT.
 
+    Sequences are checked and corrected as in a run: upper case, no '*' at the end, letters of amino acids only.
+
     \b
     Example:
       proteofold s4pred --weights official my.fasta > my.horiz
     """
     from proteofold.config import weights_folder
-    from proteofold.predict_step import predict_fasta
+    from proteofold.predict_step import predict_sequences
 
+    sequences = [query.sequence for query in _queries_of(fasta)]
     folder = weights_folder({"s4pred": {"weights": weights}})
-    click.echo(predict_fasta(fasta, folder, device=device, precision=precision, threads=threads), nl=False)
+    click.echo(predict_sequences(sequences, folder, device=device, precision=precision, threads=threads), nl=False)
 
 
 @cli.command(short_help="Join a sequence and its prediction; prints an .a3m.")
@@ -69,25 +72,34 @@ def s4pred(fasta, weights, device, precision, threads):
 def a3m(fasta, horiz, query_id):
     """Print the .a3m that hhsearch reads: secondary structure, confidence, and the sequence of FASTA.
 
-    HORIZ holds the predictions of the records of FASTA, in the same order.
+    HORIZ holds the predictions of the records of FASTA, in the same order. Sequences are corrected as by 's4pred'.
 
     \b
     Example:
       proteofold a3m my.fasta my.horiz > my.a3m
     """
     from proteofold.a3m import format_a3m
-    from proteofold.fasta import read_fasta
     from proteofold.psipred import read_horiz
 
-    records, predictions = list(read_fasta(fasta)), read_horiz(horiz)
-    if len(records) != len(predictions):
-        raise UserError(f"{fasta} has {len(records)} records, {horiz} has {len(predictions)} predictions.")
-    chosen = [pair for pair in zip(records, predictions, strict=True) if query_id in (None, pair[0].id)]
+    queries, predictions = _queries_of(fasta), read_horiz(horiz)
+    if len(queries) != len(predictions):
+        raise UserError(f"{fasta} has {len(queries)} records, {horiz} has {len(predictions)} predictions.")
+    chosen = [pair for pair in zip(queries, predictions, strict=True) if query_id in (None, pair[0].query_id)]
     if len(chosen) != 1:
-        ids = ", ".join(record.id for record in records[:10])
-        raise UserError(f"{fasta}: choose one record with --id: {ids}{', ...' if len(records) > 10 else ''}")
-    record, prediction = chosen[0]
-    click.echo(format_a3m(record.id, record.sequence, prediction), nl=False)
+        ids = ", ".join(query.query_id for query in queries[:10])
+        raise UserError(f"{fasta}: choose one record with --id: {ids}{', ...' if len(queries) > 10 else ''}")
+    query, prediction = chosen[0]
+    click.echo(format_a3m(query.query_id, query.sequence, prediction), nl=False)
+
+
+def _queries_of(fasta):
+    """The records of a FASTA file as in a run; what was corrected is shown on standard error."""
+    from proteofold.inputs import read_queries
+
+    queries, notes = read_queries(fasta)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    return queries
 
 
 @cli.command(short_help="Summarise the hits of a .hhr; prints the .out.")

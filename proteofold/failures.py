@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from proteofold.disks import NOT_WRITTEN, disk_problem
+from proteofold.library_build import is_built
 from proteofold.process import DONE_MARK, ERROR_MARK, KILLED, STEP_MARK, STOPPED
 
 _NOT_STARTED = "not started: the run ended before"
@@ -23,7 +24,19 @@ def failure_of(run, member):
         if log.is_file():
             step, reason = last_words(log, first_step)
             return (member.query_id, step, reason, str(log))
+    log = _library_log(run)
+    if log:
+        step, reason = last_words(log, "template_library")
+        return (member.query_id, step, reason, str(log))
     return (member.query_id, rules[0][2], _NOT_STARTED, "")
+
+
+def _library_log(run):
+    """The last log of building the run's template library, if it was to be built and is not; else None."""
+    if not run.settings.get("library_source") or is_built(run.library.prefix):
+        return None
+    logs = [path for path in Path(f"{run.library.prefix}_logs").glob("*.log") if path.stat().st_size]
+    return max(logs, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def last_words(log, step):

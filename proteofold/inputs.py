@@ -26,7 +26,7 @@ _FOREIGN = re.compile(f"[^{RESIDUES}{RARE_RESIDUES}]", re.IGNORECASE | re.ASCII)
 _RARE = re.compile(f"[{RARE_RESIDUES}]")
 _NUCLEOTIDES = re.compile("[ACGTUN]+")
 _LONGEST_QUERY_ID = 500
-_BUILDING_PROGRAMS = ("ffindex_build", "ffindex_apply", "hhmake", "cstranslate")
+_BUILDING_PROGRAMS = ("ffindex_build", "hhmake", "cstranslate")
 _SNAKEMAKE = Path(".snakemake")  # its own records
 _EXAMPLES = 5
 _MOST_ERRORS = 200  # shown: a wrong list of ids would fill the screen with thousands
@@ -286,6 +286,23 @@ class Sequences:
             why = read_error(error)
             self.checked.errors.append(f"{ids_path}: cannot be read ({why}). See 'ids' in the configuration.")
         return [query for query in self.queries() if query.query_id in wanted]
+
+
+def read_queries(path):
+    """The records of one FASTA file as Queries in its order, each handled as in a run, and notes on what was changed.
+
+    UserError lists every problem, with its line.
+    """
+    sequences = Sequences(Checked())
+    queries = [
+        sequences.query(path, record, f"{path}, line {record.line}: {_shown(record.id)}") for record in read_fasta(path)
+    ]
+    if sequences.checked.errors:
+        raise UserError("\n".join(sequences.checked.errors))
+    if not queries:
+        raise UserError(f"{path}: holds no FASTA record (no line starts with '>').")
+    sequences.tell()
+    return queries, sequences.checked.notes
 
 
 def _foreign_advice(sequence, foreign):

@@ -119,8 +119,12 @@ def _disk_error(error, path):
     return disk_error(error, path)
 
 
-def measured_run(command, log, result_key=""):
-    """Run a tool with its output in the log; returns its Usage. UserError if it fails, in words that say how."""
+def measured_run(command, log, result_key="", problem_in=None):
+    """Run a tool with its output in the log; returns its Usage. UserError if it fails, in words that say how.
+
+    ``problem_in`` is a function that finds in the tool's output what the tool reports as wrong, '' for nothing. A tool
+    that reports a problem has failed, whatever its exit code.
+    """
     command = list(map(str, command))
     log.write("$ " + " ".join(command))
     output_start = os.path.getsize(log.path)
@@ -130,12 +134,14 @@ def measured_run(command, log, result_key=""):
     except OSError as error:
         raise UserError(f"{command[0]} cannot be started: {error.strerror}") from None
     _, status, used = os.wait4(child, 0)
-    if code := os.waitstatus_to_exitcode(status):
+    code = os.waitstatus_to_exitcode(status)
+    if code or problem_in:
         with open(log.path, "rb") as written:
             written.seek(output_start)
             output = written.read().decode(errors="replace")
-        tool = os.path.basename(command[0]).partition("-")[0]  # Debian's builds are hhsearch-avx2 and so on
-        raise UserError(_why_it_ended(tool, code, output))
+        problem = problem_in(output) if problem_in else ""
+        if code or problem:
+            raise UserError(why_it_failed(command[0], code, output, problem))
     return _usage(started, used, result_key)
 
 
@@ -207,7 +213,12 @@ def die_with_parent():
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _why_it_ended(tool, code, output):
+def why_it_failed(program, code, output, problem=""):
+    """Why a program failed, in one sentence: how it ended, and what it reports as its problem, or its last error line.
+
+    ``code`` is its exit code as subprocess returns it.
+    """
+    tool = os.path.basename(program).partition("-")[0]  # Debian's builds are hhsearch-avx2 and so on
     if code > 128 and code - 128 in _SIGNALS:
         code = 128 - code  # so a shell around the tool tells the signal that ended it
     if code == -signal.SIGKILL:
@@ -215,7 +226,9 @@ def _why_it_ended(tool, code, output):
     if -code in _STOPPING:
         return f"{tool} {STOPPED} ({_SIGNALS[-code]}): out of time, or the run was ended"
     if code < 0:
-        return f"{tool} crashed ({_SIGNALS.get(-code, f'signal {-code}')})"
+        return f"{tool} crashed ({_SIGNALS.get(-code, f'signal {-code}')})" + (f": {problem}" if problem else "")
+    if problem:
+        return f"{tool}: {problem}"
     lines = [line.strip() for line in output.splitlines()]
     errors = [line for line in lines if "ERROR" in line] or [line for line in lines if line][-1:]
     return f"{tool} ended with exit code {code}: {errors[-1] if errors else 'no message'}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from proteofold import hhsuite
 from proteofold.errors import UserError
 from proteofold.fasta import format_fasta, protein_stem, read_fasta
+from proteofold.library_check import LONGEST_NAME
 
 # Raised when building makes another library from the same text.
 BUILD_VERSION = 1
@@ -19,7 +20,6 @@ BUILD_VERSION = 1
 _ALIGNMENT = (".a3m",)
 _SEQUENCES = (".fasta", ".fa", ".faa", ".fas")
 ENDINGS = _ALIGNMENT + _SEQUENCES
-_LONGEST_NAME = 40
 _SHOWN = 5
 _COLUMNS_ONLY = re.compile("[a-z.]")
 _NO_RESIDUE = re.compile("[^A-Za-z]")
@@ -28,12 +28,16 @@ _NOT_OF_A3M = re.compile("[^A-Za-z.-]")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One template: its id, its file-safe name in the library, its number of columns and its A3M text."""
+    """One template: its id, its name in the library's indexes, its number of columns, its A3M text and its file.
+
+    HH-suite reports the id, which the A3M text begins with, and not the name.
+    """
 
     id: str
     name: str
     columns: int
     a3m: str
+    file: Path
 
 
 def read_templates(folder):
@@ -117,6 +121,11 @@ def _template(path, records):
             f"{path}, line {records[0].line}: no template sequence: HH-suite takes {records[0].id!r} for annotation. "
             "Rename it."
         )
+    if first.id.startswith("@") or not first.id[0].isascii():
+        raise UserError(
+            f"{path}, line {first.line}: {first.id}: HH-suite would leave out {first.id[0]!r}. Begin the template's id "
+            "with an ASCII character other than '@'."
+        )
     columns = _columns(first)
     if columns < 2:
         raise UserError(f"{path}, line {first.line}: no template sequence of two residues or more.")
@@ -129,7 +138,7 @@ def _template(path, records):
     text = "".join(
         format_fasta(f"{record.id} {record.description}".strip(), record.sequence, width=None) for record in records
     )
-    return Template(first.id, _library_name(first.id), columns, text)
+    return Template(first.id, _library_name(first.id), columns, text, path)
 
 
 def _columns(record):
@@ -137,9 +146,9 @@ def _columns(record):
 
 
 def _library_name(template_id):
-    """The stem of an id; a long one is cut, and told from others that begin alike by a checksum."""
+    """The stem of an id; one too long for an index is cut, and told from others that begin alike by a checksum."""
     stem = protein_stem(template_id)
-    if len(stem) <= _LONGEST_NAME:
+    if len(stem) <= LONGEST_NAME:
         return stem
     checksum = hashlib.sha256(template_id.encode("utf-8", "replace")).hexdigest()[:12]
-    return f"{stem[: _LONGEST_NAME - 13]}-{checksum}"
+    return f"{stem[: LONGEST_NAME - 13]}-{checksum}"

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+from pathlib import Path
 
 import pytest
 import yaml
@@ -132,10 +133,22 @@ def test_prediction_goes_on_to_the_a3m(call, write, tiny_networks):
     assert (len(lines[1]), len(lines[3]), lines[5]) == (5, 5, "MKVLA")
 
 
-def test_residues_are_predicted_as_they_are_written(call, write, tiny_networks):
-    """As upstream does: lower case is unknown to the networks."""
-    lower = call("s4pred", "--weights", tiny_networks, write("p.fasta", ">a\nmkvl\n")).stdout
-    assert "  AA: mkvl\n" in lower
+@pytest.mark.parametrize("written", ["mkvlagdn", "MKVLagdn", "MKVLAGDN*", "mkvl\nagdn*", "MKVL AGDN"])
+def test_single_steps_handle_sequences_as_a_run_does(call, write, tiny_networks, written):
+    def steps(sequence):
+        fasta = write("p.fasta", f">a\n{sequence}\n")
+        predicted = call("s4pred", "--weights", tiny_networks, fasta)
+        joined = call("a3m", fasta, write("p.horiz", predicted.stdout))
+        assert (predicted.exit_code, joined.exit_code) == (0, 0)
+        return predicted.stdout, joined.stdout
+
+    assert steps(written) == steps("MKVLAGDN")
+
+
+def test_correction_by_a_single_step_is_told_beside_the_result(call, write, tiny_networks):
+    outcome = call("s4pred", "--weights", tiny_networks, write("p.fasta", ">a\nmkv*\n"))
+    assert "note: " in outcome.stderr and "lower-case" in outcome.stderr and "'*'" in outcome.stderr
+    assert "note" not in outcome.stdout
 
 
 @pytest.mark.parametrize(
@@ -144,6 +157,9 @@ def test_residues_are_predicted_as_they_are_written(call, write, tiny_networks):
         ("", "holds no FASTA record"),
         ("MKV\n", "line 1: not FASTA"),
         (">a\n\n>b\nMK\n", "line 1: a: no sequence"),
+        (">b\nMK\n>a\nM1K\n", "line 3: a: '1' at position 2"),
+        (">b\nMK\n>a\nM*K\n", "line 3: a: '*' at position 2"),
+        (">b\nMK\n>ss_pred\nMK\n", "line 3: ss_pred: "),
     ],
 )
 def test_bad_fasta_is_told_before_the_networks_are_loaded(call, write, text, what):
@@ -269,3 +285,13 @@ def test_folder_that_is_no_run_is_told(call, tmp_path):
     outcome = call("merge", tmp_path)
     assert outcome.exit_code == 1
     assert "is not the folder of a run" in outcome.stderr
+
+
+def test_library_out_of_order_is_told_with_file_and_line(call, config, monkeypatch):
+    monkeypatch.setattr(inputs, "check_tensors", lambda folder: None)
+    path = config()
+    index = Path(f"{yaml.safe_load(path.read_text())['templates']}_hhm.ffindex")
+    index.write_text("".join(reversed(index.read_text().splitlines(keepends=True))))
+    outcome = call("check", "--configfile", path)
+    assert outcome.exit_code == 1
+    assert "db_hhm.ffindex, line 2: A follows B" in outcome.stderr
