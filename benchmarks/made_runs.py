@@ -7,7 +7,6 @@ import json
 import random
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -59,11 +58,8 @@ def demo_library(folder, more=()):
         (source / f"{name}.a3m").write_text("".join(f">{name}\n{sequence}\n" for sequence in sequences))
     prefix = folder / "demo"
     library_build.collect_alignments(source, prefix)
-    alignments, profiles = hhsuite.library_files(prefix, ["a3m"]), hhsuite.library_files(prefix, ["hhm"])
-    command = [hhsuite.find_program("ffindex_apply"), *alignments, "-d", profiles[0], "-i", profiles[1], "--"]
-    subprocess.run([*command, "hhmake", "-i", "stdin", "-o", "stdout", "-v", "0"], check=True, capture_output=True)
-    translate = [sys.executable, "-m", "proteofold.library_build", "translate", prefix]
-    subprocess.run(translate, check=True, capture_output=True)
+    library_build.make_profiles(source, prefix)
+    library_build.translate_profiles(prefix)
     return prefix
 
 

@@ -104,7 +104,7 @@ def read_alignments(data):
     starts = [number for number, line in enumerate(lines) if _BLOCK.fullmatch(line)]
     found = [_read_block(lines[start:end]) for start, end in pairwise([*starts, len(lines)])]
     listed = _listed(lines)
-    if listed != len(found):
+    if listed > len(found):
         raise UserError(f"{listed} hits are listed but {len(found)} are aligned: cut short")
     return found
 
@@ -135,7 +135,9 @@ def _read_block(lines):
     if set(spans) != {"Q", "T"}:
         raise UserError(f"hit {rank} is not aligned: cut short")
     filled = (rows[name].ljust(length) if name in rows else None for name in _ROWS)
-    return Alignment(rank, template[0].encode("latin-1").decode(errors="replace"), *spans["Q"], *spans["T"], *filled)
+    return Alignment(
+        rank, template[0].encode("latin-1").decode(errors="backslashreplace"), *spans["Q"], *spans["T"], *filled
+    )
 
 
 def _pieces(lines):

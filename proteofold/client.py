@@ -30,6 +30,7 @@ ACTIVE = ("QUEUED", "RUNNING")
 # a file of a gigabyte is read by the server before it answers, and a proteome is planned before it is estimated
 _TIMEOUT = httpx2.Timeout(30, read=300, write=300)
 _PIECE = 1 << 20
+_UNAUTHORISED = 401
 
 
 class ClientError(UserError):
@@ -327,6 +328,11 @@ def _told(answer):
         told = None
     if not isinstance(told, dict) or not answer.is_success or not told.get("ok"):
         words = told.get("error") if isinstance(told, dict) else None
+        if answer.status_code == _UNAUTHORISED and "Authorization" not in answer.request.headers:
+            words = (
+                f"{answer.url.host} needs a token for this. Sign in there, make one on the page Tokens, and set "
+                f"{TOKEN_VARIABLE}=pft_..."
+            )
         raise ClientError(
             words or f"{answer.url}: answer {answer.status_code} of no proteofold site.", answer.status_code
         )

@@ -1,5 +1,6 @@
 """The configuration of a run: defaults, schema, and what each choice stands for."""
 
+import datetime
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ import yaml
 
 from proteofold import hhsuite, paths
 from proteofold.errors import UserError
-from proteofold.fasta import protein_stem
+from proteofold.fasta import open_text, protein_stem
 from proteofold.hhsuite import Library
 from proteofold.library_build import is_built
 from proteofold.template_source import read_templates, source_key
@@ -26,16 +27,54 @@ def load_config(*config_files):
     """Defaults overlaid with each configuration file in turn, as Snakemake overlays them."""
     config = {}
     for path in (paths.DEFAULT_CONFIG, *config_files):
-        try:
-            loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UserError(f"configuration {path}: cannot be read ({error.strerror}).") from None
-        except (yaml.YAMLError, ValueError) as error:  # ValueError: wrong encoding, or a date like 2024-13-45
-            raise UserError(f"configuration {path}: not YAML: {error}") from None
-        if loaded is not None and not isinstance(loaded, dict):
-            raise UserError(f"configuration {path}: expected 'key: value' lines.")
-        _overlay(config, loaded or {})
+        _overlay(config, _load(path))
     return config
+
+
+def check_config_files(config_files):
+    """Raise UserError for what does not show in the configuration that Snakemake has made of its files."""
+    for path in config_files:
+        _load(path)
+
+
+def _load(path):
+    """The keys and values of a configuration file; UserError if it is none, or gives a key twice."""
+    try:
+        with open_text(path, errors="strict") as handle:
+            text = handle.read()
+        loaded, repeated = yaml.safe_load(text), _repeated_key(yaml.compose(text))
+    except OSError as error:
+        raise UserError(f"configuration {path}: cannot be read ({error.strerror}).") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: wrong encoding, or a date like 2024-13-45
+        raise UserError(f"configuration {path}: not YAML: {error}") from None
+    if loaded is not None and not isinstance(loaded, dict):
+        raise UserError(f"configuration {path}: expected 'key: value' lines.")
+    if repeated:
+        key, line, first = repeated
+        raise UserError(
+            f"configuration {path}, line {line}: '{key}' is given twice, first in line {first}. Remove one."
+        )
+    return loaded or {}
+
+
+def _repeated_key(document):
+    """The first key that a mapping of a YAML document has twice, and the lines of both; None if there is none."""
+    nodes, known = [document], set()
+    for node in nodes:
+        if id(node) in known:  # an alias
+            continue
+        known.add(id(node))
+        lines = {}
+        for pair in node.value if isinstance(node, yaml.CollectionNode) else ():
+            if not isinstance(pair, tuple):
+                nodes.append(pair)
+                continue
+            key, value = pair
+            nodes.append(value)
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and lines.setdefault((key.tag, key.value), pair) is not pair:
+                return key.value, line, lines[key.tag, key.value][0].start_mark.line + 1
+    return None
 
 
 def _overlay(config, changes):
@@ -69,7 +108,17 @@ def _describe(error):
     expected = error.schema.get("errorMessage")
     if error.validator == "required":
         return f"{where}{error.message}"
-    return f"{where}{error.instance!r} will not do: {expected or error.message}"
+    shown = str(error.instance) if isinstance(error.instance, datetime.date) else repr(error.instance)
+    return f"{where}{shown} will not do: {expected or error.message}{_quotes(error)}"
+
+
+def _quotes(error):
+    """What to do about a value that was meant as text and that YAML takes for something else."""
+    if error.schema.get("type") == "boolean":
+        return ""
+    known = {bool: "true or false", (int, float): "a number", datetime.date: "a date"}
+    kind = next((kind for types, kind in known.items() if isinstance(error.instance, types)), None)
+    return f" YAML takes this for {kind}: put it in quotes." if kind else ""
 
 
 def weights_folder(config):

@@ -1,5 +1,7 @@
 """FASTA files as they are met: plain or gzip, any line ends, wrapped or not."""
 
+import errno
+import io
 import re
 import zlib
 from collections import namedtuple
@@ -33,16 +35,25 @@ class FastaError(UserError):
         self.path, self.line, self.what = path, line, what
 
 
-def open_text(path):
-    """Open a text file, plain or gzip (told by its first bytes); undecodable bytes become U+FFFD."""
-    with open(path, "rb") as handle:
-        zipped = handle.read(2) == b"\x1f\x8b"
-    opener = open
-    if zipped:
-        import gzip  # here, because no search needs it and each would pay for it
+def open_text(path, errors="replace"):
+    """Open a text file in UTF-8, plain or gzip (told by its first bytes); by default other bytes become U+FFFD.
 
-        opener = gzip.open
-    return opener(path, "rt", encoding="utf-8-sig", errors="replace")
+    Raises OSError for UTF-16, as some programs of Windows save text.
+    """
+    handle = open(path, "rb")  # noqa: SIM115 - closed with what is returned
+    try:
+        if handle.peek(2)[:2] == b"\x1f\x8b":
+            import gzip  # here, because no search needs it and each would pay for it
+
+            handle.close()
+            handle = gzip.open(path, "rb")  # noqa: SIM115
+        first = handle.peek(2)[:2]
+        if first in (b"\xff\xfe", b"\xfe\xff") or (len(first) == 2 and first.count(0) == 1):
+            raise OSError(errno.EILSEQ, "it is UTF-16 text: save it as UTF-8", path)
+        return io.TextIOWrapper(handle, encoding="utf-8-sig", errors=errors)
+    except BaseException:
+        handle.close()
+        raise
 
 
 def read_error(error):

@@ -4,14 +4,21 @@ import os
 
 
 def write_aside(path, content):
-    """Write text or bytes beside the target, then move it there: the file is whole or not there at all."""
+    """Write text or bytes beside the target, then move it there: the file is whole or not there at all.
+
+    Raises a DiskError, which names the disk, if that takes no more.
+    """
     folder, name = os.path.split(path)
     aside = os.path.join(folder, f".{name}.{os.getpid()}.part")
-    os.makedirs(folder or os.curdir, exist_ok=True)
     try:
+        os.makedirs(folder or os.curdir, exist_ok=True)
         with open(aside, "wb") as handle:
             handle.write(content.encode() if isinstance(content, str) else content)
         os.replace(aside, path)
+    except OSError as error:
+        from proteofold.disks import disk_error  # here, because a search that goes well would pay for it
+
+        raise disk_error(error, path) or error from None
     finally:
         if os.path.lexists(aside):
             os.unlink(aside)

@@ -64,57 +64,43 @@ def library_files(prefix, parts=PARTS):
 
 
 def read_library(prefix, parts=PARTS):
-    """Describe a library from its index files; UserError lists everything that is missing or does not agree.
+    """Describe a library from its index files, and check it; UserError lists everything that is missing or wrong.
 
     ``parts`` names those that must be there, hhm and cs219 among them.
     """
-    import glob  # these two here, because no search needs them and each would pay for them
+    import glob  # these here, because no search needs them and each would pay for them
     import hashlib
+
+    from proteofold import library_check
 
     missing = [name for name in library_files(prefix, parts) if not os.path.isfile(name)]
     if missing:
-        near = sorted(glob.glob(f"{glob.escape(str(prefix))}*_hhm.ffdata"))
-        hint = f" Is the prefix {near[0].removesuffix('_hhm.ffdata')}?" if near else ""
+        found = sorted(glob.glob(f"{glob.escape(str(prefix))}*_hhm.ffdata"))
+        near = [path.removesuffix("_hhm.ffdata") for path in found]
+        hint = f" Is the prefix {near[0]}?" if near and str(prefix) not in near else ""
         raise UserError(
             f"template library {prefix}: missing {', '.join(missing)}. 'templates:' is the path of the files "
             f"without _hhm.ffdata and so on.{hint}"
         )
-    problems, names = [], {}
+    problems, entries = [], {}
+    # _a3m is parsed by every search that finds it
+    parsed = [part for part in PARTS if part in parts or all(map(os.path.isfile, library_files(prefix, [part])))]
+    for part in parsed:
+        entries[part] = library_check.read_index(prefix, part, problems)
+    names = {part: {entry.name for entry in entries[part]} for part in parts}
     for part in parts:
-        index = f"{prefix}_{part}.ffindex"
-        entries = list(_read_index(index, os.path.getsize(f"{prefix}_{part}.ffdata"), problems))
-        names[part] = {name for name, _ in entries}
-        if not entries:
-            problems.append(f"{index} is empty")
-        if part == "cs219":
-            # an entry is one letter a column and a closing zero byte
-            lengths = [max(length - 1, 0) for _, length in entries]
-    for part in parts:
-        odd = sorted(names[part] ^ names["hhm"])
-        if odd:
-            problems.append(f"{len(odd)} templates are not in both _{part} and _hhm, e.g. {', '.join(odd[:3])}")
+        library_check.check_part(prefix, part, entries[part], problems, entries["cs219"])
+        if odd := names[part] and names["hhm"] and sorted(names[part] ^ names["hhm"]):
+            examples = ", ".join(map(library_check.shown, odd[:3]))
+            problems.append(f"{len(odd)} templates are not in both _{part} and _hhm, e.g. {examples}")
     if problems:
         raise UserError(f"template library {prefix}: " + "; ".join(problems) + ". Fetch or build it again.")
     key = hashlib.sha256()
     for part in ("cs219", "hhm"):
         with open(f"{prefix}_{part}.ffindex", "rb") as handle:
             key.update(handle.read())
+    lengths = [entry.length - 1 for entry in entries["cs219"]]  # one letter a column and a closing zero byte
     return Library(str(prefix), len(lengths), sum(lengths), max(lengths), key.hexdigest()[:16])
-
-
-def _read_index(path, data_size, problems):
-    """Yield (name, length) of each entry; what lies outside the data file goes to problems."""
-    with open(path, encoding="utf-8", errors="replace") as handle:
-        for number, line in enumerate(handle, 1):
-            fields = line.rstrip("\n").split("\t")
-            if len(fields) != 3 or not fields[1].isdecimal() or not fields[2].isdecimal():
-                problems.append(f"{path}, line {number} is not name, offset, length")
-                return
-            name, offset, length = fields[0], int(fields[1]), int(fields[2])
-            if offset + length > data_size:
-                problems.append(f"{path}, line {number}: {name} ends beyond its data file (cut short?)")
-                return
-            yield name, length
 
 
 def maxres(query_length, library_longest):

@@ -15,6 +15,7 @@ from collections import namedtuple
 from operator import attrgetter
 
 from proteofold.errors import UserError
+from proteofold.fasta import READ_ERRORS, open_text, read_error
 
 # What can change a reported value is told to Snakemake through this number, so that a rule's results are made
 # again when the definition changes and not when a comment does.
@@ -76,11 +77,15 @@ SUMMARY_COLUMNS = Summary._fields
 def read_hhr(path, name=None):
     """Read a ``.hhr`` file line by line; raises UserError with the line where it is not one or is cut short.
 
-    Messages call the file ``name`` if one is given.
+    It may be a gzip file. Names that are not UTF-8 are kept with their bytes as ``\\xe9``. Messages call the file
+    ``name`` if one is given.
     """
     name = name or path
-    with open(path, encoding="utf-8", errors="replace") as handle:
-        return _read(name, enumerate(handle, 1))
+    try:
+        with open_text(path, errors="backslashreplace") as handle:
+            return _read(name, enumerate(handle, 1))
+    except READ_ERRORS as error:
+        raise UserError(f"{name}: cannot be read ({read_error(error)}).") from None
 
 
 def _read(path, lines):

@@ -6,11 +6,15 @@ import re
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from proteofold import hhsuite
+from proteofold import hhsuite, paths
 from proteofold.config import config_problems, template_choice, weights_folder
+from proteofold.disks import disk_error
 from proteofold.errors import UserError
 from proteofold.fasta import READ_ERRORS, FastaError, open_text, protein_stem, read_error, read_fasta
+from proteofold.runs import RESULTS
+from proteofold.template_source import ENDINGS, skipped
 from proteofold.weights import check_tensors, weight_files
 
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
@@ -22,7 +26,8 @@ _FOREIGN = re.compile(f"[^{RESIDUES}{RARE_RESIDUES}]", re.IGNORECASE | re.ASCII)
 _RARE = re.compile(f"[{RARE_RESIDUES}]")
 _NUCLEOTIDES = re.compile("[ACGTUN]+")
 _LONGEST_QUERY_ID = 500
-_BUILDING_PROGRAMS = ("ffindex_build", "ffindex_apply", "hhmake", "cstranslate")
+_BUILDING_PROGRAMS = ("ffindex_build", "hhmake", "cstranslate")
+_SNAKEMAKE = Path(".snakemake")  # its own records
 _EXAMPLES = 5
 _MOST_ERRORS = 200  # shown: a wrong list of ids would fill the screen with thousands
 
@@ -78,6 +83,12 @@ def check_inputs(config, read_weights=False):
         checked.errors.append("no protein is left to run: see 'proteins' and 'ids' in the configuration.")
     with collected(checked):
         checked.templates = template_choice(config)
+        if isinstance(config["templates"], dict) and (names := skipped(checked.templates.source)):
+            more = f" and {len(names) - _EXAMPLES} more" if len(names) > _EXAMPLES else ""
+            checked.notes.append(
+                f"{checked.templates.source}: not read as templates: {', '.join(names[:_EXAMPLES])}{more}. Only files "
+                f"that end in {', '.join(ENDINGS)}, or in one of these and .gz, are."
+            )
     with collected(checked):
         folder = weights_folder(config)
         weight_files(folder)
@@ -85,8 +96,21 @@ def check_inputs(config, read_weights=False):
             check_tensors(folder)
         checked.weights = folder
     _check_paths(config, checked)
+    for folder in (RESULTS, RESULTS / config["run"], paths.RESOURCES, _SNAKEMAKE):
+        if os.path.lexists(folder) and not folder.is_dir():
+            checked.errors.append(f"{folder}: a run needs a folder of this name. Move or rename what is there.")
     _check_programs(checked)
     return checked
+
+
+def check_writing(config, checked):
+    """Add an error for each folder that a run would write into and cannot."""
+    for folder in (RESULTS / config["run"], _SNAKEMAKE) if isinstance(config["run"], str) else ():
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if there.is_dir() and not os.access(there, os.W_OK | os.X_OK):
+            checked.errors.append(
+                f"{folder}: cannot be written. Change the rights of {there}, or start in a folder that is yours."
+            )
 
 
 class collected:
@@ -102,17 +126,18 @@ class collected:
         if isinstance(error, UserError):
             self.checked.errors.extend(str(error).splitlines())
         elif isinstance(error, OSError):
-            self.checked.errors.append(f"{error.filename}: cannot be read ({read_error(error)}).")
+            told = disk_error(error, error.filename)
+            self.checked.errors.append(str(told or f"{error.filename}: cannot be read ({read_error(error)})."))
         return isinstance(error, UserError | OSError)
 
 
 def _check_paths(config, checked):
     templates = config["templates"]
-    paths = {
+    of_keys = {
         "templates": templates["build"] if isinstance(templates, dict) else templates,
         "s4pred: weights": config["s4pred"]["weights"],
     }
-    for key, path in paths.items():
+    for key, path in of_keys.items():
         if "{" in path or "}" in path:
             checked.errors.append(
                 f"configuration, {key}: {path}: braces in a path are wildcards to Snakemake. Rename or link the folder."
@@ -261,6 +286,23 @@ class Sequences:
             why = read_error(error)
             self.checked.errors.append(f"{ids_path}: cannot be read ({why}). See 'ids' in the configuration.")
         return [query for query in self.queries() if query.query_id in wanted]
+
+
+def read_queries(path):
+    """The records of one FASTA file as Queries in its order, each handled as in a run, and notes on what was changed.
+
+    UserError lists every problem, with its line.
+    """
+    sequences = Sequences(Checked())
+    queries = [
+        sequences.query(path, record, f"{path}, line {record.line}: {_shown(record.id)}") for record in read_fasta(path)
+    ]
+    if sequences.checked.errors:
+        raise UserError("\n".join(sequences.checked.errors))
+    if not queries:
+        raise UserError(f"{path}: holds no FASTA record (no line starts with '>').")
+    sequences.tell()
+    return queries, sequences.checked.notes
 
 
 def _foreign_advice(sequence, foreign):

@@ -11,7 +11,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from proteofold import hits
-from proteofold.failures import FAILURE_COLUMNS, failure_of
+from proteofold.disks import disk_error
+from proteofold.failures import FAILURE_COLUMNS, failure_of, is_unfinished
 from proteofold.files import write_aside
 from proteofold.process import read_usage
 from proteofold.runs import load_run
@@ -41,11 +42,12 @@ class _Mean:
         return f"{self.total / self.count:.2f}" if self.count else "nan"
 
 
-def merge_run(path):
+def merge_run(path, interrupted=False):
     """Write the merged files of a run from what is there; returns the counts of proteins, which add up.
 
-    A protein without a result becomes a row of failed.csv. ``overview.json`` is written only when none failed:
-    it is the file by which Snakemake knows that merging is done.
+    A protein without a result becomes a row of failed.csv, but in an interrupted run only if it really failed: the
+    others are counted as unfinished. ``overview.json`` is written only when all have results: it is the file by which
+    Snakemake knows that merging is done.
     """
     run = load_run(path)
     overview = run.folder.path / "overview.json"
@@ -66,7 +68,11 @@ def merge_run(path):
             found = whole_result(run, member)
             if found is None:
                 outdated = _discard_outdated(run, member)
-                failed.writerow((member.query_id, *OUTDATED) if outdated else failure_of(run, member))
+                failure = (member.query_id, *OUTDATED) if outdated else failure_of(run, member)
+                if interrupted and (outdated or is_unfinished(failure[2])):
+                    counts["unfinished"] += 1
+                    continue
+                failed.writerow(failure)
                 counts["failed"] += 1
                 continue
             row, _ = found
@@ -78,7 +84,7 @@ def merge_run(path):
             with open(run.folder.hits(member.protein), "rb") as member_hits:
                 shutil.copyfileobj(member_hits, all_hits)
     write_aside(run.folder.path / "profile_output.csv", f"ave_std,ave_gmean\n{std},{gmean}\n")
-    if not counts["failed"]:
+    if not counts["failed"] + counts["unfinished"]:
         write_aside(overview, json.dumps(counts, indent=2) + "\n")
     return dict(counts)
 
@@ -117,6 +123,8 @@ def _replacing(path, binary=False):
         with open(aside, "wb") if binary else open(aside, "w", encoding="utf-8", newline="") as handle:
             yield handle
         aside.replace(path)
+    except OSError as error:
+        raise disk_error(error, path) or error from None
     finally:
         aside.unlink(missing_ok=True)
 

@@ -8,7 +8,7 @@ from proteofold import psipred
 from proteofold.errors import UserError
 from proteofold.fasta import read_fasta
 from proteofold.files import write_aside
-from proteofold.process import JobLog, die_with_parent, own_usage, usage_tsv
+from proteofold.process import JobLog, end_with_run, own_usage, usage_tsv
 
 # Raised when the same sequences and weights give another prediction.
 PREDICTION_VERSION = 1
@@ -22,16 +22,21 @@ def predict_fasta(fasta, weights, *, device="cpu", precision="fp32", threads=1):
     for record in records:
         if not record.sequence:
             raise UserError(f"{fasta}, line {record.line}: {record.id}: no sequence. Add it or remove the record.")
+    sequences = [record.sequence for record in records]
+    return predict_sequences(sequences, weights, device=device, precision=precision, threads=threads)
+
+
+def predict_sequences(sequences, weights, *, device="cpu", precision="fp32", threads=1):
+    """The HFORMAT text of sequences, in order."""
     import torch
 
     from proteofold import s4pred
 
     torch.set_num_threads(threads)
-    sequences, device = [record.sequence for record in records], s4pred.device_for(device)
-    predicted = s4pred.predict(sequences, weights, device=device, precision=precision)
+    predicted = s4pred.predict(sequences, weights, device=s4pred.device_for(device), precision=precision)
     blocks = []
-    for record, (states, probabilities) in zip(records, predicted, strict=True):
-        prediction = psipred.Prediction(record.sequence, states, psipred.confidence_digits(probabilities))
+    for sequence, (states, probabilities) in zip(sequences, predicted, strict=True):
+        prediction = psipred.Prediction(sequence, states, psipred.confidence_digits(probabilities))
         blocks.append(psipred.format_horiz(prediction))
     return "".join(blocks)
 
@@ -55,5 +60,5 @@ def main(words=None):
 
 
 if __name__ == "__main__":
-    die_with_parent()
+    end_with_run()
     sys.exit(main())

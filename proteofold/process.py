@@ -4,6 +4,7 @@ import ctypes
 import os
 import resource
 import signal
+import sys
 import time
 from collections import namedtuple
 
@@ -45,7 +46,10 @@ class Usage(namedtuple("Usage", "wall_s cpu_s max_rss_mb node result_key", defau
 
 
 class JobLog:
-    """A job's log file. An error inside the ``with`` block becomes its last line and ``exit_code`` 1."""
+    """A job's log file. An error inside the ``with`` block becomes its last line and ``exit_code`` 1.
+
+    Where the disk takes no more, the reason may not get there: then it goes to standard error.
+    """
 
     def __init__(self, path):
         self.path = os.fspath(path)
@@ -53,9 +57,14 @@ class JobLog:
         self._step = "start"
 
     def __enter__(self):
-        os.makedirs(os.path.dirname(self.path) or os.curdir, exist_ok=True)
-        # closed in __exit__; backslashreplace because a path in a message may hold bytes that are no UTF-8
-        self.handle = open(self.path, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+        try:
+            os.makedirs(os.path.dirname(self.path) or os.curdir, exist_ok=True)
+            # closed in __exit__; backslashreplace because a path in a message may hold bytes that are no UTF-8
+            self.handle = open(self.path, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+        except OSError as error:
+            if told := _disk_error(error, self.path):
+                raise SystemExit(str(told)) from None
+            raise
         return self
 
     def step(self, name):
@@ -64,22 +73,37 @@ class JobLog:
         self.write(f"{STEP_MARK} {name}")
 
     def __exit__(self, kind, error, trace):
+        try:
+            self._write_end(kind, error, trace)
+        except UserError as disk_error:
+            if error is not None:  # else all results are there, and only the log lacks its last line
+                print(disk_error, file=sys.stderr)
+        try:  # noqa: SIM105 - contextlib would take longer to import than all else here
+            self.handle.close()
+        except OSError:
+            pass  # of the lines that could not be written
+        return isinstance(error, Exception)
+
+    def _write_end(self, kind, error, trace):
+        if isinstance(error, OSError):
+            error = _disk_error(error, error.filename or self.path) or error
         if isinstance(error, Exception):
+            self.exit_code = 1
             if not isinstance(error, UserError):
                 import traceback  # here, because a job that goes well would pay for it
 
                 self.write("".join(traceback.format_exception(kind, error, trace)).rstrip())
             reason = " ".join(str(error).split()) or kind.__name__
             self.write(f"{ERROR_MARK} {self._step}: {reason}")
-            self.exit_code = 1
         elif error is None:
             self.write(DONE_MARK)
-        self.handle.close()
-        return isinstance(error, Exception)
 
     def write(self, line):
-        """Add a line, visible at once."""
-        print(f"\n{line}" if self._line_is_open() else line, file=self.handle, flush=True)
+        """Add a line, visible at once. Raises a DiskError, which names the disk, if that takes no more."""
+        try:
+            print(f"\n{line}" if self._line_is_open() else line, file=self.handle, flush=True)
+        except OSError as error:
+            raise _disk_error(error, self.path) or error from None
 
     def _line_is_open(self):
         """Whether the last output, of a tool, lacks its line end."""
@@ -89,8 +113,18 @@ class JobLog:
             return written.read(1) not in (b"", b"\n")
 
 
-def measured_run(command, log, result_key=""):
-    """Run a tool with its output in the log; returns its Usage. UserError if it fails, in words that say how."""
+def _disk_error(error, path):
+    from proteofold.disks import disk_error  # here, because a job that goes well would pay for it
+
+    return disk_error(error, path)
+
+
+def measured_run(command, log, result_key="", problem_in=None):
+    """Run a tool with its output in the log; returns its Usage. UserError if it fails, in words that say how.
+
+    ``problem_in`` is a function that finds in the tool's output what the tool reports as wrong, '' for nothing. A tool
+    that reports a problem has failed, whatever its exit code.
+    """
     command = list(map(str, command))
     log.write("$ " + " ".join(command))
     output_start = os.path.getsize(log.path)
@@ -100,12 +134,14 @@ def measured_run(command, log, result_key=""):
     except OSError as error:
         raise UserError(f"{command[0]} cannot be started: {error.strerror}") from None
     _, status, used = os.wait4(child, 0)
-    if code := os.waitstatus_to_exitcode(status):
+    code = os.waitstatus_to_exitcode(status)
+    if code or problem_in:
         with open(log.path, "rb") as written:
             written.seek(output_start)
             output = written.read().decode(errors="replace")
-        tool = os.path.basename(command[0]).partition("-")[0]  # Debian's builds are hhsearch-avx2 and so on
-        raise UserError(_why_it_ended(tool, code, output))
+        problem = problem_in(output) if problem_in else ""
+        if code or problem:
+            raise UserError(why_it_failed(command[0], code, output, problem))
     return _usage(started, used, result_key)
 
 
@@ -166,12 +202,23 @@ def usage_rows(text):
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
+def end_with_run():
+    """Have this process, a job's, end with the run: with its head, and on Ctrl-C at once and without a traceback."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def die_with_parent():
     """Have Linux kill this process when its parent dies, so that no killed run leaves searches behind."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _why_it_ended(tool, code, output):
+def why_it_failed(program, code, output, problem=""):
+    """Why a program failed, in one sentence: how it ended, and what it reports as its problem, or its last error line.
+
+    ``code`` is its exit code as subprocess returns it.
+    """
+    tool = os.path.basename(program).partition("-")[0]  # Debian's builds are hhsearch-avx2 and so on
     if code > 128 and code - 128 in _SIGNALS:
         code = 128 - code  # so a shell around the tool tells the signal that ended it
     if code == -signal.SIGKILL:
@@ -179,7 +226,9 @@ def _why_it_ended(tool, code, output):
     if -code in _STOPPING:
         return f"{tool} {STOPPED} ({_SIGNALS[-code]}): out of time, or the run was ended"
     if code < 0:
-        return f"{tool} crashed ({_SIGNALS.get(-code, f'signal {-code}')})"
+        return f"{tool} crashed ({_SIGNALS.get(-code, f'signal {-code}')})" + (f": {problem}" if problem else "")
+    if problem:
+        return f"{tool}: {problem}"
     lines = [line.strip() for line in output.splitlines()]
     errors = [line for line in lines if "ERROR" in line] or [line for line in lines if line][-1:]
     return f"{tool} ended with exit code {code}: {errors[-1] if errors else 'no message'}"

@@ -156,7 +156,7 @@ def _text_columns(line):
 def _line_begin(query_id):
     """The bytes that the lines of a protein begin with."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator=",").writerow([query_id])
+    csv.writer(buffer, lineterminator="").writerow([query_id, ""])
     return buffer.getvalue().encode()
 
 

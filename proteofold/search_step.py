@@ -14,6 +14,7 @@ from proteofold.alignments import pack_alignments
 from proteofold.errors import UserError
 from proteofold.fasta import protein_stem, read_fasta
 from proteofold.files import MemoryFile, write_aside
+from proteofold.hhsuite_log import search_problem
 from proteofold.process import JobLog, measured_run, usage_tsv
 from proteofold.psipred import read_horiz
 
@@ -67,7 +68,7 @@ def run_search(search, query, a3m, options, log):
             usage = search_in_shards(search, *place, log, count=shards, result_key=options.result_key, **what)
         else:
             command = hhsuite.search_command(search, read.path, options.library, written.path, **what)
-            usage = measured_run(command, log, options.result_key)
+            usage = measured_run(command, log, options.result_key, search_problem)
         log.step("summary")
         result = hits.read_hhr(written.path, name=f"{options.protein}.hhr")
         if result.table_rows != len(result.hits):

@@ -13,6 +13,7 @@ import shutil
 from proteofold import hhsuite
 from proteofold.errors import UserError
 from proteofold.files import MemoryFile
+from proteofold.hhsuite_log import search_problem
 from proteofold.process import measured_run
 
 # The candidates are searched by hhblits, the only one that can be told for how many templates an E-value is: it is
@@ -44,7 +45,8 @@ def search_in_shards(search, query, written, library, folder, log, *, count, res
             _write_index(index, templates[number::count])
             with MemoryFile("scores.tsv") as table:
                 command = hhsuite.search_command("lean", query, shard, os.devnull, **options)
-                used = measured_run([*command, "-blasttab", table.path, *_SHORT_LIST], log, result_key)
+                command += ["-blasttab", table.path, *_SHORT_LIST]
+                used = measured_run(command, log, result_key, search_problem)
                 _add_scores(scores, table)
             usage = usage + used if usage else used
         chosen = _candidates(scores, {_hit_name(line) for line in templates}, hhsuite.LISTED[search])
@@ -53,7 +55,7 @@ def search_in_shards(search, query, written, library, folder, log, *, count, res
         counts = ("-pre_evalue_thresh", len(templates), "-min_prefilter_hits", len(candidates))
         command = hhsuite.search_command(search, query, shard, written, **options)
         command = [hhsuite.find_program("hhblits"), *command[1:], *_AS_HHSEARCH, *counts, "-maxfilt", len(candidates)]
-        usage += measured_run(command, log, result_key)
+        usage += measured_run(command, log, result_key, search_problem)
     _tell_templates(written, len(candidates), len(templates))
     return usage
 

@@ -12,13 +12,15 @@ from pathlib import Path
 from proteofold import hhsuite
 from proteofold.errors import UserError
 from proteofold.fasta import format_fasta, protein_stem, read_fasta
+from proteofold.library_check import LONGEST_NAME
 
 # Raised when building makes another library from the same text.
 BUILD_VERSION = 1
 
 _ALIGNMENT = (".a3m",)
 _SEQUENCES = (".fasta", ".fa", ".faa", ".fas")
-_LONGEST_NAME = 40
+ENDINGS = _ALIGNMENT + _SEQUENCES
+_SHOWN = 5
 _COLUMNS_ONLY = re.compile("[a-z.]")
 _NO_RESIDUE = re.compile("[^A-Za-z]")
 _NOT_OF_A3M = re.compile("[^A-Za-z.-]")
@@ -26,12 +28,16 @@ _NOT_OF_A3M = re.compile("[^A-Za-z.-]")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One template: its id, its file-safe name in the library, its number of columns and its A3M text."""
+    """One template: its id, its name in the library's indexes, its number of columns, its A3M text and its file.
+
+    HH-suite reports the id, which the A3M text begins with, and not the name.
+    """
 
     id: str
     name: str
     columns: int
     a3m: str
+    file: Path
 
 
 def read_templates(folder):
@@ -39,8 +45,8 @@ def read_templates(folder):
     paths = sorted(path for path in Path(folder).iterdir() if _suffix(path)) if Path(folder).is_dir() else []
     if not paths:
         raise UserError(
-            f"templates: build: {folder} holds no {', '.join(_ALIGNMENT + _SEQUENCES)} file (.gz too): "
-            "give a folder of template sequences or alignments."
+            f"templates: build: {folder} holds no {', '.join(ENDINGS)} file (.gz too): "
+            f"give a folder of template sequences or alignments.{_other_files(folder)}"
         )
     templates, problems = {}, []
     for path in paths:
@@ -56,6 +62,17 @@ def read_templates(folder):
     return [templates[name] for name in sorted(templates)]
 
 
+def skipped(folder):
+    """Names in a folder of templates that are not read: other kinds of files, and folders, which end in '/'."""
+    entries = sorted(path for path in Path(folder).iterdir() if not path.name.startswith("."))
+    return [f"{path.name}/" if path.is_dir() else path.name for path in entries if not _suffix(path)]
+
+
+def _other_files(folder):
+    names = skipped(folder) if Path(folder).is_dir() else []
+    return f" It holds {', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}." if names else ""
+
+
 def source_key(templates):
     """Identity of the library that these templates make."""
     digest = hashlib.sha256(f"build {BUILD_VERSION}\n".encode())
@@ -66,13 +83,18 @@ def source_key(templates):
 
 def _suffix(path):
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    return suffix if suffix in _ALIGNMENT + _SEQUENCES else None
+    return suffix if suffix in ENDINGS else None
 
 
 def _templates_of(path):
     records = [record._replace(sequence=_without_stop(record)) for record in read_fasta(path, comment="#")]
     if not records:
         raise UserError(f"{path}: no record: an empty file is no template. Remove it or fill it.")
+    for record in records:
+        if "\ufffd" in record.id or not record.id.isprintable():
+            raise UserError(
+                f"{path}, line {record.line}: {ascii(record.id)}: an id must be printable UTF-8. Re-encode it."
+            )
     if _suffix(path) in _ALIGNMENT:
         _check_residues(path, records, _NOT_OF_A3M, "Only residues and gaps ('-', '.') are allowed.")
         return [_template(path, records)]
@@ -99,6 +121,11 @@ def _template(path, records):
             f"{path}, line {records[0].line}: no template sequence: HH-suite takes {records[0].id!r} for annotation. "
             "Rename it."
         )
+    if first.id.startswith("@") or not first.id[0].isascii():
+        raise UserError(
+            f"{path}, line {first.line}: {first.id}: HH-suite would leave out {first.id[0]!r}. Begin the template's id "
+            "with an ASCII character other than '@'."
+        )
     columns = _columns(first)
     if columns < 2:
         raise UserError(f"{path}, line {first.line}: no template sequence of two residues or more.")
@@ -111,7 +138,7 @@ def _template(path, records):
     text = "".join(
         format_fasta(f"{record.id} {record.description}".strip(), record.sequence, width=None) for record in records
     )
-    return Template(first.id, _library_name(first.id), columns, text)
+    return Template(first.id, _library_name(first.id), columns, text, path)
 
 
 def _columns(record):
@@ -119,9 +146,9 @@ def _columns(record):
 
 
 def _library_name(template_id):
-    """The stem of an id; a long one is cut, and told from others that begin alike by a checksum."""
+    """The stem of an id; one too long for an index is cut, and told from others that begin alike by a checksum."""
     stem = protein_stem(template_id)
-    if len(stem) <= _LONGEST_NAME:
+    if len(stem) <= LONGEST_NAME:
         return stem
     checksum = hashlib.sha256(template_id.encode("utf-8", "replace")).hexdigest()[:12]
-    return f"{stem[: _LONGEST_NAME - 13]}-{checksum}"
+    return f"{stem[: LONGEST_NAME - 13]}-{checksum}"

@@ -2,9 +2,10 @@
 
 import hashlib
 import subprocess
-import sys
+from contextlib import suppress
 from pathlib import Path
 
+from proteofold import paths
 from proteofold.errors import UserError
 
 # Residues that go through a network at once, and the most in a batch of proteins. Wider batches use the processor
@@ -47,14 +48,15 @@ def check_tensors_once(folder, digest, state=Path(".snakemake")):
     if good.is_file() and digest in good.read_text().split():
         return
     check_tensors(folder)
-    good.parent.mkdir(exist_ok=True)
-    with open(good, "a") as handle:
-        handle.write(f"{digest}\n")
+    with suppress(OSError):  # a folder that cannot be written is told elsewhere
+        good.parent.mkdir(exist_ok=True)
+        with open(good, "a") as handle:
+            handle.write(f"{digest}\n")
 
 
 def check_tensors(folder):
     """Load the five networks in a process of its own; UserError says which file or tensor does not fit."""
-    command = [sys.executable, "-m", "proteofold.s4pred", str(folder)]
+    command = [*paths.PYTHON, "-m", "proteofold.s4pred", str(folder)]
     outcome = subprocess.run(command, capture_output=True, text=True, check=False)
     if outcome.returncode:
         last_words = outcome.stderr.strip().splitlines()[-1:] or [f"exit code {outcome.returncode}"]

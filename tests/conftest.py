@@ -1,8 +1,6 @@
 """What several test files need: a stand-in template library, small random networks, and HH-suite where it is."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -38,18 +36,24 @@ def data():
 
 @pytest.fixture
 def make_library():
-    """Function that writes the files of a library: well-formed, but of zero bytes only."""
+    """Function that writes the files of a library: profiles have a head, an end and blanks between them."""
+    content = {
+        "a3m": ">{name}\n{letters}\n",
+        "hhm": "HHsearch 1.5\nNAME  {name}\nLENG  {length} match states\n{blanks}\n//\n",
+        "cs219": "{letters}",
+    }
 
     def write(prefix, columns):
         Path(prefix).parent.mkdir(parents=True, exist_ok=True)
         for part in hhsuite.PARTS:
-            index, offset = [], 0
-            for name, length in columns.items():
+            index, data = [], b""
+            for name, length in sorted(columns.items()):
+                text = content[part].format(name=name, length=length, letters="A" * length, blanks=" " * length)
                 # as ffindex_build writes them: each entry ends with a zero byte
-                index.append(f"{name}\t{offset}\t{length + 1}\n")
-                offset += length + 1
+                index.append(f"{name}\t{len(data)}\t{len(text) + 1}\n")
+                data += text.encode() + b"\0"
             Path(f"{prefix}_{part}.ffindex").write_text("".join(index))
-            Path(f"{prefix}_{part}.ffdata").write_bytes(b"\0" * offset)
+            Path(f"{prefix}_{part}.ffdata").write_bytes(data)
         return str(prefix)
 
     return write
@@ -78,9 +82,6 @@ def small_library(tmp_path_factory):
     for name in ("1ERU_A", "2TRX_A", "1EGO_A", "1CRN_A", "4HHB_A", "1MBN_A"):
         shutil.copy(TEMPLATES / f"{name}.a3m", source)
     library_build.collect_alignments(source, prefix)
-    alignments, profiles = hhsuite.library_files(prefix, ["a3m"]), hhsuite.library_files(prefix, ["hhm"])
-    command = ["ffindex_apply", *alignments, "-d", profiles[0], "-i", profiles[1], "--"]
-    subprocess.run([*command, "hhmake", "-i", "stdin", "-o", "stdout", "-v", "0"], check=True, capture_output=True)
-    translate = [sys.executable, "-m", "proteofold.library_build", "translate", str(prefix)]
-    subprocess.run(translate, check=True, capture_output=True)
+    library_build.make_profiles(source, prefix)
+    library_build.translate_profiles(prefix)
     return str(prefix)

@@ -58,7 +58,7 @@ class Platform(Bench):
     def start_runner(self, *options):
         """Start ``proteofold runner`` as a service."""
         environment = {**os.environ, "PATH": f"{self.spy}{os.pathsep}{os.environ['PATH']}"}
-        command = [sys.executable, "-m", "proteofold", "runner", "--store", str(self.store_path), "--cores", "2"]
+        command = [sys.executable, "-P", "-m", "proteofold", "runner", "--store", str(self.store_path), "--cores", "2"]
         with open(self.path / "runner.log", "ab") as log:
             runner = subprocess.Popen(
                 [*command, *options], cwd=self.path, env=environment, stdout=log, stderr=log, start_new_session=True

@@ -76,7 +76,7 @@ class Bench:
 
     def command(self, *options):
         """The command line of the run, and its environment."""
-        words = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "workflow" / "Snakefile"]
+        words = [sys.executable, "-P", "-m", "snakemake", "--snakefile", ROOT / "workflow" / "Snakefile"]
         words += [*self.where, "--configfile", "my.yaml"]
         environment = {**self.environment, "PATH": f"{self.spy}{os.pathsep}{os.environ['PATH']}"}
         return [str(word) for word in (*words, *options)], environment
@@ -95,7 +95,7 @@ class Bench:
         return printed
 
     def start(self):
-        """Start the workflow in the background, in a process group of its own."""
+        """Start the workflow in the background, in a process group of its own; what it prints goes to spy/printed."""
         self.write_inputs()
         (self.spy / "searched").write_text("")
         words, environment = self.command()
@@ -106,8 +106,8 @@ class Bench:
             start_new_session=True,
             # tests that were started in the background of a shell hand on that Ctrl-C is ignored
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=(self.spy / "printed").open("w"),
+            stderr=subprocess.STDOUT,
         )
         self.heads.append(head)
         return head
@@ -134,6 +134,25 @@ class Bench:
     def rows(self, name):
         """The rows of a merged table without its header."""
         return (self.results / name).read_text(encoding="utf-8").splitlines()[1:]
+
+
+# modules that Snakemake, our programs and what they start import, some only when they are needed
+PLANTED = (
+    *("proteofold", "snakemake", "yte", "yaml", "numpy", "torch", "click"),
+    *("csv", "json", "pickle", "gzip", "argparse"),
+)
+
+
+def plant(folder):
+    """Put files into a folder that tell that they were imported, and stop what did it."""
+    for name in PLANTED:
+        text = "open(__file__ + '.imported', 'w')\nraise SystemExit(f'{__file__} was imported')\n"
+        (folder / f"{name}.py").write_text(text)
+
+
+def imported(folder):
+    """Names of the planted files that were imported."""
+    return sorted(path.name for path in folder.rglob("*.imported"))
 
 
 @pytest.fixture(scope="session")

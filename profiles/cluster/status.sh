@@ -22,4 +22,4 @@ $job failed "*) echo failed; exit 0 ;;
     # ids rise: this one was submitted after Slurm was asked
     if [ "$job" -gt "$newest" ] 2>/dev/null; then echo running; exit 0; fi
 fi
-"$PROTEOFOLD_PYTHON" -m proteofold.slurm.status "$job" || echo running
+"$PROTEOFOLD_PYTHON" -P -m proteofold.slurm.status "$job" || echo running

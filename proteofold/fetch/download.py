@@ -1,11 +1,13 @@
 """The bytes behind an address, over as many connections as it takes."""
 
 import http.client
+import socket
 import ssl
 import time
 import urllib.error
 import urllib.request
 from collections import namedtuple
+from urllib.parse import urlsplit
 
 from proteofold import __version__
 from proteofold.errors import UserError
@@ -14,6 +16,9 @@ _CHUNK = 1 << 18
 _LEAST_RATE = 1024  # bytes a second, over stall_s: a server that drips is as good as one that stands still
 _LONGEST_WAIT_S = 60
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
+
+# A server that has answered is worth waiting for. Until then most likely the network is down, or the address is wrong.
+_TRIES_WITHOUT_ANSWER = 3
 
 _UNSATISFIABLE = 416  # the server has nothing at this offset
 
@@ -56,6 +61,7 @@ class Stream:
     def __init__(self, url, offset=0, identity=None, patience=None, tell=lambda sentence: None):
         self.url, self.offset, self.identity = url, offset, identity
         self._patience, self._tell = patience or Patience(), tell
+        self._host, self._answered = urlsplit(url).hostname, False
         self.headers = None
         self._failures, self._got_nothing = 0, True  # tries in a row that brought nothing; so far in this one
 
@@ -94,6 +100,11 @@ class Stream:
 
     def _wait(self, error):
         reason = _in_words(error)
+        if not self._answered and self._failures >= min(_TRIES_WITHOUT_ANSWER, self._patience.tries):
+            raise UserError(
+                f"{self.url}: no connection to {self._host} in {self._failures} tries ({reason}). Check the network, "
+                "and the variable https_proxy where it needs a proxy; another address may be given with --url."
+            )
         if self._failures >= self._patience.tries:
             raise UserError(
                 f"{self.url}: gave up after {self._failures} tries in a row that brought nothing ({reason}). What was "
@@ -104,7 +115,7 @@ class Stream:
         seconds = min(self._patience.first_wait_s * 2 ** (self._failures - 1), _LONGEST_WAIT_S)
         seconds = max(seconds, getattr(error, "wait_s", 0))
         of = f" of {self.length:,}" if self.length is not None else ""
-        self._tell(f"at byte {self.offset:,}{of}: {reason}; trying again in {seconds:g} s")
+        self._tell(f"{self._host}, at byte {self.offset:,}{of}: {reason}; trying again in {seconds:g} s")
         time.sleep(seconds)
 
     def _open(self):
@@ -116,6 +127,7 @@ class Stream:
         try:
             response = urllib.request.urlopen(request, timeout=self._patience.stall_s)
         except urllib.error.HTTPError as error:
+            self._answered = True
             with error:
                 self._judge_refusal(error)
             return None
@@ -126,6 +138,7 @@ class Stream:
                     "ca-certificates, or name a bundle in SSL_CERT_FILE."
                 ) from None
             raise
+        self._answered = True
         try:
             self._judge_answer(response)
         except BaseException:
@@ -210,4 +223,6 @@ def _in_words(error):
         return "the server is silent"
     if isinstance(reason, http.client.IncompleteRead):
         return "the connection ended early"
+    if isinstance(reason, socket.gaierror):
+        return f"its name cannot be looked up: {reason.strerror}"
     return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__

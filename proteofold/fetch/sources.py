@@ -9,7 +9,7 @@ import yaml
 from proteofold import paths
 from proteofold.errors import UserError
 
-SOURCES = paths.CHECKOUT / "config" / "sources.yaml"
+SOURCES = paths.SOURCES
 
 _CHECKSUM = re.compile(r"(?:md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})", re.IGNORECASE)
 

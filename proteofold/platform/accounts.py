@@ -132,7 +132,7 @@ def sign_in(conn, name, password, address):
     Raises WrongPasswordError, or TooManyAttemptsError when too many failed for this name or from this address. Both
     take as long for names that do not exist.
     """
-    subjects = {"name": _subject("name", name.casefold()), "address": _subject("address", _network(address))}
+    subjects = {"name": _subject("name", name.casefold()), "address": _subject("address", network(address))}
     # counted before the password is looked at, so that attempts at the same time do not slip through together
     _count_attempt(conn, subjects)
     query = "select name, password from users where name = ? and disabled_at is null"
@@ -210,7 +210,7 @@ def _subject(kind, text):
     return hashlib.sha256(f"{kind}:{text}".encode("utf-8", "replace")).hexdigest()
 
 
-def _network(address):
+def network(address):
     """The address as it is counted: of IPv6 the network, since one machine has billions of addresses."""
     try:
         known = ipaddress.ip_address(address or "")

@@ -46,7 +46,7 @@ def estimate(store, platform, new_run):
 def _ask(asked, working):
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "proteofold.platform.estimates"],
+            [*paths.PYTHON, "-m", "proteofold.platform.estimates"],
             input=json.dumps(asked),
             cwd=working,
             env=os.environ | {paths.STORE_VARIABLE: asked["store"]},

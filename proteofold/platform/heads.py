@@ -8,7 +8,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 
 import yaml
 
@@ -78,6 +77,7 @@ def start_head(store, platform, order, lock, profile, cores):
     pid_file, log = _file(platform, order, "pid"), _file(platform, order, "log")
     pid_file.unlink(missing_ok=True)
     environment = os.environ | {
+        **paths.SAFE_PATH,
         paths.STORE_VARIABLE: path_of(store),
         paths.AUTHOR_VARIABLE: order["author"],
         "PYTHONUNBUFFERED": "1",
@@ -106,7 +106,7 @@ def _begin(pid_file):
 
 
 def _command(config, profile, cores):
-    words = [sys.executable, "-m", "snakemake", "--snakefile", paths.CHECKOUT / "workflow" / "Snakefile"]
+    words = [*paths.PYTHON, "-m", "snakemake", "--snakefile", paths.CHECKOUT / "workflow" / "Snakefile"]
     option = "--workflow-profile" if profile == "default" else "--profile"
     words += [option, paths.CHECKOUT / "profiles" / profile, "--configfile", config]
     return [*map(str, words), *(["--cores", str(cores)] if profile == "default" else [])]

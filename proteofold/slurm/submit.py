@@ -14,6 +14,7 @@ import time
 from collections import namedtuple
 from pathlib import Path
 
+from proteofold import paths
 from proteofold.failures import must_fail_again
 from proteofold.files import write_aside
 from proteofold.process import ERROR_MARK
@@ -68,9 +69,9 @@ def read_request(script, run):
     )
 
 
-def job_script(request, python, log):
+def job_script(request, log):
     """The script that runs a request's command on a node; ``log`` is what Slurm writes its output to."""
-    words = [python, *request.command, "--threads", str(request.threads)]
+    words = [*paths.PYTHON, *request.command, "--threads", str(request.threads)]
     if request.shards > 1:
         words += ["--shards", str(request.shards)]
     command = shlex.join(words)
@@ -151,7 +152,7 @@ def _sbatch(request, script, registry, patience_s, pause):
     # relative: Slurm reads % as a pattern, which the working directory may hold, names of runs and proteins not
     log = os.path.relpath(folder / f"{request.name.partition('/')[2]}.txt")
     if request.command:
-        script = job_script(request, sys.executable, log)
+        script = job_script(request, log)
     command, seconds, is_lost = sbatch_command(request, log), _FIRST_PAUSE_S, False
     deadline = time.monotonic() + patience_s
     while True:

@@ -33,6 +33,8 @@ _TRANSIENT = (
     "slurm backup controller in standby mode",
 )
 
+_UNCONFIGURED = "Could not establish a configuration source"
+
 
 def call(command, *, stdin=None, timeout_s=TIMEOUT_S):
     """Run a command of Slurm; returns its output. SlurmSilentError if it may answer later, else SlurmError."""
@@ -46,10 +48,14 @@ def call(command, *, stdin=None, timeout_s=TIMEOUT_S):
         )
     except subprocess.TimeoutExpired:
         raise SlurmSilentError(f"{command[0]} did not answer within {timeout_s} s") from None
+    except FileNotFoundError:
+        raise SlurmError(f"Slurm is not installed on this machine: there is no command '{command[0]}'") from None
     except OSError as error:
-        raise SlurmError(f"{command[0]} cannot be started: {error.strerror}. Is Slurm installed here?") from None
+        raise SlurmError(f"{command[0]} cannot be started: {error.strerror}") from None
     if done.returncode == 0:
         return done.stdout
     said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+    if _UNCONFIGURED in said:
+        raise SlurmError(f"this machine belongs to no Slurm cluster: '{command[0]}' finds no configuration of Slurm")
     kind = SlurmSilentError if any(sign in said.lower() for sign in _TRANSIENT) else SlurmError
     raise kind(f"{command[0]}: {said}")

@@ -7,13 +7,12 @@ import re
 import sqlite3
 from pathlib import Path
 
+from proteofold.disks import file_system
 from proteofold.errors import UserError
 from proteofold.store.schema import MIGRATIONS, migrate
 
 BUSY_TIMEOUT_S = 30
 READING_TIMEOUT_S = 2
-
-MOUNTS = Path("/proc/self/mounts")
 
 # Processes that share a WAL talk through shared memory, and lock: on these file systems either is missing or
 # fails silently, and the file is damaged.
@@ -138,21 +137,3 @@ def refuse_network(path):
             "memory do not work there, and the file would be damaged. Choose a local disk with --store, for example "
             "/var/lib/proteofold/proteofold.db; the run folders may stay where they are."
         )
-
-
-def file_system(path):
-    """Type and mount point of the file system that holds a path: ('ext4', '/'); ('', '') where nobody tells."""
-    target = os.path.realpath(path)
-    found = ("", "")
-    try:
-        lines = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError:
-        return found
-    for line in lines:
-        _, mount, kind, *_ = line.split(" ")
-        mount = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), mount)
-        inside = target == mount or target.startswith(mount.rstrip("/") + "/")
-        # of two file systems at one place the later hides the earlier
-        if inside and len(mount) >= len(found[1]):
-            found = (kind, mount)
-    return found

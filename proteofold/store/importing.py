@@ -27,7 +27,7 @@ from proteofold.store.rows import (
     write_predictions,
     write_run,
 )
-from proteofold.store.writing import remove_others, remove_unused_predictions
+from proteofold.store.writing import remove_others, remove_unused_predictions, status_at_end
 
 # While importing: room for what a transaction writes and for the indexes of the proteins, which grow in random places,
 # and fewer copies of the same pages from the log into the file.
@@ -241,7 +241,7 @@ def _ending(run, history, files):
     if head_is_alive(run.folder.path):
         return None
     if history.last_start is not None:
-        return "INTERRUPTED"
+        return status_at_end(run, history)
     if all(map(files.has_result, run.members.values())):
         return "SUCCESS"
     return "FAILED" if (run.folder.path / "failed.csv").exists() else "INTERRUPTED"

@@ -1,7 +1,7 @@
 """Recording a run's events while it goes on: a thread of its own writes them to the store in batches.
 
-The thread that reports an event only puts it into a queue, so a slow or locked store delays no job. A store that
-cannot be written costs the live view and nothing else: the run goes on, and is imported from its files later.
+The thread that reports an event only puts it into a queue, so a slow or locked store delays no job. While the store
+cannot be written events go to the run's journal alone; it is tried again now and then, and when the run ends.
 """
 
 import contextlib
@@ -11,13 +11,18 @@ import queue
 import sqlite3
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 from proteofold import paths
 from proteofold.errors import UserError
-from proteofold.store.database import open_store
-from proteofold.store.writing import finish_run, record_events, start_run
+from proteofold.store.database import advice, open_store
+from proteofold.store.journal import note_end, note_start
+from proteofold.store.writing import note_unrecorded, record_events, write_ended, write_running
 
+_CANNOT_BE_WRITTEN = (UserError, sqlite3.Error, OSError)
+
+SECONDS_BETWEEN_TRIES = 20
 SECONDS_BETWEEN_WRITES = 0.5
 EVENTS_AT_ONCE = 500
 
@@ -28,7 +33,7 @@ def store_path(results):
 
 
 class Recorder:
-    """Records one run. ``warn`` is called with a text, once, if the store cannot be written.
+    """Records one run. ``warn`` is called with a text when the store cannot be written, and when it can be again.
 
     ``watch`` is asked again and again for events that nobody brings: what Slurm tells of the run's jobs.
     """
@@ -38,6 +43,10 @@ class Recorder:
         self._events = queue.SimpleQueue()
         self._status = "INTERRUPTED"  # unless the run tells another end
         self._closing = threading.Event()
+        self._store = None  # the connection, while the store has all that was told so far
+        self._try_at = 0.0
+        self._missed = False  # whether the user was told that the store is not written
+        self._notes = []  # what the journal has not taken yet
         self._thread = threading.Thread(target=self._record, name="proteofold-recorder", daemon=True)
         self._thread.start()
 
@@ -46,7 +55,7 @@ class Recorder:
         self._events.put(event)
 
     def end(self, status):
-        """The status to leave: SUCCESS or FAILED."""
+        """The status to leave: SUCCESS, FAILED or INTERRUPTED."""
         self._status = status
 
     def close(self):
@@ -55,19 +64,78 @@ class Recorder:
         self._thread.join()
 
     def _record(self):
+        folder, early = self._run.folder.path, []
+        self._note(partial(note_start, folder, time.time(), _author()))
+        self._bring_up_to_date()
+        while not self._closing.is_set() or not self._events.empty():
+            events, early = early + self._next_events() + self._watched(), []
+            self._note()
+            if self._store is None and time.monotonic() >= self._try_at:
+                self._bring_up_to_date()
+            if self._store is not None:
+                try:
+                    early = record_events(self._store, self._run, events)
+                    continue
+                except _CANNOT_BE_WRITTEN as error:
+                    self._give_up(error)
+            self._note(partial(note_unrecorded, self._run, events))
+        self._note(partial(note_end, folder, time.time(), self._status))
+        self._end()
+
+    def _end(self):
+        if self._store is None:
+            self._bring_up_to_date()
+        if self._store is not None:
+            try:
+                write_ended(self._store, self._run, self._status)
+                self._store.close()
+                return
+            except _CANNOT_BE_WRITTEN as error:
+                self._give_up(error)
+        self._warn(
+            f"The store lacks how this run went on. Repair what was reported, then: proteofold store import "
+            f"{self._run.folder.path}"
+        )
+
+    def _bring_up_to_date(self):
+        """Open the store and write what the run's journal and files tell; where that fails there is no connection."""
         try:
-            path = store_path(self._run.folder.path.parent)
-            with contextlib.closing(open_store(path)) as conn:
-                start_run(conn, self._run, author=_author())
-                early = []
-                while not self._closing.is_set() or not self._events.empty():
-                    early = record_events(conn, self._run, early + self._next_events() + self._watch())
-                finish_run(conn, self._run, self._status)
-        except (UserError, sqlite3.Error, OSError) as error:
+            self._store = open_store(store_path(self._run.folder.path.parent))
+            write_running(self._store, self._run)
+        except _CANNOT_BE_WRITTEN as error:
+            self._give_up(error)
+            return
+        if self._missed:
+            self._missed = False
+            self._warn("The store is written again; nothing of the run is missing in it.")
+
+    def _give_up(self, error):
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        self._try_at = time.monotonic() + SECONDS_BETWEEN_TRIES
+        if not self._missed:
+            self._missed = True
+            if isinstance(error, sqlite3.Error):
+                path = store_path(self._run.folder.path.parent)
+                error = f"{path}: {advice(path, error)}"
             self._warn(
-                f"the store is not written: {error}. The run goes on; afterwards 'proteofold store import "
-                f"{self._run.folder.path}' puts it into the store."
+                f"the store is not written: {error} The run goes on and is noted in its folder; the store is tried "
+                f"again every {SECONDS_BETWEEN_TRIES} s."
             )
+
+    def _note(self, *notes):
+        """Add to the run's journal; what a full disk does not take is kept for the next time."""
+        self._notes += notes
+        with contextlib.suppress(OSError):
+            while self._notes:
+                self._notes[0]()
+                del self._notes[0]
+
+    def _watched(self):
+        with contextlib.suppress(UserError, OSError):  # on a full disk
+            return self._watch()
+        return []
 
     def _next_events(self):
         """What comes within a moment, up to a batch."""

@@ -5,6 +5,7 @@ noted in its journal before it is committed, so a store that was lost is importe
 """
 
 import contextlib
+import os
 import time
 from dataclasses import replace
 from itertools import islice
@@ -31,8 +32,13 @@ def start_run(conn, run, author=None, at=None):
 
     Adds the proteins, and a row for each: waiting, or done where its files are. ``at`` is in seconds since 1970.
     """
-    run_id = run_id_of(run)
     note_start(run.folder.path, time.time() if at is None else at, author)
+    write_running(conn, run)
+
+
+def write_running(conn, run):
+    """Bring the rows of a run that goes on to what its journal and its files tell."""
+    run_id = run_id_of(run)
     history = read_history(run.folder.path)
     files = RunFiles(run)
     known = _stored_results(conn, run)
@@ -76,12 +82,24 @@ def record_events(conn, run, events):
                     early.append(event)
                     continue
                 results[event.protein] = result
-            elif event.phase == "failed" and not event.reason:
-                step, reason, log, _ = files.failure(member)
-                event = replace(event, step=event.step or step, reason=reason, log=event.log or log)
-            ready.append(replace(event, log=files.log_text(event.log)) if event.log else event)
+            ready.append(_completed(files, member, event))
         _record(conn, run, files, ready, results)
     return early
+
+
+def note_unrecorded(run, events):
+    """Add events of proteins to the journal alone, while the store cannot be written."""
+    files = RunFiles(run)
+    known = (event for event in events if event.protein in run.members)
+    note_events(run.folder.path, [_completed(files, run.members[event.protein], event) for event in known])
+
+
+def _completed(files, member, event):
+    """An event with what the files tell of a failure."""
+    if event.phase == "failed" and not event.reason:
+        step, reason, log, _ = files.failure(member)
+        event = replace(event, step=event.step or step, reason=reason, log=event.log or log)
+    return replace(event, log=files.log_text(event.log)) if event.log else event
 
 
 def _record(conn, run, files, events, results):
@@ -116,13 +134,13 @@ def finish_run(conn, run, status, at=None):
     Proteins that are not done get what their files tell: a result, or why there is none. Interrupted ones wait.
     """
     note_end(run.folder.path, time.time() if at is None else at, status)
-    _end_run(conn, run, status)
+    write_ended(conn, run, status)
 
 
 def mark_interrupted(conn, run_id, run=None):
     """Record that the head of a run was killed. ``run``, where its folder is there, tells what was done till then."""
     if run is not None:
-        _end_run(conn, run, "INTERRUPTED")
+        write_ended(conn, run, "INTERRUPTED")
         return
     with transaction(conn):
         cleared = [name for name in STATE_COLUMNS if name not in ("phase", "attempts", "updated_at")]
@@ -146,21 +164,38 @@ def mark_interrupted(conn, run_id, run=None):
 
 
 def interrupt_dead_runs(conn, *results):
-    """Mark the runs whose head was killed on this machine; ``results`` are folders that may hold the run folders.
+    """End the runs whose head does not live on this machine; ``results`` are folders that may hold the run folders.
 
-    Returns their ids. A run whose folder is in none of them may be at work elsewhere and is left alone.
+    They were interrupted, unless their journal or their files tell that only the store missed their end. Returns the
+    ids of those that were. A run whose folder is in none of the folders may be at work elsewhere and is left alone.
     """
     dead = []
     for (run_id,) in conn.execute("select run_id from runs where status = 'RUNNING'").fetchall():
         folder = next((path for path in (Path(parent) / run_id for parent in results) if path.is_dir()), None)
         if folder and not head_is_alive(folder):
             with contextlib.suppress(OSError, ValueError, UserError):
-                mark_interrupted(conn, run_id, load_run(folder))
-                dead.append(run_id)
+                run = load_run(folder)
+                ended = status_at_end(run, read_history(folder))
+                write_ended(conn, run, ended)
+                if ended == "INTERRUPTED":
+                    dead.append(run_id)
     return dead
 
 
-def _end_run(conn, run, ended):
+def status_at_end(run, history):
+    """The status with which a run ended whose head does not live: as its journal tells, or its files."""
+    if history.ended:
+        return history.ended
+    try:
+        # only a merge of all proteins writes it
+        merged_at = os.stat(run.folder.path / "overview.json").st_mtime
+    except OSError:
+        return "INTERRUPTED"
+    return "SUCCESS" if merged_at >= history.last_at else "INTERRUPTED"
+
+
+def write_ended(conn, run, ended):
+    """Bring the rows of a run to what its journal and its files tell, now that it has ended with this status."""
     run_id, files, history = run_id_of(run), RunFiles(run), read_history(run.folder.path)
     query = "select query_id, position from protein_results where run_id = ? and phase <> 'done'"
     unsettled = dict(conn.execute(query, (run_id,)).fetchall())

@@ -1,17 +1,17 @@
 """Reading what was sent: to its end or not at all, and never more than a limit."""
 
+import json
 import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qsl
+
+from datasette.utils import MultiParams
 
 from proteofold_site.platform.threads import at_length
 
-JSON_BYTES = 16 * 1024**2
-FORM_BYTES = 16 * 1024**2
-UPLOAD_BYTES = 1024**3
-# what a stranger may send
-SMALL_BYTES = 64 * 1024
+MOST_FIELDS = 50
 
 
 class BodyError(Exception):
@@ -40,12 +40,40 @@ async def chunks(request, limit):
 
 
 def _too_large(limit):
-    return BodyError(f"more than {limit // 1024**2} MB were sent", 413)
+    return BodyError(f"more than {in_words(limit)} were sent", 413)
+
+
+def in_words(limit):
+    """A limit, for people."""
+    return f"{limit // 1024**2} MB" if limit >= 1024**2 else f"{limit // 1024} kB"
 
 
 async def whole(request, limit):
     """The body, in memory."""
     return b"".join([chunk async for chunk in chunks(request, limit)])
+
+
+def decode_json(data):
+    """The object that a body of JSON holds; ValueError, in words, for anything else."""
+    try:
+        told = json.loads(data)
+        # half a surrogate pair is JSON, but no text that can be stored
+        json.dumps(told, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the body is not JSON in UTF-8 ({type(error).__name__})") from None
+    if not isinstance(told, dict):
+        raise ValueError("the body is not a JSON object")
+    return told
+
+
+def decode_fields(data):
+    """The fields of a form that was sent without files; ValueError if there are too many."""
+    try:
+        return MultiParams(
+            parse_qsl(data.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        )
+    except ValueError:
+        raise ValueError(f"the form has more than {MOST_FIELDS} fields") from None
 
 
 @contextmanager
@@ -59,7 +87,7 @@ def scratch_file():
         os.unlink(name)
 
 
-async def receive(request, path, limit=UPLOAD_BYTES):
+async def receive(request, path, limit):
     """Write the body to ``path``."""
     with open(path, "wb") as file:
         async for chunk in chunks(request, limit):

@@ -16,6 +16,7 @@ from proteofold_site import answers
 from proteofold_site.paths import protein_path, run_path
 from proteofold_site.platform import same
 from proteofold_site.platform.databases import ask_platform
+from proteofold_site.platform.identity import client_of
 from proteofold_site.platform.streams import Streamed
 from proteofold_site.platform.threads import at_length
 from proteofold_site.platform.visit import NEVER_KEPT
@@ -38,7 +39,8 @@ async def zipped(visit):
     """The zip of a run's results."""
     folder = await _folder(visit)
     # the name of a run's folder has no quotes and no line ends: run_folder sees to it
-    return await Streamed(lambda stream: run_zip(folder, stream), f"{folder.name}.zip", "application/zip").begin()
+    sent = Streamed(lambda stream: run_zip(folder, stream), f"{folder.name}.zip", "application/zip")
+    return await sent.begin(client_of(visit))
 
 
 # --- Report -----------------------------------------------------------------------------------------

@@ -13,11 +13,12 @@ from proteofold.platform.runs import NameTakenError, NotAllowedError, WrongState
 from proteofold.store.queries import NotFoundError
 from proteofold_site import answers
 from proteofold_site.platform import bodies, identity
-from proteofold_site.platform.route import ANYONE, READER, SIGNED_IN
-from proteofold_site.platform.visit import NEVER_KEPT, Visit, decode_json, sign_in_path, wants_json
+from proteofold_site.platform.route import ANYONE, LIST, READER, SIGNED_IN
+from proteofold_site.platform.streams import BusyError
+from proteofold_site.platform.threads import decoding
+from proteofold_site.platform.visit import NEVER_KEPT, Visit, sign_in_path, wants_json
 
-# forms with files, and how large each of them may be: an upload is kept on disk, a list of ids is read into memory
-_FILE_BYTES = {"upload": bodies.UPLOAD_BYTES, "list": bodies.FORM_BYTES}
+_FORMS = ("form", "upload", "list")
 
 
 class Refused(Exception):
@@ -53,7 +54,7 @@ async def _answer(datasette, request, route):
     if route.method == "GET" or route.body is None:
         body = {}
     else:
-        body = await _read(request, route)
+        body = await _read(request, route, actor)
     if route.writes and (actor is None or actor.by == "session"):
         told = request.headers.get(identity.FORM_HEADER)
         if told is None and hasattr(body, "get"):
@@ -84,6 +85,8 @@ def refused_by(error):
     """A UserError as the answer of a request."""
     if isinstance(error, TooManyAttemptsError):
         return Refused(str(error), 429, **{"Retry-After": str(max(1, round(error.seconds)))})
+    if isinstance(error, BusyError):
+        return Refused(str(error), error.status, **{"Retry-After": str(error.seconds)})
     if isinstance(error, WrongPasswordError):
         return Refused(str(error), 401)
     statuses = {NotFoundError: 404, NotAllowedError: 403, NameTakenError: 409, WrongStateError: 409}
@@ -122,24 +125,24 @@ def _check_query(request, route):
                 raise Refused(f"{one.name}: {error.message[:300]}", 400) from None
 
 
-async def _read(request, route):
+async def _read(request, route, actor):
     """What was sent, as the route's ``body`` says."""
+    most = route.most_of(actor)
     try:
         if route.body == "fasta":
             # read by the handler, while it arrives
             return {}
-        if route.body in ("form", *_FILE_BYTES):
-            return await _read_form(request, route)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        data = await bodies.whole(request, bodies.JSON_BYTES)
+        if route.body in _FORMS:
+            return await _read_form(request, route, kind, most)
+        data = await bodies.whole(request, most)
         # other sites' forms can send JSON, too, but not under this name
         if data and kind != "application/json":
             raise Refused("Send JSON, with the header Content-Type: application/json.", 415)
-        told = decode_json(data or b"{}")
-        jsonschema.Draft202012Validator(route.body).validate(told)
-        return told
+        return await decoding(_decode, data, route.body)
     except (bodies.BodyError, BadRequest) as error:
-        raise Refused(f"{error}.", getattr(error, "status", 400)) from None
+        more = "; sign in to send more" if most < route.most else ""
+        raise Refused(f"{error}{more}.", getattr(error, "status", 400)) from None
     except ValueError as error:
         raise Refused(f"{error}.", 400) from None
     except jsonschema.ValidationError as error:
@@ -147,18 +150,26 @@ async def _read(request, route):
         raise Refused(f"{place}: {error.message[:300]}", 400) from None
 
 
-async def _read_form(request, route):
+def _decode(data, schema):
+    """The object that a body of JSON holds, checked against its schema."""
+    told = bodies.decode_json(data or b"{}")
+    jsonschema.Draft202012Validator(schema).validate(told)
+    return told
+
+
+async def _read_form(request, route, kind, most):
     """The fields of a form; files are kept only where the route takes them, and on disk."""
-    file_bytes = _FILE_BYTES.get(route.body, 0)
-    with_files = file_bytes > 0 and request.headers.get("content-type", "").startswith("multipart/")
-    most = bodies.SMALL_BYTES if route.right == ANYONE else bodies.FORM_BYTES
+    text = min(most, LIST)
+    if kind == "application/x-www-form-urlencoded":
+        return await decoding(bodies.decode_fields, await bodies.whole(request, text))
+    with_files = route.body != "form"
     return await request.form(
         files=with_files,
-        max_fields=50,
+        max_fields=bodies.MOST_FIELDS,
         max_files=20,
-        max_field_size=most,
-        max_file_size=file_bytes,
-        max_request_size=most + file_bytes if with_files else most,
+        max_field_size=text,
+        max_file_size=most,
+        max_request_size=text + most if with_files else text,
     )
 
 

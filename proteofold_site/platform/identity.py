@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from datasette import TokenInvalid
 
-from proteofold.platform.accounts import session_user
+from proteofold.platform.accounts import network, session_user
 from proteofold.platform.tokens import RIGHTS, token_actor
 from proteofold_site.platform.databases import ask_platform
 
@@ -54,6 +54,16 @@ async def actor_of(datasette, request):
 
 def _told(user, rights, by):
     return {"id": user.name, "admin": user.is_admin, "rights": list(rights), "by": by}
+
+
+def address_of(request):
+    """The address that a request comes from; '' where it is not known."""
+    return (request.scope.get("client") or ("", 0))[0]
+
+
+def client_of(visit):
+    """Who is counted where something is given to each a few times: the user, or the network of a stranger."""
+    return f"user {visit.actor.name}" if visit.actor else f"network {network(address_of(visit.request))}"
 
 
 def form_token(request):

@@ -75,10 +75,7 @@ async def new_run_form(visit):
         *(visit.field(kind) for kind in KINDS),
     )
     try:
-        names = read_ids(asked.ids)
-        if not names:
-            raise UserError("Give at least one id: paste a list, or choose a file.")
-        seen = await ask_both(visit.datasette, _look, names, asked, visit.actor.name)
+        seen = await ask_both(visit.datasette, _look, asked, visit.actor.name)
     except UserError as error:
         return await _form(visit, asked, str(error), 400)
     # what is started is what was shown: a list or a choice that was changed since is shown first
@@ -102,8 +99,11 @@ async def _list_sent(visit):
     return (await file.read()).decode("utf-8", "replace")
 
 
-def _look(store, platform, names, asked, author):
+def _look(store, platform, asked, author):
     """What the page tells of a list: found and absent ids, and what stands in the run's way."""
+    names = read_ids(asked.ids)
+    if not names:
+        raise UserError("Give at least one id: paste a list, or choose a file.")
     matched = match_ids(store, names)
     told = json.dumps([names, asked.run_id, asked.templates, asked.mode, asked.weights])
     seen = {

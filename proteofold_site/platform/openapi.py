@@ -2,7 +2,7 @@
 
 from proteofold import __version__
 from proteofold_site.platform import schemas
-from proteofold_site.platform.bodies import JSON_BYTES, UPLOAD_BYTES
+from proteofold_site.platform.bodies import in_words
 from proteofold_site.platform.route import ANYONE, READER, SIGNED_IN
 
 _REFUSALS = {
@@ -12,8 +12,10 @@ _REFUSALS = {
     404: "There is no such thing",
     409: "The name is taken, or the state does not allow it",
     413: "More was sent than is taken",
+    414: "The address is too long",
     415: "What was sent is not called JSON",
-    429: "Too many attempts",
+    429: "Too many attempts, or downloads at the same time",
+    503: "The site is busy",
 }
 _FASTA_TYPES = ("application/octet-stream", "text/plain", "application/gzip", "text/x-fasta")
 
@@ -60,10 +62,10 @@ def _operation(route):
     }
     if route.body == "fasta":
         kinds = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _FASTA_TYPES}
-        about = f"A FASTA file, {UPLOAD_BYTES // 1024**2} MB at most"
+        about = f"A FASTA file, {in_words(route.most)} at most"
         told["requestBody"] = {"required": True, "description": about, "content": kinds}
     elif route.body:
-        about = f"{JSON_BYTES // 1024**2} MB at most"
+        about = f"{in_words(route.most)} at most; {in_words(route.most_of(None))} of who is not signed in"
         content = {"application/json": {"schema": route.body}}
         told["requestBody"] = {"required": True, "description": about, "content": content}
     return told
@@ -76,11 +78,13 @@ def _answer(route):
 
 
 def _refusals(route):
-    found = {400, 401, 403, 404}
+    found = {400, 401, 403, 404, 414}
     if route.writes:
         found |= {409, 413, 415}
     if route.right == ANYONE and route.writes:
         found |= {429}
+    if not isinstance(route.answer, dict):
+        found |= {429, 503}
     return sorted(found)
 
 

@@ -9,6 +9,9 @@ ANYONE, READER, UPLOADER, RUNNER, SIGNED_IN = "anyone", "read", "upload", "run",
 
 API = "/-/api/v1"
 
+# How many bytes may be sent: by default; a list of some 200,000 ids, or text that was pasted; a file of proteins.
+SMALL, LIST, FILE = 64 * 1024, 4 * 1024**2, 1024**3
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -26,7 +29,8 @@ class Route:
 
     ``path`` has its variables in braces. ``body`` tells what is sent: "form"; "upload" and "list", forms with a file;
     "fasta", a file as it is; or the JSON schema of an object; None for nothing. ``answer`` is the JSON schema of what
-    is answered, or the media type of a download; what has neither is a page.
+    is answered, or the media type of a download; what has neither is a page. ``most`` is how many bytes may be sent;
+    strangers never send more than SMALL.
     """
 
     method: str
@@ -38,6 +42,7 @@ class Route:
     answer: object = None
     status: int = 200
     query: tuple = field(default=())
+    most: int = SMALL
 
     @property
     def is_api(self):
@@ -48,6 +53,10 @@ class Route:
     def writes(self):
         """Whether it is closed to forged forms; a browser sends other methods without asking anybody."""
         return self.method not in ("GET", "HEAD")
+
+    def most_of(self, actor):
+        """How many bytes somebody may send; ``actor`` is None for a stranger."""
+        return self.most if actor else min(self.most, SMALL)
 
     @property
     def variables(self):

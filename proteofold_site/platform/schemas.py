@@ -256,7 +256,7 @@ ESTIMATED = answered(
 # --- Arguments of addresses -------------------------------------------------------------------------
 
 # what cannot be shown is as if it were not given
-PAGE = {"type": "integer", "minimum": 1}
+PAGE = {"type": "integer", "minimum": 1, "maximum": 1_000_000_000}
 RUNS_SHOWN = {"enum": list(run_data.RUNS_SHOWN)}
 PROTEINS_SHOWN = {"enum": list(run_data.SHOWN)}
 PROTEINS_SORTED = {"enum": list(run_data.SORTS)}

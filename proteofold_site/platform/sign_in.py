@@ -38,7 +38,7 @@ def _local(visit, path):
 
 async def _open_session(visit, name, password):
     """The secret of a new session; an older one of the same browser ends."""
-    address = (visit.request.scope.get("client") or ("", 0))[0]
+    address = identity.address_of(visit.request)
     secret = await ask_platform(visit.datasette, sign_in, name, password, address, where=signing_in)
     if old := visit.request.cookies.get(identity.SESSION_COOKIE):
         await ask_platform(visit.datasette, sign_out, old)

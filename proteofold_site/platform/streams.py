@@ -1,11 +1,28 @@
 """Sending what a thread writes, as it writes it: a zip of a proteome needs no memory and no temporary file."""
 
 import asyncio
+import sys
+from collections import Counter
 
-from proteofold_site.platform.threads import start_sending
+from proteofold.errors import UserError
+from proteofold_site.platform.threads import SENDERS, start_sending
+
+# A reader holds a thread and a megabyte until the end, so each has a few, and has to take a piece in a minute.
+MOST_OF_A_CLIENT = 4
+PATIENCE_S = 60
 
 _PIECE = 256 * 1024
-_WAITING = 8
+_WAITING = 4
+
+_under_way = Counter()  # downloads by client
+
+
+class BusyError(UserError):
+    """Too many downloads go on; ``status`` is that of the answer, ``seconds`` after which to ask again."""
+
+    def __init__(self, message, status):
+        super().__init__(message)
+        self.status, self.seconds = status, PATIENCE_S
 
 
 class _Pipe:
@@ -39,6 +56,14 @@ class _Pipe:
         asyncio.run_coroutine_threadsafe(self.queue.put(piece), self._loop).result()
 
 
+def _leave(client, writing):
+    """Count a download no more; that its reader was gone when it was cut is no news."""
+    writing.exception()
+    _under_way[client] -= 1
+    if not _under_way[client]:
+        del _under_way[client]
+
+
 class Streamed:
     """An answer of 200 that ``write(stream)`` writes in a thread.
 
@@ -54,8 +79,15 @@ class Streamed:
             "cache-control": "no-store",
         }
 
-    async def begin(self):
-        """Start writing, and wait for the first piece; returns self."""
+    async def begin(self, client):
+        """Start writing, and wait for the first piece; returns self.
+
+        ``client`` is who is counted. BusyError if they have as many downloads as one may have, or all threads are busy.
+        """
+        if _under_way[client] >= MOST_OF_A_CLIENT:
+            raise BusyError(f"You have {MOST_OF_A_CLIENT} downloads under way. Wait until one of them has ended.", 429)
+        if _under_way.total() >= SENDERS:
+            raise BusyError("Too many downloads are under way on this site. Try again in a minute.", 503)
         self._pipe = _Pipe(asyncio.get_running_loop())
 
         def write():
@@ -63,6 +95,8 @@ class Streamed:
             self._pipe.close()
 
         self._writing = start_sending(write)
+        _under_way[client] += 1
+        self._writing.add_done_callback(lambda writing: _leave(client, writing))
         self._first = await self._next()
         return self
 
@@ -84,9 +118,13 @@ class Streamed:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             piece = self._first
             while piece is not None:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                async with asyncio.timeout(PATIENCE_S):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
                 piece = await self._next()
             await send({"type": "http.response.body", "body": b""})
+        except TimeoutError:
+            # nothing more is sent, so the server cuts the connection
+            print("A download was cut: its reader took nothing of it for a minute.", file=sys.stderr)
         finally:
             self._pipe.gone = True
             while not self._pipe.queue.empty():

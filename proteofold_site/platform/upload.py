@@ -93,7 +93,7 @@ async def upload_form(visit):
             await keep(file, path)
             name = file.filename
         else:
-            path.write_text(text, "utf-8")
+            await at_length(path.write_text, text, "utf-8")
             name = "pasted text"
         try:
             done = await _store(visit, path, name)
@@ -142,7 +142,7 @@ async def upload_part(visit):
 async def proteins_add(visit):
     """Take a FASTA file that is sent as it is; ``?name=`` is what it is called."""
     with scratch_file() as path:
-        await receive(visit.request, path)
+        await receive(visit.request, path, visit.route.most)
         upload = (await _store(visit, path, visit.argument("name") or "upload.fasta")).upload
     told = {name: getattr(upload, name) for name in ("source", "added", "present", "failed", "described")}
     return visit.json(told | {"rows": [row._asdict() for row in upload.rows]})

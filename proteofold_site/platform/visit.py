@@ -1,6 +1,5 @@
 """One request to a page or to the API: who asks, what was sent, and how an answer is made."""
 
-import json
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -91,16 +90,3 @@ def sign_in_path(datasette, request):
     """Where a stranger signs in, to come back to where they are; after a form, to the front page."""
     back = request.full_path if request.method == "GET" else datasette.urls.path("/")
     return f"{datasette.urls.path('/-/sign-in')}?next={quote(back, safe='')}"
-
-
-def decode_json(data):
-    """The object that a body of JSON holds; ValueError, in words, for anything else."""
-    try:
-        told = json.loads(data)
-        # half a surrogate pair is JSON, but no text that can be stored
-        json.dumps(told, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"the body is not JSON in UTF-8 ({type(error).__name__})") from None
-    if not isinstance(told, dict):
-        raise ValueError("the body is not a JSON object")
-    return told

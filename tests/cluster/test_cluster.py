@@ -146,6 +146,8 @@ def test_ctrl_c_leaves_nothing_in_the_queue(cluster):
     wait_for_four_searches(cluster)
     os.kill(head.pid, signal.SIGINT)
     head.wait(timeout=60)
+    printed = (cluster.spy / "printed").read_text()
+    assert "FAILED" not in printed and "Interrupted." in printed and cluster.rows("failed.csv") == []
     wait_until(lambda: cluster.slurm.jobs(cluster.path, "pending,running,completing") == [], 60, "empty queue")
     cluster.mark("very_slow", "0")
     cluster.snakemake()

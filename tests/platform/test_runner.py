@@ -8,10 +8,12 @@ import time
 
 import pytest
 from platformbench import ALICE, wait_until
+from runbench import imported, plant
 
 from proteofold.errors import UserError
 from proteofold.platform.deletion import delete_run
-from proteofold.platform.runs import ask_retry, ask_stop, repeat_run
+from proteofold.platform.estimates import estimate
+from proteofold.platform.runs import NewRun, ask_retry, ask_stop, repeat_run
 from proteofold.store import open_store
 
 HBA, MYG, LYS, CYC = "sp|P69905|HBA_HUMAN", "sp|P02144|MYG_HUMAN", "sp|P61626|LYSC_HUMAN", "sp|P99999|CYC_HUMAN"
@@ -126,3 +128,15 @@ def test_runner_that_is_killed_again_and_again_carries_each_order_out_once(bench
     assert bench.start_runner("--parallel", "2", "--once").wait(timeout=600) == 0
     assert {run_id: bench.row(run_id)[0] for run_id in orders} == dict.fromkeys(orders, "SUCCESS")
     assert sorted(bench.searched()) == sorted(orders.values())
+
+
+@pytest.mark.slow
+def test_files_in_the_working_folder_are_no_modules_for_what_the_platform_starts(bench):
+    plant(bench.path)
+    bench.order(ids=[HBA])
+    runner = bench.start_runner("--once")
+    assert runner.wait(timeout=600) == 0
+    assert bench.row() == ("SUCCESS", "alice", 1, 1, 0)
+    told = estimate(bench.store, bench.platform, NewRun("next", [MYG], "alice", "six", "lean", "demo"))
+    assert told["total"] == 1
+    assert imported(bench.path) == []

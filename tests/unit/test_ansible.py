@@ -1,9 +1,11 @@
 """The deployment: playbooks and templates as Ansible reads them, and the programs it installs. No machine is needed."""
 
+import base64
 import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -239,6 +241,7 @@ def rendered(tmp_path_factory):
     (folder / "play.yml").write_text(_PLAY % ", ".join(f'{name}: "{{{{ facts.{name} }}}}"' for name in names))
     more = {"templates": templates, "out": str(folder / "out"), "slurm_service": {"name": "slurmctld"}}
     more["slurm_version"] = {"stdout": "slurm-wlm 23.11.4"}
+    more["proteofold_key"] = {"content": base64.b64encode(b"ssh-ed25519 AAAA client\n").decode()}
     (folder / "more.yml").write_text(yaml.safe_dump(more))
     environment = os.environ | {"ANSIBLE_ROLES_PATH": str(ROLES), "ANSIBLE_LOCALHOST_WARNING": "0"}
     command = [playbook, "-i", folder / "inventory.yml", "-e", f"@{folder / 'more.yml'}", folder / "play.yml"]
@@ -389,6 +392,11 @@ def test_units_have_one_setting_a_line(rendered):
             assert text.count("UMask=") <= 1 and "UMask=0077P" not in text
 
 
+def test_services_import_nothing_from_the_folder_of_runs(rendered):
+    for name in ("proteofold-site.service", "proteofold-runner.service"):
+        assert re.search("^Environment=.*PYTHONSAFEPATH=1", rendered["client", name], re.MULTILINE), name
+
+
 def test_the_site_is_closed_to_strangers_by_default(rendered):
     assert "--setting allow.id *" in rendered["client", "proteofold-site.service"]
 
@@ -471,26 +479,26 @@ def test_an_install_that_failed_is_done_again(checkout, tmp_path):
 
 
 @pytest.fixture
-def worker(tmp_path):
+def worker(tmp_path, rendered):
     """Function that runs a command for which ssh leads to a worker (a folder) that lets the client in as deployed."""
-    rrsync = shutil.which("rrsync")
-    if not rrsync:
+    if not os.path.exists("/usr/bin/rrsync"):
         pytest.skip("rrsync is not installed")
     root, path = tmp_path / "worker", tmp_path / "path"
     path.mkdir()
-    # what sshd does with the forced command of roles/proteofold/tasks/keys.yml
+    forced = re.search('command="([^"]+) /opt/proteofold" ', rendered["worker1", "deploy_keys"])[1]
+    # what sshd does with it
     (path / "ssh").write_text(
         '#!/bin/sh\nwhile [ "$1" != 10.0.0.11 ]; do shift; done; shift\n'
-        f'SSH_ORIGINAL_COMMAND="$*" exec {rrsync} -wo -no-lock {root}\n'
+        f'SSH_ORIGINAL_COMMAND="$*" exec {forced} {root}\n'
     )
     (path / "ssh").chmod(0o755)
     environment = os.environ | {"PATH": f"{path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
-    (root / str(tmp_path / "opt").lstrip("/")).mkdir(parents=True)
+    root.mkdir()
     return lambda *command: run(*command, env=environment)
 
 
 def on_worker(tmp_path, name):
-    return tmp_path / "worker" / str(tmp_path / "opt" / name).lstrip("/")
+    return tmp_path / "worker" / name
 
 
 @pytest.fixture
@@ -536,11 +544,35 @@ def test_a_worker_that_cannot_be_reached_is_not_taken_for_one_that_has_all(worke
 
 def test_the_key_of_the_client_reads_nothing_of_a_worker(worker, deployed, tmp_path):
     on_worker(tmp_path, "secret").write_text("secret")
-    read = worker("rsync", f"10.0.0.11:{deployed}/secret", tmp_path / "stolen")
+    read = worker("rsync", "10.0.0.11:secret", tmp_path / "stolen")
     assert read.returncode != 0 and "write-only" in read.stderr
     shell = worker("ssh", "10.0.0.11", f"cp {on_worker(tmp_path, 'secret')} {tmp_path}/stolen")
     assert shell.returncode != 0
     assert not (tmp_path / "stolen").exists()
+
+
+@pytest.mark.parametrize("place", ["{0}/.ssh", "../home/.ssh", "./../home/.ssh", "x/../../home/.ssh", "link"])
+def test_the_key_of_the_client_writes_nothing_beside_the_program(worker, deployed, tmp_path, place):
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (deployed / "link").symlink_to(home / ".ssh")
+    worker("rsync", "--recursive", "--links", f"{deployed}/", "10.0.0.11:.")
+    assert on_worker(tmp_path, "link").is_symlink()
+    keys = tmp_path / "authorized_keys"
+    keys.write_text("ssh-ed25519 BBBB mine\n")
+    worker("rsync", keys, f"10.0.0.11:{place.format(home)}/")
+    assert list((home / ".ssh").iterdir()) == []
+
+
+def test_what_the_key_of_the_client_opens_is_written_where_its_account_cannot_change_it(rendered):
+    (line,) = (line for line in rendered["worker1", "deploy_keys"].splitlines() if not line.startswith("#"))
+    assert line.startswith('from="10.0.0.10",restrict,command="')
+    assert line.endswith(' /opt/proteofold" ssh-ed25519 AAAA client')
+    settings = rendered["worker1", "deploy_sshd.conf"].split()
+    assert settings[settings.index("AuthorizedKeysFile") + 1] == "/etc/ssh/proteofold_deploy_keys"
+    tasks = yaml.safe_load((ROLES / "proteofold/tasks/keys.yml").read_text())
+    (made,) = (task["ansible.builtin.template"] for task in tasks if "ansible.builtin.template" in task)
+    assert (made["owner"], made["mode"]) == ("root", "0644")
 
 
 @pytest.fixture

@@ -1,5 +1,9 @@
 """The command proteofold: what it prints, its exit codes, and that user errors come without a traceback."""
 
+import gzip
+import os
+from pathlib import Path
+
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -65,6 +69,36 @@ def test_hhr_that_lacks_alignments_is_summarised_with_a_warning(call, write, dat
     assert "cut.hhr lists 10 hits and aligns 3: is it cut short?" in outcome.stderr
 
 
+@pytest.mark.parametrize("wrap", [lambda text: b"\xef\xbb\xbf" + text, gzip.compress], ids=["byte order mark", "gzip"])
+def test_hhr_with_a_byte_order_mark_or_packed_is_summarised(call, tmp_path, data, wrap):
+    text = (data / "hhsearch3.hhr").read_bytes()
+    (tmp_path / "x.hhr").write_bytes(wrap(text))
+    outcome = call("summarise", tmp_path / "x.hhr")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert outcome.stdout == call("summarise", data / "hhsearch3.hhr").stdout
+
+
+def test_damaged_gzip_of_a_hhr_is_told(call, tmp_path, data):
+    (tmp_path / "x.hhr").write_bytes(gzip.compress((data / "hhsearch3.hhr").read_bytes())[:-20])
+    outcome = call("summarise", tmp_path / "x.hhr")
+    assert outcome.exit_code == 1 and "x.hhr: cannot be read" in outcome.stderr
+
+
+def test_hhr_that_lists_fewer_hits_than_it_aligns_is_whole(call, write, data):
+    text = (data / "hhsearch3.hhr").read_text()
+    head, mark, blocks = text.partition("\nNo 1")
+    rows = head.rstrip().splitlines()
+    outcome = call("summarise", write("x.hhr", "\n".join(rows[:-4]) + "\n\n" + mark.lstrip() + blocks))
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert outcome.stdout == call("summarise", data / "hhsearch3.hhr").stdout
+
+
+def test_template_name_that_is_not_utf_8_is_kept(call, tmp_path, data):
+    text = (data / "hhsearch3.hhr").read_bytes()
+    (tmp_path / "x.hhr").write_bytes(text.replace(b">4HHB_A", b">tm\xe9").replace(b">4HHB_B", b">tm\xe8"))
+    assert call("summarise", tmp_path / "x.hhr").stdout.splitlines()[1].split(",")[1] == "tm\\xe9"
+
+
 def test_file_that_is_no_hhr_is_an_error_without_traceback(call, write):
     outcome = call("summarise", write("x.hhr", "nonsense"))
     assert outcome.exit_code == 1
@@ -99,10 +133,22 @@ def test_prediction_goes_on_to_the_a3m(call, write, tiny_networks):
     assert (len(lines[1]), len(lines[3]), lines[5]) == (5, 5, "MKVLA")
 
 
-def test_residues_are_predicted_as_they_are_written(call, write, tiny_networks):
-    """As upstream does: lower case is unknown to the networks."""
-    lower = call("s4pred", "--weights", tiny_networks, write("p.fasta", ">a\nmkvl\n")).stdout
-    assert "  AA: mkvl\n" in lower
+@pytest.mark.parametrize("written", ["mkvlagdn", "MKVLagdn", "MKVLAGDN*", "mkvl\nagdn*", "MKVL AGDN"])
+def test_single_steps_handle_sequences_as_a_run_does(call, write, tiny_networks, written):
+    def steps(sequence):
+        fasta = write("p.fasta", f">a\n{sequence}\n")
+        predicted = call("s4pred", "--weights", tiny_networks, fasta)
+        joined = call("a3m", fasta, write("p.horiz", predicted.stdout))
+        assert (predicted.exit_code, joined.exit_code) == (0, 0)
+        return predicted.stdout, joined.stdout
+
+    assert steps(written) == steps("MKVLAGDN")
+
+
+def test_correction_by_a_single_step_is_told_beside_the_result(call, write, tiny_networks):
+    outcome = call("s4pred", "--weights", tiny_networks, write("p.fasta", ">a\nmkv*\n"))
+    assert "note: " in outcome.stderr and "lower-case" in outcome.stderr and "'*'" in outcome.stderr
+    assert "note" not in outcome.stdout
 
 
 @pytest.mark.parametrize(
@@ -111,6 +157,9 @@ def test_residues_are_predicted_as_they_are_written(call, write, tiny_networks):
         ("", "holds no FASTA record"),
         ("MKV\n", "line 1: not FASTA"),
         (">a\n\n>b\nMK\n", "line 1: a: no sequence"),
+        (">b\nMK\n>a\nM1K\n", "line 3: a: '1' at position 2"),
+        (">b\nMK\n>a\nM*K\n", "line 3: a: '*' at position 2"),
+        (">b\nMK\n>ss_pred\nMK\n", "line 3: ss_pred: "),
     ],
 )
 def test_bad_fasta_is_told_before_the_networks_are_loaded(call, write, text, what):
@@ -187,6 +236,31 @@ def test_every_problem_is_listed(call, config, monkeypatch):
     assert "  - template library nowhere: missing" in outcome.stderr
 
 
+@pytest.mark.parametrize("place", ["results", "results/demo", "resources", ".snakemake"])
+def test_file_where_a_run_needs_a_folder_is_told(call, config, tmp_path, monkeypatch, place):
+    monkeypatch.setattr(inputs, "check_tensors", lambda folder: None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text("")
+    outcome = call("check", "--configfile", config())
+    assert outcome.exit_code == 1
+    assert (
+        f"1 problem in the inputs; nothing was run:\n  - {place}: a run needs a folder of this name" in outcome.stderr
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_that_cannot_be_written_is_told(call, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs, "check_tensors", lambda folder: None)
+    file = config()
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o500)
+    outcome = call("check", "--configfile", file)
+    tmp_path.chmod(0o700)
+    assert outcome.exit_code == 1
+    assert f"  - results/demo: cannot be written. Change the rights of {tmp_path}" in outcome.stderr
+
+
 def test_mistyped_key_is_told(call, config):
     outcome = call("check", "--configfile", config(temlpates="demo"))
     assert outcome.exit_code == 1
@@ -211,3 +285,13 @@ def test_folder_that_is_no_run_is_told(call, tmp_path):
     outcome = call("merge", tmp_path)
     assert outcome.exit_code == 1
     assert "is not the folder of a run" in outcome.stderr
+
+
+def test_library_out_of_order_is_told_with_file_and_line(call, config, monkeypatch):
+    monkeypatch.setattr(inputs, "check_tensors", lambda folder: None)
+    path = config()
+    index = Path(f"{yaml.safe_load(path.read_text())['templates']}_hhm.ffindex")
+    index.write_text("".join(reversed(index.read_text().splitlines(keepends=True))))
+    outcome = call("check", "--configfile", path)
+    assert outcome.exit_code == 1
+    assert "db_hhm.ffindex, line 2: A follows B" in outcome.stderr

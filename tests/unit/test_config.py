@@ -82,6 +82,56 @@ def test_file_that_is_no_configuration_is_named(config_file, content, what):
     assert what in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "key", "lines"),
+    [
+        ("run: a\nids: null\nrun: b\n", "run", (3, 1)),
+        ("s4pred:\n  device: cpu\n  device: gpu\n", "device", (3, 2)),
+        ("s4pred: {device: cpu, device: gpu}\n", "device", (1, 1)),
+        ("proteins:\n- a\nrun: x\nproteins:\n- b\n", "proteins", (4, 1)),
+        ("keep:\n- {a: 1,\n   a: 1}\n", "a", (3, 2)),
+    ],
+)
+def test_key_that_is_given_twice_is_named_with_both_lines(config_file, content, key, lines):
+    with pytest.raises(UserError) as caught:
+        load_config(config_file(content))
+    assert f"my.yaml, line {lines[0]}: '{key}' is given twice, first in line {lines[1]}" in str(caught.value)
+
+
+def test_alias_and_merge_repeat_no_key(config_file):
+    config = load_config(config_file("a: &a {x: 1}\nb: {<<: *a, x: 2}\nc: [*a, *a]\n"))
+    assert (config["b"], config["c"]) == ({"x": 2}, [{"x": 1}, {"x": 1}])
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_called_that(config_file, codec):
+    with pytest.raises(UserError, match=r"my\.yaml: .*UTF-16"):
+        load_config(config_file("run: x\n".encode(codec)))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("run: 2024", "run: 2024"),
+        ("run: 2024-01-31", "run: 2024-01-31"),
+        ("run: yes", "run: True"),
+        ("run: 1.50", "run: 1.5"),
+        ("run: x\nproteins: [2024]", "proteins: 0: 2024"),
+        ("run: x\ntemplates: 2024-01-31", "templates: 2024-01-31"),
+        ("run: x\ns4pred: {weights: 7}", "s4pred: weights: 7"),
+    ],
+)
+def test_text_that_yaml_takes_for_something_else_wants_quotes(config_file, text, shown):
+    (problem,) = config_problems(load_config(config_file("proteins: [a.fasta]\n"), config_file(text, "2.yaml")))
+    assert problem.startswith(f"configuration, {shown} will not do: ") and problem.endswith("put it in quotes.")
+
+
+def test_what_is_no_text_at_all_wants_no_quotes():
+    for changes in ({"reuse": 5}, {"run": None}, {"run": ["a"]}, {"run": "a/b"}):
+        (problem,) = problems_with(changes)
+        assert "quotes" not in problem
+
+
 def test_missing_file_and_folder_are_named(tmp_path):
     with pytest.raises(UserError, match=r"none\.yaml: cannot be read \(No such file"):
         load_config(tmp_path / "none.yaml")

@@ -1,11 +1,13 @@
 """The documentation names what the code has: keys, defaults, columns, modes."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import yaml
 
 from proteofold import hhsuite, hits, paths
+from proteofold.config import config_problems, load_config
 from proteofold.failures import FAILURE_COLUMNS
 from proteofold.merge import MERGED
 
@@ -59,3 +61,23 @@ def test_links_between_documents_lead_somewhere():
     for document in documents:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / Path(target)).exists(), f"{document.name}: {target}"
+
+
+def configurations(document, folder):
+    """The configurations of runs in a document, laid over the defaults; they are written into a folder."""
+    for block in re.findall(r"^ *```yaml\n(.*?)^ *```", document.read_text(), re.MULTILINE | re.DOTALL):
+        text = textwrap.dedent(block)
+        if "run" in yaml.safe_load(text):
+            (folder / "my.yaml").write_text(text)
+            yield load_config(folder / "my.yaml")
+
+
+def test_configurations_in_the_documents_are_valid(tmp_path):
+    for document in (paths.CHECKOUT / "README.md", paths.CHECKOUT / "docs" / "usage.md"):
+        found = list(configurations(document, tmp_path))
+        assert found and not any(map(config_problems, found))
+
+
+def test_first_configuration_of_the_readme_needs_no_download(tmp_path):
+    first = next(configurations(paths.CHECKOUT / "README.md", tmp_path))
+    assert (first["templates"], first["s4pred"]["weights"]) == ("demo", "demo")

@@ -3,6 +3,7 @@
 import pytest
 
 from proteofold.failures import FAILURE_COLUMNS, failure_of, last_words, must_fail_again
+from proteofold.hhsuite import Library
 from proteofold.process import JobLog, measured_run
 from proteofold.runs import Member, Run, RunFolder
 
@@ -12,7 +13,7 @@ from proteofold.runs import Member, Run, RunFolder
     [
         ("STEP a3m\nSTEP search\n$ hhsearch\nERROR search: no: file\n", ("search", "no: file")),
         ("STEP a3m\n", ("a3m", "it ended without a word: it was killed, or its machine went down")),
-        ("", ("first", "it ended without a word: it was killed, or its machine went down")),
+        ("", ("first", "its log is empty: the disk was full when it began, or its machine went down")),
         ("STEP search\nERROR: of a tool\n", ("search", "it ended without a word")),
         ("STEP search\nERROR of a tool\nSTEP summary\nERROR summary: why\n", ("summary", "why")),
         ("STEP search\nERROR in a line of a tool\nmore\n", ("search", "it ended without a word")),
@@ -97,3 +98,15 @@ def test_only_an_error_of_the_tool_itself_would_be_repeated(tmp_path, script, ag
         log.step("search")
         measured_run(["sh", "-c", script], log, "")
     assert must_fail_again(path) is again
+
+
+def test_library_that_could_not_be_built_is_the_reason(run, tmp_path):
+    prefix = tmp_path / "library" / "db"
+    run.settings |= {"library_source": "my templates", "library": Library(str(prefix), 1, 9, 9, "")._asdict()}
+    put(run.folder.horiz("0001-ab"))
+    assert failure_of(run, MEMBER)[2] == "not started: the run ended before"
+    put(tmp_path / "library" / "db_logs" / "collect_templates.log")
+    log = put(tmp_path / "library" / "db_logs" / "make_profiles.log", "x.a3m: template x: hhmake: why\n")
+    assert failure_of(run, MEMBER) == ("sp|P1|A", "template_library", "x.a3m: template x: hhmake: why", log)
+    put(tmp_path / "library" / "db_cs219.ffindex")
+    assert failure_of(run, MEMBER)[2] == "not started: the run ended before"

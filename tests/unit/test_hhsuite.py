@@ -54,6 +54,13 @@ def test_folder_instead_of_a_prefix_is_answered_with_the_prefix(library):
     assert f"Is the prefix {library}?" in problem_with(f"{folder}/d")
 
 
+def test_prefix_that_is_right_is_not_suggested_again(tmp_path, make_library):
+    library = make_library(tmp_path / "db", {"A": 10})
+    make_library(tmp_path / "db2", {"A": 10})
+    (tmp_path / "db_cs219.ffdata").unlink()
+    assert "missing" in problem_with(library) and "Is the prefix" not in problem_with(library)
+
+
 @pytest.mark.parametrize(
     ("part", "text", "what"),
     [

@@ -242,6 +242,37 @@ def test_damaged_list_is_told(check, content):
     assert "ids.txt: cannot be read (" in errors[-1] and "See 'ids'" in errors[-1]
 
 
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_called_that(check, tmp_path, codec):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "t.a3m").write_bytes(">t\nMKV\n".encode(codec))
+    errors = check(FASTA.encode(codec), templates={"build": str(tmp_path / "src")}).errors
+    errors += check(FASTA, listed=gzip.compress("P1\n".encode(codec))).errors
+    for name, error in zip(("1.fasta", "t.a3m", "ids.txt"), [errors[0], errors[1], errors[2]], strict=True):
+        assert name in error and "UTF-16" in error
+
+
+def test_files_of_a_build_folder_that_are_not_read_are_told(check, tmp_path):
+    source = tmp_path / "src"
+    (source / "more").mkdir(parents=True)
+    for name in ("a.fa", "b.a2m", "c.pep", "d.a3m.zip", ".hidden"):
+        (source / name).write_text(">a\nMKV\n")
+    checked = check(FASTA, templates={"build": str(source)})
+    assert checked.errors == []
+    (note,) = checked.notes
+    assert "not read as templates: b.a2m, c.pep, d.a3m.zip, more/." in note
+    (source / "a.fa").unlink()
+    (error,) = check(FASTA, templates={"build": str(source)}).errors
+    assert "It holds b.a2m, c.pep, d.a3m.zip, more/." in error
+
+
+def test_template_id_that_is_not_utf_8_is_refused(check, tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "t.fa").write_bytes(b">good\nMKV\n>tm\xe9\nMKV\n")
+    (error,) = check(FASTA, templates={"build": str(tmp_path / "src")}).errors
+    assert "t.fa, line 3: " in error and "must be printable UTF-8" in error
+
+
 def test_missing_list_and_folder_are_told(check, tmp_path):
     for name in ("none.txt", "library"):
         errors = check(FASTA, ids=str(tmp_path / name)).errors

@@ -124,6 +124,32 @@ def test_failed_protein_is_a_row_with_step_reason_and_log(run):
     assert [row[0] for row in table(run, "merge_results.csv")[1:]] == IDS[:1]
 
 
+@pytest.mark.parametrize(
+    ("text", "failed"),
+    [
+        ("STEP search\nERROR search: hhsearch ended with exit code 3: no\n", 1),
+        ("STEP search\nERROR search: hhsearch was killed (SIGKILL): most likely for want of memory\n", 1),
+        ("STEP search\nERROR search: hhsearch was stopped from outside (SIGINT)\n", 0),
+        ("STEP search\n$ hhsearch\n", 0),
+        ("Traceback (most recent call last):\nKeyboardInterrupt\n", 0),
+        (None, 0),
+    ],
+)
+def test_in_an_interrupted_run_only_a_job_with_an_error_of_its_own_has_failed(complete, text, failed):
+    complete.folder.out("p3").unlink()
+    horiz = complete.folder.horiz("0001-ab")
+    horiz.parent.mkdir(exist_ok=True)
+    horiz.write_text("")
+    log = complete.folder.log("search_templates", "p3")
+    log.unlink(missing_ok=True)
+    if text:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(text)
+    counts = merge_run(complete.folder.path, interrupted=True)
+    assert (counts["failed"], len(table(complete, "failed.csv"))) == (failed, 1 + failed)
+    assert not (complete.folder.path / "overview.json").exists()
+
+
 def test_failed_table_has_only_its_header_when_none_failed(complete):
     merge_run(complete.folder.path)
     assert table(complete, "failed.csv") == [["query_id", "step", "reason", "log"]]

@@ -146,6 +146,23 @@ def test_what_slurm_cannot_tell_is_an_error_that_says_what_to_do(sinfo, answer, 
     assert what in str(caught.value) and "--nodes nodes.yaml" in str(caught.value)
 
 
+def test_machine_whose_slurm_was_never_configured_is_told_in_one_line(tmp_path, monkeypatch):
+    """The commands of Slurm are there, as on every machine with the package, and no cluster."""
+    said = [
+        "error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host",
+        "error: fetch_config: DNS SRV lookup failed",
+    ]
+    said += ["error: _establish_config_source: failed to fetch config"]
+    said += ["fatal: Could not establish a configuration source"]
+    program = tmp_path / "sinfo"
+    program.write_text("#!/bin/sh\n" + "".join(f"echo 'sinfo: {line}' >&2\n" for line in said) + "exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(UserError, match="no Slurm cluster.*--nodes nodes.yaml") as told:
+        slurm_nodes()
+    assert "error:" not in str(told.value) and "\n" not in str(told.value)
+
+
 def test_slurm_that_does_not_answer_is_not_waited_for(sinfo, monkeypatch):
     sinfo("n1|2|3500|idle\n", seconds=30)
     monkeypatch.setattr(nodes, "call", lambda command: tools.call(command, timeout_s=0.3))
@@ -157,7 +174,7 @@ def test_slurm_that_does_not_answer_is_not_waited_for(sinfo, monkeypatch):
 
 def test_machine_without_slurm_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="sinfo cannot be started.*--nodes nodes.yaml"):
+    with pytest.raises(UserError, match="not installed.*sinfo.*--nodes nodes.yaml"):
         slurm_nodes()
 
 

@@ -1,5 +1,6 @@
 """However a tool ends, its job's log says so in its last line; and no tool outlives its job."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from proteofold.errors import UserError
-from proteofold.failures import last_words
+from proteofold.failures import disk_failure, last_words
 from proteofold.process import DONE_MARK, JobLog, Usage, measured_run, own_usage, read_usage, usage_tsv
 
 
@@ -210,3 +211,25 @@ def test_tool_dies_with_its_job(tmp_path):
         os.kill(tool, signal.SIGKILL)
         raise AssertionError("the tool outlived its job")
     assert "killed" in last_words(tmp_path / "job.log", "search")[1]
+
+
+def test_full_disk_is_told_though_its_job_can_write_no_log(tmp_path):
+    """/dev/full takes nothing, as a full disk."""
+    (tmp_path / "job.log").symlink_to("/dev/full")
+    script = "import sys; from proteofold.process import JobLog\nwith JobLog(sys.argv[1]) as log: log.step('a3m')\n"
+    script += "sys.exit(log.exit_code)"
+    job = subprocess.run(python(script) + (tmp_path / "job.log",), capture_output=True, text=True, check=False)
+    assert job.returncode == 1
+    assert "job.log cannot be written to disk: No space left on device. The disk /dev" in job.stderr
+    assert "Traceback" not in job.stderr
+
+
+def test_log_names_the_disk_that_took_no_result(tmp_path):
+    with JobLog(tmp_path / "job.log") as log:
+        log.step("summary")
+        raise OSError(errno.EDQUOT, "Disk quota exceeded", "some.out")
+    step, reason = last_words(log.path, "search")
+    assert step == "summary"
+    assert reason.startswith("some.out cannot be written to disk: Disk quota exceeded. The disk /")
+    assert disk_failure(log.path) == reason
+    assert "Traceback" not in Path(log.path).read_text()

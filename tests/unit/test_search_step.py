@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import damage
 import pytest
 
 from proteofold import hhsuite
@@ -48,12 +49,21 @@ def batch(tmp_path):
 def search(tmp_path, batch):
     """Function that searches for one protein of a batch as the rule does; returns exit code and results folder."""
 
-    def run(query_id="sp|P10599|THIO", sequence=THIOREDOXIN, library="db", mode="lean", keep=(), **others):
+    def run(query_id="sp|P10599|THIO", sequence=THIOREDOXIN, library="db", mode="lean", keep=(), shards=1, **others):
         fasta, horiz = batch(**{query_id: sequence}, **others)
         results = tmp_path / "my results"
         protein = protein_stem(query_id)
         words = ["--protein", protein, "--fasta", fasta, "--horiz", horiz, "--library", library, "--mode", mode]
-        words += ["--longest-template", "153", "--result-key", "key", "--out", results / f"{protein}.out"]
+        words += [
+            "--shards",
+            shards,
+            "--longest-template",
+            "153",
+            "--result-key",
+            "key",
+            "--out",
+            results / f"{protein}.out",
+        ]
         for name in ("hits", "alignments", "log", "usage"):
             words += [f"--{name}", results / f"{protein}.{name}"]
         for kind in keep:
@@ -316,3 +326,53 @@ def test_killed_search_leaves_nothing_but_its_log(words, hhsearch, tmp_path):
     assert ">ss_pred" in log.read_text()
     assert list(scratch.iterdir()) == []
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["a.log"]
+
+
+@pytest.mark.hhsuite
+@pytest.mark.parametrize("mode", hhsuite.SEARCH_MODES)
+@pytest.mark.parametrize("kind", damage.INSIDE_PROFILE)
+def test_search_that_could_not_read_a_template_has_failed(search, small_library, tmp_path, mode, kind):
+    library = damage.copy_of(small_library, tmp_path / "damaged" / "db")
+    damage.change_content(library, "hhm", damage.INSIDE_PROFILE[kind])
+    code, results = search(library=library, mode=mode)
+    assert code == 1
+    assert {path.name for path in results.iterdir()} == {"P10599.log"}
+    step, reason = last_words(results / "P10599.log", "")
+    assert step == "search" and damage.DAMAGED in reason and ":" not in reason.partition(": ")[2]
+
+
+@pytest.mark.hhsuite
+@pytest.mark.parametrize("mode", ["lean", "reference"])
+def test_shard_that_could_not_read_a_template_has_failed(search, small_library, tmp_path, mode):
+    library = damage.copy_of(small_library, tmp_path / "damaged" / "db")
+    damage.change_content(library, "hhm", damage.INSIDE_PROFILE["letters inside"])
+    code, results = search(library=library, mode=mode, shards=2)
+    assert code == 1
+    step, reason = last_words(results / "P10599.log", "")
+    assert step == "search" and damage.DAMAGED in reason
+
+
+@pytest.mark.hhsuite
+@pytest.mark.parametrize("mode", ["lean", "reference", "fast"])
+def test_search_that_could_not_find_a_template_has_failed(search, small_library, tmp_path, mode):
+    """Whatever has become of the library since it was checked."""
+    library = damage.copy_of(small_library, tmp_path / "damaged" / "db")
+    for part in ("hhm", "a3m"):
+        damage.change_lines(library, part, damage.LINES["reversed"])
+    code, results = search(library=library, mode=mode)
+    assert code == 1
+    assert last_words(results / "P10599.log", "")[1].startswith(
+        ("hhsearch: Could not fetch", "hhblits: Could not fetch")
+    )
+
+
+@pytest.mark.hhsuite
+def test_equal_failures_have_equal_reasons_in_the_words_of_hhsearch(search, small_library, tmp_path):
+    library = damage.copy_of(small_library, tmp_path / "damaged" / "db")
+    damage.change_content(library, "hhm", damage.CONTENT["zeros"])
+    reasons = set()
+    for query in ("a", "b"):
+        code, results = search(query, library=library)
+        assert code == 1
+        reasons.add(last_words(results / f"{query}.log", "")[1])
+    assert reasons == {f"hhsearch: Unrecognized HMM file format in '{damage.DAMAGED}'"}

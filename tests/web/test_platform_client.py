@@ -33,6 +33,14 @@ def client_of(site, token):
     return Client("http://localhost", token, httpx2.MockTransport(answer))
 
 
+def test_without_a_token_the_variable_to_set_is_named(users_site):
+    with client_of(users_site, None) as stranger:
+        with pytest.raises(ClientError, match="PROTEOFOLD_TOKEN") as refused:
+            stranger.start_run("client", ["P02144"])
+        assert refused.value.status == 401
+        assert stranger.runs()["runs"]
+
+
 def test_all_that_the_pages_do_is_done_from_python(client, tmp_path, names):
     fasta = tmp_path / "c.fasta"
     fasta.write_text(">c1\nMKVLAA\n>c2\nMKVLCC\n")

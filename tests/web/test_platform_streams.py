@@ -20,7 +20,8 @@ async def leave(message):
 
 def test_slow_readers_hold_up_nobody_else_and_leave_nothing_at_work_when_they_go():
     async def visit():
-        slow = [await Streamed(endless, "x.zip", "application/zip").begin() for _ in range(READERS)]
+        streams = [Streamed(endless, "x.zip", "application/zip") for _ in range(READERS)]
+        slow = [await stream.begin(f"reader {number}") for number, stream in enumerate(streams)]
         assert await at_length(lambda: "told") == "told"
         for one in slow:
             with contextlib.suppress(ConnectionError):

@@ -2,6 +2,10 @@
 
 import csv
 
+from runbench import Bench
+
+from proteofold.hhsuite import find_program
+
 HBA, MYG, LYS, CYC = "sp|P69905|HBA_HUMAN", "sp|P02144|MYG_HUMAN", "sp|P61626|LYSC_HUMAN", "sp|P99999|CYC_HUMAN"
 
 
@@ -77,3 +81,31 @@ def test_problems_of_the_input_are_all_told_before_anything_runs(fresh):
 def test_unknown_configuration_key_is_named_with_the_nearest_known_one(fresh):
     fresh.config["temlpates"] = "demo"
     assert "unknown key 'temlpates': did you mean 'templates'?" in fresh.snakemake(expect=1)
+
+
+def test_key_that_is_given_twice_is_named_with_its_line(fresh, monkeypatch):
+    fresh.write_inputs()
+    with open(fresh.path / "my.yaml", "a") as config:
+        config.write("run: other\n")
+    monkeypatch.setattr(fresh, "write_inputs", lambda: None)
+    line = len((fresh.path / "my.yaml").read_text().splitlines())
+    assert f"my.yaml, line {line}: 'run' is given twice" in fresh.snakemake(expect=1)
+
+
+def test_killed_hhmake_fails_the_run_by_name_and_the_same_command_builds_again(tmp_path, template_folder):
+    bench = Bench(tmp_path, template_folder)
+    bench.records = dict([*bench.records.items()][:1])
+    hhmake, seen = bench.spy / "hhmake", bench.spy / "alignment"
+    hhmake.write_text(
+        f'#!/bin/bash\ncat > "{seen}"\nif grep -q "^>1MBN_A" "{seen}"; then kill -9 $$; fi\n'
+        f'exec {find_program("hhmake")} "$@" < "{seen}"\n'
+    )
+    hhmake.chmod(0o755)
+    printed = bench.snakemake(expect=1)
+    ((_, step, reason, log),) = csv.reader(bench.rows("failed.csv"))
+    assert step == "template_library" and (tmp_path / log).is_file()
+    assert f"{template_folder}/1MBN_A.a3m" in reason and "hhmake was killed (SIGKILL)" in reason
+    assert reason in printed
+    hhmake.unlink()
+    bench.snakemake()
+    assert len(bench.rows("merge_results.csv")) == 1 and bench.rows("failed.csv") == []

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
@@ -155,6 +156,13 @@ def test_store_names_the_run_that_computed_a_result_and_so_does_a_rebuilt_one(ta
     assert query(taken, "select status, succeeded, reused from runs where run_id = 'second'") == [("SUCCESS", 4, 3)]
     before = stored(taken)
     assert rebuilt(taken) == before
+
+
+def test_packed_report_has_no_warning_for_each_file_that_was_taken(reused):
+    printed = reused.snakemake("--report", "report.zip")
+    assert len(printed.splitlines()) < 10, printed
+    with zipfile.ZipFile(reused.path / "report.zip") as packed:
+        assert any(name.endswith("report.html") for name in packed.namelist())
 
 
 def test_report_counts_only_jobs_of_the_run(reused):

@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import sqlite3
 
 import pytest
@@ -71,6 +72,11 @@ def test_hybrid_searches_all_templates_for_a_protein_without_relatives(fresh):
     fresh.snakemake()
     assert fresh.searched() == ["alone"]
     assert fresh.rows("merge_results.csv")[0].endswith(",nan,nan,nan")
+
+
+def test_quiet_dry_run_of_the_documentation_prints_how_many_jobs_are_due(fresh):
+    printed = fresh.snakemake("--dry-run", "--quiet", "rules")
+    assert re.search(r"^search_templates +4$", printed, re.MULTILINE)
 
 
 def test_dry_run_writes_nothing(fresh):

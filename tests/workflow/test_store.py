@@ -95,3 +95,14 @@ def test_store_that_cannot_be_written_does_not_stop_the_run(fresh, finished):
     printed = fresh.snakemake()
     assert "the store is not written" in printed
     assert fresh.tables() == finished.tables()
+
+
+def test_store_that_can_be_written_again_has_the_whole_run(fresh, monkeypatch):
+    stores, hhsearch = fresh.path / "stores", fresh.spy / "hhsearch"
+    stores.write_text("a file is where the folder of the store should be")
+    hhsearch.write_text(hhsearch.read_text().replace("printf", f"rm -f '{stores}'; printf"))
+    fresh.environment = {**os.environ, "PROTEOFOLD_STORE": str(stores / "proteofold.db")}
+    monkeypatch.setenv("PROTEOFOLD_STORE", str(stores / "proteofold.db"))
+    assert "the store is not written" in fresh.snakemake()
+    (run,) = json.loads(proteofold(fresh, "runs", "--json"))
+    assert (run["status"], run["total"], run["succeeded"]) == ("SUCCESS", 4, 4)

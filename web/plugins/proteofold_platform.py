@@ -5,9 +5,10 @@ from datasette import hookimpl
 
 from proteofold_site import answers
 from proteofold_site.paths import DATABASE
+from proteofold_site.platform.gate import gate, refusal
 from proteofold_site.platform.header import strip
 from proteofold_site.platform.identity import actor_of
-from proteofold_site.platform.table import datasette_routes
+from proteofold_site.platform.table import ROUTES, datasette_routes
 from proteofold_site.platform.visit import sign_in_path, wants_json
 
 # Datasette would print each error, a stranger's wrong address, too, in 200 lines with all variables.
@@ -55,10 +56,22 @@ def forbidden(datasette, request):
 
 
 @hookimpl
-def asgi_wrapper():
-    """Headers of every answer."""
+def handle_exception(datasette, request, exception):
+    """What Datasette makes of arguments that it cannot read is the fault of the request, and not of the server."""
+    if not request.query_string or getattr(exception, "status", 500) < 500:
+        return None
+    # Datasette prints it, too
+    words = f"An argument of this address is invalid ({type(exception).__name__})."
+    return refusal(datasette, request.path, words, 400)
+
+
+@hookimpl
+def asgi_wrapper(datasette):
+    """Limits of every request, and headers of every answer."""
 
     def wrap(app):
+        guarded = gate(app, datasette, ROUTES)
+
         async def wrapped(scope, receive, send):
             async def send_more(message):
                 if message["type"] == "http.response.start":
@@ -67,7 +80,7 @@ def asgi_wrapper():
                     message = message | {"headers": [*message["headers"], *more]}
                 await send(message)
 
-            await app(scope, receive, send_more if scope["type"] == "http" else send)
+            await guarded(scope, receive, send_more if scope["type"] == "http" else send)
 
         return wrapped
 

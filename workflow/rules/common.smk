@@ -1,14 +1,16 @@
 """What all rules share: the planned run, its paths and its limits."""
 
 import functools
+import os
 import subprocess
-import sys
 from collections import Counter
 
 from snakemake.io import IOFile
 from snakemake.logging import logger
 
-from proteofold import hhsuite, nodes, planning, runs, takeover
+from proteofold import hhsuite, interruption, nodes, paths, planning, runs, takeover
+from proteofold.config import check_config_files
+from proteofold.disks import describe
 from proteofold.efficiency import note_machines
 from proteofold.errors import UserError
 from proteofold.files import existing_names
@@ -19,7 +21,8 @@ from proteofold.predict_step import PREDICTION_VERSION
 from proteofold.runs import from_runs
 from proteofold.search_step import SEARCH_STEP_MB
 
-PYTHON = sys.executable
+PYTHON = paths.PYTHON
+os.environ.update(paths.SAFE_PATH)
 
 
 def planned_run():
@@ -27,6 +30,7 @@ def planned_run():
     if not workflow.is_main_process:
         return runs.load_run(runs.RESULTS / config["run"])
     try:
+        check_config_files(workflow.configfiles)
         run, notes = planning.plan_run(config)
     except UserError as error:
         raise WorkflowError(str(error)) from None
@@ -70,9 +74,19 @@ def keep_within_memory():
         workflow.register_resource("mem_mb", available_mb())
 
 
+def is_only_head():
+    """Become the head of the run, unless another one is alive."""
+    try:
+        return claim_run(RUN.folder.path)
+    except OSError as error:
+        raise WorkflowError(describe(error) or str(error)) from None
+
+
+if workflow.is_main_process:
+    interruption.exit_on_ctrl_c()
 DRY_RUN = workflow.output_settings.dryrun
 RUN = planned_run()
-IS_HEAD = workflow.is_main_process and not DRY_RUN and claim_run(RUN.folder.path)
+IS_HEAD = workflow.is_main_process and not DRY_RUN and is_only_head()
 # a dry run copies nothing, so it must not list jobs for what it would copy
 PROTEINS = [protein for protein in RUN.members if not (DRY_RUN and protein in RUN.sources)]
 keep_within_memory()
@@ -96,7 +110,7 @@ def take_over_results():
     drop_outdated(RUN)
     try:
         taken = takeover.take_over(RUN)
-    except OSError as error:
+    except (OSError, UserError) as error:
         raise WorkflowError(f"results of other runs cannot be copied: {error}") from None
     for path in taken.outputs:
         # records of an earlier run folder of this name would have these files made again
@@ -180,10 +194,16 @@ def begin_run():
         # Its limit of starts a second wakes Snakemake's scheduler each second, once for every job that ever ended
         workflow.scheduler.job_rate_limiter = None
         workflow.scheduler.run = functools.partial(run_longest_first, workflow.scheduler.run)
-        runs.write_plan(RUN)
-        if uses_slurm():
-            begin_on_slurm()
-        note_machines(RUN.folder.path, machines_of_run())
+        interruption.notice_termination()
+        try:
+            runs.write_plan(RUN)
+            if uses_slurm():
+                begin_on_slurm()
+            note_machines(RUN.folder.path, machines_of_run())
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
+        except OSError as error:
+            raise WorkflowError(describe(error) or str(error)) from None
         logger.info("run starts", extra={"proteofold_run": RUN})
 
 
@@ -196,6 +216,7 @@ def end_run(status):
 
 
 def deliver_what_is_there():
-    """After a failure: merge the proteins that are done, list the others, and say where to look."""
+    """After a failure or an interruption: merge the proteins that are done, and list those that failed."""
     if workflow.is_main_process:
-        subprocess.run([PYTHON, "-m", "proteofold", "merge", str(RUN.folder.path), "--report"], check=False)
+        options = ["--report", *(["--interrupted"] if interruption.interrupted() else [])]
+        subprocess.run([*PYTHON, "-m", "proteofold", "merge", str(RUN.folder.path), *options], check=False)

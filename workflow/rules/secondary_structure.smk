@@ -38,4 +38,4 @@ rule predict_secondary_structure:
         result_key=RUN.prediction_key,
         command=prediction_command,
     shell:
-        "exec {PYTHON:q} {params.command:q} --threads {threads}"
+        "exec {PYTHON:q} {params.command:q} --threads {threads} 2>> {log:q}"

@@ -52,7 +52,7 @@ if LIBRARY_IS_TO_BUILD:
             "{PYTHON:q} -m proteofold.library_build collect {params.source:q} {params.prefix:q} > {log:q} 2>&1"
 
     rule make_profiles:
-        """Make a profile of each template's alignment with hhmake."""
+        """Make a profile of each template's alignment with hhmake; fails if one of them is not whole."""
         input:
             multiext(f"{LIBRARY}_a3m", ".ffdata", ".ffindex"),
         output:
@@ -65,9 +65,11 @@ if LIBRARY_IS_TO_BUILD:
             mem_mb=library_mem_mb,
             runtime=library_minutes,
             attempt=attempt_number,
+        params:
+            source=RUN.settings["library_source"],
+            prefix=LIBRARY,
         shell:
-            "ffindex_apply {input:q} -d {output[0]:q} -i {output[1]:q} -- hhmake -i stdin -o stdout -v 0"
-            " > {log:q} 2>&1"
+            "{PYTHON:q} -m proteofold.library_build profiles {params.source:q} {params.prefix:q} > {log:q} 2>&1"
 
     rule translate_profiles:
         """Translate each template into one letter a column with cstranslate, and check the whole library."""

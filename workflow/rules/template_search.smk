@@ -57,4 +57,4 @@ rule search_templates:
         result_key=lambda wildcards: RUN.result_key(RUN.members[wildcards.protein]),
         command=search_command,
     shell:
-        "exec {PYTHON:q} {params.command:q} --threads {threads} --shards {resources.shards}"
+        "exec {PYTHON:q} {params.command:q} --threads {threads} --shards {resources.shards} 2>> {log:q}"

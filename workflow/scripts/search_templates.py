@@ -9,8 +9,8 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from proteofold.process import die_with_parent
+from proteofold.process import end_with_run
 from proteofold.search_step import main
 
-die_with_parent()
+end_with_run()
 os._exit(main(sys.argv[1:]))  # at once: all files are closed, and Python would tidy up for 5 CPU-ms

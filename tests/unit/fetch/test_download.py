@@ -1,6 +1,8 @@
 """A file comes whole over connections that break, stall and lie, or the user is told what is wrong."""
 
 import random
+import time
+from urllib.parse import urlsplit
 
 import pytest
 from fetch_server import (
@@ -85,12 +87,24 @@ def test_tries_count_only_while_they_bring_nothing(server, stream):
     assert read(stream()) == CONTENT
 
 
-def test_server_that_is_not_there_is_told(server, said):
-    address = server.url("/f")
+@pytest.mark.parametrize("url", ["http://no-such-host.invalid/f", "http://127.0.0.1:1/f"])
+def test_gives_up_soon_where_there_is_no_connection_and_names_the_host(said, monkeypatch, url):
+    monkeypatch.setenv("no_proxy", "*")
+    host, began = urlsplit(url).hostname, time.monotonic()
+    with pytest.raises(UserError, match=f"no connection to {host} in 3 tries"):
+        read(Stream(url, tell=said.say))
+    assert time.monotonic() - began < 30
+    assert said.text().count(host) == 2
+
+
+def test_server_that_has_answered_is_waited_for_when_it_is_gone(server, stream):
+    server.faults = [breaks_after(1000)]
+    chunks = stream().chunks()
+    next(chunks)
     server.shutdown()
     server.server_close()
     with pytest.raises(UserError, match="gave up after 4 tries.*Connection refused"):
-        read(Stream(address, patience=QUICK, tell=said.say))
+        list(chunks)
 
 
 @pytest.mark.parametrize("code", [401, 403, 404, 410])

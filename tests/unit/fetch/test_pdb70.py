@@ -137,6 +137,14 @@ def test_archive_that_does_not_agree_with_itself_is_not_used(fetch, server, cont
     assert fetch()["fetched"]
 
 
+def test_archive_with_an_index_out_of_order_is_not_used(fetch, server, content):
+    lines = content["pdb70_hhm.ffindex"].splitlines(keepends=True)
+    server.files[ADDRESS] = tar_gz(changed(content, md5sum=b"", pdb70_hhm__ffindex=b"".join(reversed(lines))))
+    with pytest.raises(UserError, match=r"pdb70_hhm.ffindex, line 2: 1ABC_A (?s:.*)What was unpacked is removed"):
+        fetch()
+    assert not (fetch.folder / "pdb70").exists()
+
+
 def test_archive_without_a_part_is_told(fetch, server, content):
     del content["pdb70_cs219.ffdata"]
     server.files[ADDRESS] = tar_gz(content)

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -38,10 +37,10 @@ def test_batch_asks_for_a_gpu_when_its_rule_does(slurm):
 
 def test_rule_that_names_its_command_is_run_without_snakemake_and_quoted(slurm, monkeypatch):
     slurm.answer("sbatch", "1\n")
-    monkeypatch.setattr(submit_module.sys, "executable", "/opt/my python")
+    monkeypatch.setattr(submit_module.paths, "PYTHON", ("/opt/my python", "-P"))
     submit(slurm.script(), slurm.registry)
     text = slurm.script_file.read_text()
-    assert "'/opt/my python' step.py --protein P1 --out 'a b;$(id).out' --threads 2\n" in text
+    assert "'/opt/my python' -P step.py --protein P1 --out 'a b;$(id).out' --threads 2\n" in text
     assert "exec_job" not in text
 
 
@@ -63,7 +62,7 @@ def run_on_node(slurm, command, inputs=()):
     request = submit_module.read_request(slurm.script(input=list(inputs)).read_text(), "demo")
     request = request._replace(command=command)
     log = slurm.folder / "out.txt"
-    text = submit_module.job_script(request, sys.executable, str(log))
+    text = submit_module.job_script(request, str(log))
     with open(log, "w") as output:
         code = subprocess.run(["sh", "-c", text], stdout=output, stderr=output).returncode
     return code, log

@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 
+from proteofold import disks
 from proteofold.errors import UserError
 from proteofold.store import database, open_store
 from proteofold.store.schema import MIGRATIONS
@@ -89,7 +90,7 @@ def test_network_file_system_is_refused_with_what_to_do(tmp_path, monkeypatch, k
     shared = tmp_path / "shared disk"
     escaped = str(shared).replace(" ", "\\040")
     mounts.write_text(f"/dev/vda / ext4 rw 0 0\nserver:/x {escaped} {kind} rw 0 0\n")
-    monkeypatch.setattr(database, "MOUNTS", mounts)
+    monkeypatch.setattr(disks, "MOUNTS", mounts)
     with pytest.raises(UserError, match=rf"is {kind}\).*local disk with --store"):
         open_store(shared / "results" / "s.db")
     assert not shared.exists()
@@ -101,7 +102,7 @@ def test_link_to_a_network_file_system_is_refused(tmp_path, monkeypatch):
     shared.mkdir()
     (tmp_path / "link").symlink_to(shared)
     mounts.write_text(f"/dev/vda / ext4 rw 0 0\nserver:/x {shared} nfs4 rw 0 0\n")
-    monkeypatch.setattr(database, "MOUNTS", mounts)
+    monkeypatch.setattr(disks, "MOUNTS", mounts)
     with pytest.raises(UserError, match="network"):
         open_store(tmp_path / "link" / "s.db")
 
@@ -109,7 +110,7 @@ def test_link_to_a_network_file_system_is_refused(tmp_path, monkeypatch):
 def test_local_disk_mounted_inside_a_network_one_is_taken(tmp_path, monkeypatch):
     mounts = tmp_path / "mounts"
     mounts.write_text(f"server:/ / nfs rw 0 0\n/dev/vdb {tmp_path} xfs rw 0 0\n")
-    monkeypatch.setattr(database, "MOUNTS", mounts)
+    monkeypatch.setattr(disks, "MOUNTS", mounts)
     open_store(tmp_path / "s.db")
 
 

@@ -1,13 +1,17 @@
 """Recording a run while it goes on, and after its head was killed."""
 
+import contextlib
 import fcntl
 import os
+import sqlite3
+import time
 
 import pytest
 
 from proteofold.merge import merge_run
 from proteofold.store import (
     Event,
+    database,
     finish_run,
     import_run,
     interrupt_dead_runs,
@@ -17,6 +21,8 @@ from proteofold.store import (
     record_events,
     start_run,
 )
+from proteofold.store import recorder as recorder_module
+from proteofold.store.recorder import Recorder
 from proteofold.store.states import State, apply_event
 
 
@@ -309,3 +315,119 @@ def test_finished_protein_stays_done_while_its_batch_is_predicted_again(store, r
     record_events(store, run, [events("P1", "running", 42)])
     assert phases(store)["P1"][:3] == ("running", "RUNNING", 2)
     assert column(store, "rank", "hits") == []
+
+
+@pytest.fixture
+def recording(results, make, events):
+    """Function that records a run of two proteins as its head does, while ``trouble(run)`` lasts for all but its start.
+
+    Returns the run and what the user was told.
+    """
+
+    def record(trouble, repair=None):
+        told, run = [], results.plan(proteins=["P1", "P2"])
+        recorder = Recorder(run, told.append)
+        wait_until(lambda: (run.folder.path / "events.jsonl").exists() and store_rows(results, "status") == ["RUNNING"])
+        undo = trouble(run)
+        results.finish(run, "P1")
+        recorder.add(Event("P1", "done", time.time()))
+        wait_until(lambda: told)
+        if repair:
+            undo()
+            wait_until(lambda: len(told) == 2)
+        results.fail(run, "P2", "no such file")
+        recorder.add(Event("P2", "failed", time.time()))
+        recorder.end("FAILED")
+        recorder.close()
+        undo()
+        return run, told
+
+    return record
+
+
+def store_rows(results, name):
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(results.path / "proteofold.db")) as conn,
+    ):
+        return column(conn, name, "runs")
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def locked(run):
+    """Another process writes into the store and does not end."""
+    other = sqlite3.connect(run.folder.path.parent / "proteofold.db", check_same_thread=False)
+    other.execute("begin immediate")
+    return other.close
+
+
+def journal_cannot_be_written(run):
+    """A folder is in the place of the journal."""
+    journal = run.folder.path / "events.jsonl"
+    journal.rename(run.folder.path / "aside")
+    journal.mkdir()
+
+    def undo():
+        if journal.is_dir():
+            journal.rmdir()
+            (run.folder.path / "aside").rename(journal)
+
+    return undo
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """The recorder waits for a lock, and until it tries again, a moment only."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(recorder_module, "SECONDS_BETWEEN_TRIES", 0.2)
+
+
+@pytest.mark.parametrize("trouble", [locked, journal_cannot_be_written])
+def test_store_that_cannot_be_written_for_a_while_misses_nothing(
+    recording, results, rows, trouble, impatient, tmp_path
+):
+    run, told = recording(trouble, repair=True)
+    assert len(told) == 2 and "not written" in told[0]
+    store = open_store(results.path / "proteofold.db")
+    assert phases(store)["P1"][0] == "done" and phases(store)["P2"][0] == "failed"
+    assert run_row(store)[:4] == ("FAILED", 2, 1, 1)
+    assert column(store, "reason") == [None, "no such file"]
+    other = open_store(tmp_path / "other.db")
+    import_run(other, run.folder.path)
+    assert rows(other) == rows(store)
+
+
+def test_run_whose_end_the_store_missed_is_not_called_interrupted(recording, results, rows, impatient, tmp_path):
+    run, told = recording(locked)
+    assert "proteofold store import" in told[-1]
+    store = open_store(results.path / "proteofold.db")
+    assert run_row(store)[0] == "RUNNING"
+    assert interrupt_dead_runs(store, results.path) == []
+    assert run_row(store)[:4] == ("FAILED", 2, 1, 1)
+    assert column(store, "reason") == [None, "no such file"]
+
+
+def test_run_that_was_merged_to_its_end_is_not_called_interrupted_without_a_journal(results, store, make):
+    run = results.plan()
+    start_run(store, run, at=make.start)
+    for protein in run.members:
+        results.finish(run, protein)
+    merge_run(run.folder.path)
+    assert interrupt_dead_runs(store, results.path) == []
+    assert run_row(store)[:4] == ("SUCCESS", 3, 3, 0)
+
+
+def test_killed_head_of_a_run_that_was_complete_before_leaves_it_interrupted(results, store):
+    run = results.plan()
+    for protein in run.members:
+        results.finish(run, protein)
+    merge_run(run.folder.path)
+    start_run(store, results.plan(proteins=[*run.members, "P4"]))
+    assert interrupt_dead_runs(store, results.path) == ["demo"]
+    assert run_row(store)[:3] == ("INTERRUPTED", 4, 3)

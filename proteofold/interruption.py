@@ -1,0 +1,47 @@
+"""Whether a run was interrupted: by Ctrl-C, or by a signal that asked its Snakemake process to end.
+
+What is unfinished then has not failed, and a job that ended with the run is no error of its own.
+"""
+
+import signal
+import threading
+import time
+
+_interrupted = False
+
+
+def interrupted(wait_s=0):
+    """Whether this process was asked to end, or is within some seconds.
+
+    On Ctrl-C jobs may be seen to end before this process has noticed: Python calls handlers in its main thread only.
+    """
+    deadline = time.monotonic() + wait_s
+    while not _interrupted and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return _interrupted
+
+
+def exit_on_ctrl_c():
+    """Have Ctrl-C end this process without a traceback; Snakemake, while it runs jobs, cancels them first."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _exit)
+
+
+def notice_termination():
+    """Notice SIGTERM before its handler is called. Snakemake has set its own by the time a run starts."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def note(number, frame):
+        global _interrupted
+        _interrupted = True
+        handler(number, frame)
+
+    if callable(handler):
+        signal.signal(signal.SIGTERM, note)
+
+
+def _exit(number, frame):
+    global _interrupted
+    _interrupted = True
+    raise SystemExit(128 + number)  # as shells report it

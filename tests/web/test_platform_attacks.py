@@ -1,0 +1,243 @@
+"""What strangers send to hold up the site, or to break it: others go on being answered."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import socket
+import threading
+import time
+
+import pytest
+from webbench import served
+
+from proteofold.platform.accounts import find_user
+from proteofold.platform.database import platform_of
+from proteofold.platform.tokens import create_token
+from proteofold_site.platform import gate, streams
+from proteofold_site.platform.table import ROUTES
+
+API = "/-/api/v1"
+# of a machine that does other things, too; each of the attacks took seconds
+SOON_S = 2
+
+
+@pytest.fixture(scope="module")
+def server(users_store, tmp_path_factory):
+    """Address of a real server; the run "first" has a table of which a slow reader's connection holds a part only."""
+    tables = users_store.parent / "first"
+    tables.mkdir(exist_ok=True)
+    (tables / "hits.csv.gz").write_bytes(os.urandom(24 << 20))
+    with served(users_store, tmp_path_factory.mktemp("server") / "log") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def ann(users_store):
+    """Headers of a program of ann's."""
+    with platform_of(users_store) as conn:
+        secret = create_token(conn, find_user(conn, "ann"), "for a test", ("read", "upload", "run"))
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def ask(server, method, path, body=None, **headers):
+    """(status, text) of a request."""
+    connection = http.client.HTTPConnection(server.removeprefix("http://"), timeout=50)
+    with contextlib.closing(connection):
+        told = {"Content_Type": "application/json"} | headers
+        headers = {name.replace("_", "-"): value for name, value in told.items()}
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it was refused before all of it was sent
+            connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+@pytest.fixture
+def longest_wait(server):
+    """Function: the seconds that others waited at most for an answer while the block was carried out."""
+
+    @contextlib.contextmanager
+    def measured():
+        waited, ended = [], threading.Event()
+
+        def look():
+            while not ended.is_set():
+                begun = time.monotonic()
+                assert ask(server, "GET", f"{API}/session")[0] == 200
+                waited.append(time.monotonic() - begun)
+
+        other = threading.Thread(target=look)
+        other.start()
+        try:
+            yield waited
+        finally:
+            ended.set()
+            other.join()
+
+    return measured
+
+
+MANY_KEYS = json.dumps({f"k{number}": 0 for number in range(1_000_000)}).encode()
+MANY_IDS = json.dumps({"ids": [f"P{number}" for number in range(1_000_000)]}).encode()
+DEEP = b"[" * 5_000_000
+NUMBER = b'{"name": ' + b"9" * 5_000_000 + b"}"
+FORM = b"a=1&" * 3_000_000
+FORM_TYPE = {"Content_Type": "application/x-www-form-urlencoded"}
+SMALL = 60_000  # bytes that nobody is refused for
+
+ATTACKS = {
+    "keys": ("POST", f"{API}/session", MANY_KEYS, {}),
+    "ids": ("POST", f"{API}/ids", MANY_IDS, {}),
+    "nesting": ("POST", f"{API}/ids", DEEP, {}),
+    "number": ("POST", f"{API}/session", NUMBER, {}),
+    "form": ("POST", "/-/sign-in", FORM, FORM_TYPE),
+    "form of a page of Datasette": ("POST", "/-/messages", FORM, FORM_TYPE),
+    "small keys": ("POST", f"{API}/session", MANY_KEYS[:SMALL].rpartition(b",")[0] + b"}", {}),
+    "small ids": ("POST", f"{API}/ids", b'{"ids": [' + b'"a",' * (SMALL // 4) + b'"a"]}', {}),
+    "small nesting": ("POST", f"{API}/ids", DEEP[:SMALL], {}),
+    "small number": ("POST", f"{API}/session", NUMBER[:SMALL] + b"}", {}),
+    "small form": ("POST", "/-/sign-in", FORM[:SMALL], FORM_TYPE),
+    "arguments": ("GET", f"/proteofold/proteins.json?{'a=1&' * 10_000}", None, {}),
+    "quoted cookie": ("GET", f"{API}/session", None, {"Cookie": 'a="' + "\\" * 60_000 + '"'}),
+    "octal cookie": ("GET", f"{API}/session", None, {"Cookie": 'a="' + "\\101" * 15_000 + '"'}),
+    "many cookies": ("GET", f"{API}/session", None, {"Cookie": "a=1;" * 15_000}),
+    "many arguments": ("GET", f"{API}/search?{'q=a&' * 4_000}", None, {}),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_others_are_answered_while_a_stranger_sends(server, longest_wait, name):
+    method, path, body, headers = ATTACKS[name]
+    with longest_wait() as waited:
+        for _ in range(3):
+            begun = time.monotonic()
+            status, text = ask(server, method, path, body, **headers)
+            assert status in (200, 400, 403, 404, 413, 414), text[:300]
+            assert time.monotonic() - begun < 3 * SOON_S
+    assert max(waited) < SOON_S
+
+
+def test_lists_and_uploads_of_who_is_known_are_taken(server, users_store, ann, longest_wait):
+    proteins = "".join(f">many{number}\n{'MKVLAAGIVGLCAKAYDW' * 20}\n" for number in range(1_000))
+    ids = [f"many{number}" for number in range(1_000)] + [f"absent|of|a|long|name{number}" for number in range(9_000)]
+    with longest_wait() as waited:
+        status, text = ask(server, "POST", f"{API}/proteins", proteins, **ann, Content_Type="text/plain")
+        assert (status, json.loads(text)["added"]) == (200, 1_000)
+        status, text = ask(server, "POST", f"{API}/ids", json.dumps({"ids": ids}), **ann)
+        told = json.loads(text)
+        assert (status, len(told["found"]), len(told["absent"])) == (200, 1_000, 9_000)
+    assert max(waited) < SOON_S
+
+
+def test_who_is_refused_a_long_list_is_told_how_to_send_it(server, ann):
+    status, text = ask(server, "POST", f"{API}/ids", MANY_IDS[:200_000])
+    assert status == 413 and "64 kB" in json.loads(text)["error"] and "sign in" in json.loads(text)["error"]
+    status, text = ask(server, "POST", f"{API}/ids", MANY_IDS, **ann)
+    assert status == 413 and "4 MB" in json.loads(text)["error"]
+
+
+@pytest.mark.parametrize("cookie", ["/=x", "a;b;c", '"', "=", "a=\x01", "ä=ö", "x/y=1; {}=2", "a" * 60_000])
+def test_odd_cookies_of_other_sites_are_passed_over(users_site, signed_in, cookie):
+    ours = "; ".join(f"{name}={value}" for name, value in signed_in("ann").cookies.items())
+    for header in (f"{cookie}; {ours}", f"{ours}; {cookie}"):
+        answer = users_site.get(f"{API}/session", headers={"Cookie": header.encode()})
+        assert (answer.status_code, answer.json()["user"]) == (200, "ann")
+
+
+def test_nothing_is_sent_to_pages_that_only_read(users_site):
+    for path in ("/-/messages", "/-/permissions", "/proteofold", "/nothing"):
+        assert users_site.ask("POST", path, content=b"a=1").status_code == 404
+
+
+UNREADABLE = (
+    *("_through={", "_through=[]", '_through={"table":1}', "_through=" + "[" * 3000),
+    *("_facet={", "_facet={}", "_facet=x", "_facet_array=query_id", "_facet_date=x", "_facet=%00", "_where=%00"),
+    *("_timelimit=x", "_ttl=" + "9" * 5000, "_facet_size=" + "9" * 5000, "length__gt=" + "9" * 30),
+)
+
+
+@pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning")  # of Datasette's facets
+@pytest.mark.parametrize("kind", ["", ".json", ".csv"])
+def test_arguments_that_datasette_cannot_read_are_refused(users_site, kind):
+    for arguments in UNREADABLE:
+        answer = users_site.get(f"/proteofold/proteins{kind}?{arguments}")
+        assert answer.status_code in (200, 400), (arguments, answer.text[:300])
+        assert answer.status_code == 200 or "invalid" in answer.text, arguments
+
+
+# --- Slow ones --------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def slow_reader(server, address):
+    """The status of a download that seems to go to ``address``, and of which nothing more is read."""
+    host, port = server.removeprefix("http://").split(":")
+    with socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.settimeout(50)
+        reader.connect((host, int(port)))
+        reader.sendall(
+            f"GET {API}/runs/first/download.zip HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {address}\r\n\r\n".encode()
+        )
+        yield int(reader.recv(100).split()[1])
+
+
+def test_readers_that_do_not_read_leave_downloads_to_others(server, ann):
+    path = f"{API}/runs/first/download.zip"
+    with contextlib.ExitStack() as stack:
+        statuses = [stack.enter_context(slow_reader(server, "203.0.113.1")) for _ in range(40)]
+        assert statuses == [200] * 4 + [429] * 36
+        # a network of IPv6 is one
+        more = [stack.enter_context(slow_reader(server, f"2001:db8::{number:x}")) for number in range(6)]
+        assert more == [200] * 4 + [429] * 2
+        for headers in ({"X_Forwarded_For": "203.0.113.2"}, {"X_Forwarded_For": "203.0.113.1"} | ann):
+            status, content = ask(server, "GET", path, **headers)
+            assert status == 200 and len(content) > 24 << 20
+    # who left is not counted any more
+    deadline = time.monotonic() + 30
+    while ask(server, "GET", path, X_Forwarded_For="203.0.113.1")[0] != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def endless(stream):
+    while True:
+        stream.write(bytes(1 << 18))
+
+
+def test_a_reader_that_takes_nothing_for_long_is_cut_off(monkeypatch):
+    monkeypatch.setattr(streams, "PATIENCE_S", 0.2)
+    taken = []
+
+    async def send(message):
+        taken.append(message)
+        if len(taken) > 3:
+            await asyncio.Event().wait()
+
+    async def visit():
+        stream = await streams.Streamed(endless, "x.zip", "application/zip").begin("somebody")
+        await stream.asgi_send(send)
+        with pytest.raises(BrokenPipeError):
+            await stream._writing
+
+    asyncio.run(asyncio.wait_for(visit(), 30))
+    assert all(message.get("more_body", True) for message in taken)  # a part is not taken for the whole
+
+
+def test_a_body_that_does_not_go_on_arriving_is_given_up(users_site, monkeypatch):
+    monkeypatch.setattr(gate, "PATIENCE_S", 0.2)
+    messages, answered = [{"type": "http.request", "body": b'{"name"', "more_body": True}], []
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        await asyncio.Event().wait()
+
+    async def app(scope, receive, send):
+        answered.append(await receive())
+        answered.append(await receive())
+
+    scope = {"type": "http", "method": "POST", "path": f"{API}/session", "headers": []}
+    asyncio.run(asyncio.wait_for(gate.gate(app, users_site.datasette, ROUTES)(scope, receive, None), 30))
+    assert [message["type"] for message in answered] == ["http.request", "http.disconnect"]

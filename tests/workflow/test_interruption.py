@@ -1,0 +1,78 @@
+"""A run that is interrupted has not failed: nothing it prints, records or merges says so, and it can be resumed."""
+
+import contextlib
+import os
+import signal
+import sqlite3
+import time
+
+import pytest
+
+MYG = "sp|P02144|MYG_HUMAN"
+
+
+def send_to_group(head, number):
+    """What a terminal does on Ctrl-C, and a service manager with SIGTERM: all processes of the run get the signal."""
+    os.killpg(head.pid, number)
+
+
+def send_to_head(head, number):
+    """What ``kill`` does: only the Snakemake process gets the signal."""
+    head.send_signal(number)
+
+
+def interrupt(bench, send, number, after_searches):
+    """Start the run, interrupt it when so many searches have begun; returns its exit code and what it printed."""
+    bench.mark("slow")
+    head = bench.start()
+    deadline = time.monotonic() + 60
+    while len(bench.searched()) < after_searches:
+        assert time.monotonic() < deadline and head.poll() is None, (bench.spy / "printed").read_text()
+        time.sleep(0.05)
+    send(head, number)
+    return head.wait(timeout=60), (bench.spy / "printed").read_text()
+
+
+def stored_run(bench):
+    """Status and number of failed proteins that the store has of the run."""
+    with contextlib.closing(sqlite3.connect(bench.path / "results" / "proteofold.db")) as conn:
+        return conn.execute("select status, failed from runs").fetchone()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("send", [send_to_group, send_to_head])
+def test_interrupted_run_reports_no_failure_and_resumes(fresh, finished, send, number):
+    code, printed = interrupt(fresh, send, number, after_searches=2)
+    assert code not in (0, -signal.SIGKILL)
+    assert printed.splitlines()[-1] == "Interrupted. Rerun the same command to resume."
+    assert "FAILED" not in printed and "Traceback" not in printed and "failed" not in printed
+    assert stored_run(fresh) == ("INTERRUPTED", 0)
+    assert fresh.rows("failed.csv") == []
+    fresh.snakemake()
+    assert fresh.tables() == finished.tables()
+    assert stored_run(fresh) == ("SUCCESS", 0)
+
+
+@pytest.mark.slow
+def test_protein_that_failed_before_the_interruption_has_failed(fresh):
+    fresh.mark("fail", MYG)
+    code, printed = interrupt(fresh, send_to_group, signal.SIGINT, 4)
+    assert code != 0 and "FAILED P02144" in printed
+    assert stored_run(fresh) == ("INTERRUPTED", 1)
+    (row,) = fresh.rows("failed.csv")
+    assert row.startswith(MYG)
+
+
+@pytest.mark.slow
+def test_interruption_before_the_run_starts_prints_no_traceback(fresh):
+    head = fresh.start()
+    deadline = time.monotonic() + 60
+    while "Using workflow specific profile" not in (fresh.spy / "printed").read_text():
+        assert time.monotonic() < deadline and head.poll() is None
+        time.sleep(0.02)
+    time.sleep(1)
+    os.killpg(head.pid, signal.SIGINT)
+    assert head.wait(timeout=60) != 0
+    printed = (fresh.spy / "printed").read_text()
+    assert "Traceback" not in printed and printed.splitlines()[-1].startswith("Interrupted.")

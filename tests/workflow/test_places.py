@@ -1,0 +1,21 @@
+"""Files and folders that are not what a run needs: a sentence, or another place, and no traceback."""
+
+import os
+
+import pytest
+
+
+@pytest.mark.parametrize("place", ["results", ".snakemake"])
+def test_file_where_a_run_needs_a_folder_is_told(fresh, place):
+    (fresh.path / place).write_text("")
+    printed = fresh.snakemake(expect=1)
+    assert f"{place}: a run needs a folder of this name" in printed
+    assert "Error: [Errno" not in printed and "Traceback" not in printed
+
+
+@pytest.mark.parametrize("home", ["/proc", None])
+def test_run_needs_no_home_folder(fresh, home):
+    fresh.environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
+    fresh.environment |= {"HOME": home} if home else {}
+    printed = fresh.snakemake("--until", "predict_secondary_structure")
+    assert "Traceback" not in printed
