@@ -42,7 +42,8 @@ def test_use_of_a_tool_is_measured(tmp_path):
     )  # fmt: skip
     assert 0.2 <= usage.cpu_s <= usage.wall_s
     assert usage.wall_s >= 0.4
-    assert 80 < usage.max_rss_mb < 400
+    # at its fork the tool is as large as this process, which may have read PyTorch with its GPU libraries
+    assert 80 < usage.max_rss_mb < 300 + own_usage(0, "key").max_rss_mb
     assert usage.node and usage.result_key == "key"
 
 
