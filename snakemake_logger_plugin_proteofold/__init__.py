@@ -125,7 +125,7 @@ class LogHandler(LogHandlerBase):
         return interrupted(wait_s=0.5 if record.jobid in self.local else 0)
 
     def _record(self, run):
-        self.folders = [run.folder.path, os.curdir]
+        self.folders = [run.folder.path, os.getcwd()]
         logging.raiseExceptions = False  # on a full disk Snakemake's log would have a traceback printed for each line
         for member in run.members.values():
             self.members.setdefault(member.batch, []).append(member.protein)
@@ -136,7 +136,7 @@ class LogHandler(LogHandlerBase):
     def _stop_if_disk_is_full(self, log=""):
         """Stop the run when a disk takes no more: else all its proteins would fail within a moment."""
         # a library that is built may be on another disk than the run
-        if self.folders and (problem := disk_failure(log, os.path.dirname(log) or os.curdir, *self.folders)):
+        if self.folders and (problem := disk_failure(log, os.path.dirname(log) or os.getcwd(), *self.folders)):
             self.folders = []
             self.progress.print(f"The run stops. {problem}")
             disks.start_no_more()
