@@ -22,6 +22,9 @@ _ADVICE = {
 _PROBE_BYTES = 64 * 1024
 
 
+_more_jobs = True
+
+
 class DiskError(UserError):
     """A disk that takes no more: it is full, its user's quota is used up, or it is mounted read-only."""
 
@@ -81,3 +84,14 @@ def file_system(path):
         if inside and len(mount) >= len(found[1]):
             found = (kind, mount)
     return found
+
+
+def start_no_more():
+    """Have the run of this process start no more jobs: what they make could not be written."""
+    global _more_jobs
+    _more_jobs = False
+
+
+def may_start_more():
+    """Whether the run of this process may start jobs."""
+    return _more_jobs

@@ -7,7 +7,6 @@ written to Snakemake's own log file, whose path is shown at the end of a run; ``
 import logging
 import os
 import platform
-import signal
 import traceback
 from logging import WARNING, LogRecord
 
@@ -16,7 +15,7 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from proteofold.disks import disk_problem
+from proteofold import disks
 from proteofold.failures import disk_failure, is_unfinished, last_words
 from proteofold.interruption import interrupted
 from proteofold.progress import Progress
@@ -34,9 +33,6 @@ _TOLD_ALREADY = ("RuleException", "Exiting because a job execution failed")
 # Of results that were taken from other runs Snakemake has no record: proteofold.takeover watches over them.
 _NO_RECORD = "jobs have missing provenance/metadata"
 _NO_RECORD_OF_FILE = "Missing metadata for file"  # said four times per such protein when a report is made
-
-# Interrupts Snakemake as Ctrl-C does. A head that a script starts in the background ignores that of Ctrl-C, SIGINT.
-_INTERRUPT = signal.SIGUSR1
 
 _PREDICTION = "predict_secondary_structure"
 _SEARCH = "search_templates"
@@ -68,7 +64,6 @@ class LogHandler(LogHandlerBase):
         self.jobs = {}  # jobid -> (rule, wildcards)
         self.local = set()  # jobids of jobs of this machine
         self.closed = False
-        signal.signal(_INTERRUPT, signal.default_int_handler)
         _find_place_for_cache()
         self.folders = []  # what the run writes into, while it goes on
 
@@ -130,7 +125,7 @@ class LogHandler(LogHandlerBase):
         return interrupted(wait_s=0.5 if record.jobid in self.local else 0)
 
     def _record(self, run):
-        self.folders = [run.folder.path, os.curdir]
+        self.folders = [run.folder.path, os.getcwd()]
         logging.raiseExceptions = False  # on a full disk Snakemake's log would have a traceback printed for each line
         for member in run.members.values():
             self.members.setdefault(member.batch, []).append(member.protein)
@@ -140,12 +135,11 @@ class LogHandler(LogHandlerBase):
 
     def _stop_if_disk_is_full(self, log=""):
         """Stop the run when a disk takes no more: else all its proteins would fail within a moment."""
-        if self.folders and (problem := disk_failure(log, *self.folders)):
+        # a library that is built may be on another disk than the run
+        if self.folders and (problem := disk_failure(log, os.path.dirname(log) or os.getcwd(), *self.folders)):
             self.folders = []
             self.progress.print(f"The run stops. {problem}")
-            # Where Snakemake's own records cannot be written it stops by itself, and must not be interrupted in that
-            if not disk_problem(os.curdir):
-                os.kill(os.getpid(), _INTERRUPT)
+            disks.start_no_more()
 
     def _note(self, record, rule, wildcards, phase):
         """Give the store an event for each protein of a job."""

@@ -8,9 +8,8 @@ from collections import Counter
 from snakemake.io import IOFile
 from snakemake.logging import logger
 
-from proteofold import hhsuite, interruption, nodes, paths, planning, runs, takeover
+from proteofold import disks, hhsuite, interruption, nodes, paths, planning, runs, takeover
 from proteofold.config import check_config_files
-from proteofold.disks import describe
 from proteofold.efficiency import note_machines
 from proteofold.errors import UserError
 from proteofold.files import existing_names
@@ -79,7 +78,7 @@ def is_only_head():
     try:
         return claim_run(RUN.folder.path)
     except OSError as error:
-        raise WorkflowError(describe(error) or str(error)) from None
+        raise WorkflowError(disks.describe(error) or str(error)) from None
 
 
 if workflow.is_main_process:
@@ -184,7 +183,12 @@ def machines_of_run():
 
 
 def run_longest_first(run, jobs, executor=None):
-    """Start jobs by priority: Snakemake chooses them by it, but hands them to Slurm, which keeps the order, in any."""
+    """Start jobs by priority: Snakemake chooses them by it, but hands them to Slurm, which keeps the order, in any.
+
+    None on a disk that takes no more: there all would fail within a moment.
+    """
+    if not disks.may_start_more():
+        raise KeyboardInterrupt  # as Ctrl-C does here: jobs that run end on this machine, and are cancelled in Slurm
     run(sorted(jobs, key=lambda job: job.priority, reverse=True), executor=executor)
 
 
@@ -203,7 +207,7 @@ def begin_run():
         except UserError as error:
             raise WorkflowError(str(error)) from None
         except OSError as error:
-            raise WorkflowError(describe(error) or str(error)) from None
+            raise WorkflowError(disks.describe(error) or str(error)) from None
         logger.info("run starts", extra={"proteofold_run": RUN})
 
 
