@@ -61,8 +61,8 @@ LIMITS = {
     sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 2_000,
     # ... and 3,000 instructions; SQLite reserves them by doubling
     sqlite3.SQLITE_LIMIT_VDBE_OP: 6_000,
-    # of a result; the widest table has 25
-    sqlite3.SQLITE_LIMIT_COLUMN: 100,
+    # of a result; the widest table has 25, and a page is drawn cell by cell while nobody else is answered
+    sqlite3.SQLITE_LIMIT_COLUMN: 64,
     sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 100,
     sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 20,
     sqlite3.SQLITE_LIMIT_FUNCTION_ARG: 32,
@@ -75,8 +75,8 @@ LIMITS = {
 # keeps, 128 of each of 8 threads, take 300 MB when they are as large as the limits allow.
 HEAP_BYTES = 512 * 1024**2
 
-# of an answer's values; a page of 1,000 proteins with their sequences has 1 MB
-ANSWER_BYTES = 20 * 1024**2
+# Of an answer's values; a page of 1,000 proteins with their sequences has 1 MB. As JSON a letter may take 6 bytes.
+ANSWER_BYTES = 10 * 1024**2
 
 
 def guard(conn):
