@@ -12,7 +12,6 @@ from proteofold_site.platform import same
 from proteofold_site.platform.bodies import keep, receive, scratch_file
 from proteofold_site.platform.databases import store_path
 from proteofold_site.platform.threads import at_length
-from proteofold_site.sql_rules import guard_own
 
 KEPT = 50
 OUTCOMES = {"failed": "bad", "added": "good", "present": "quiet"}
@@ -107,11 +106,8 @@ async def _store(visit, path, name):
     store, user = store_path(visit.datasette), visit.user
     tell = uploads.told_of(visit.argument("progress"))
 
-    def open_guarded():
-        return guard_own(open_store(store, create=False))
-
     def add():
-        return Done(user.name, name, add_upload(open_guarded, path, name, user, tell))
+        return Done(user.name, name, add_upload(lambda: open_store(store, create=False), path, name, user, tell))
 
     return await at_length(add)
 
