@@ -48,13 +48,9 @@ def served(store):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    web = ROOT / "web"
-    command = [ROOT / ".venv" / "bin" / "datasette", "serve", store, "--port", str(port)]
-    command += ["--config", web / "datasette.yaml", "--metadata", web / "metadata.yaml"]
-    command += ["--plugins-dir", web / "plugins", "--template-dir", web / "templates"]
     one_core = {min(os.sched_getaffinity(0))}
     server = subprocess.Popen(
-        [*command, "--static", f"static:{web}/static"],
+        [ROOT / "web" / "serve", store, "--port", str(port)],
         preexec_fn=lambda: os.sched_setaffinity(0, one_core),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

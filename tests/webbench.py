@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -35,14 +34,9 @@ def served(store, log, **variables):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "datasette", "serve", store, "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--config", WEB / "datasette.yaml", "--metadata", WEB / "metadata.yaml"]
-    command += ["--plugins-dir", WEB / "plugins", "--template-dir", WEB / "templates"]
-    environment = os.environ | variables
+    command = [WEB / "serve", store, "--port", str(port)]
     with Path(log).open("wb") as output:
-        server = subprocess.Popen(
-            [*command, "--static", f"static:{WEB / 'static'}"], stdout=output, stderr=output, env=environment
-        )
+        server = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | variables)
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(300):

@@ -25,6 +25,8 @@ MOST_TOLD = 1000  # ids of each outcome
 MOST_UNPACKED_BYTES = 1 << 30
 MOST_RECORDS = 2_000_000
 MOST_RECORD_BYTES = 2 << 20
+# of a sequence or a header; what has more than 250,000 bytes is shown on no page
+MOST_LETTERS = 60_000
 
 _PIECE = 1 << 20
 _MARK = b"\xef\xbb\xbf"  # as Windows begins a text
@@ -159,9 +161,9 @@ def _stage(conn, plain, shown, size, upload, tell):
         for number, record in batch:
             read += len(record.sequence) + len(record.description) + len(record.id)
             query = checker.query(shown, record, f"line {record.line}")
-            if query is None:
+            why = checker.checked.errors.pop() if query is None else _too_long(record)
+            if why:
                 upload.failed += 1
-                why = checker.checked.errors.pop()
                 if len(refused) < MOST_TOLD:
                     refused.append((number, Outcome(_shortened(record.id), "failed", why)))
                 continue
@@ -177,6 +179,14 @@ def _stage(conn, plain, shown, size, upload, tell):
     conn.execute("create index temp.staged_query_id on staged (query_id)")
     tell(_READ_PART, number)
     return refused
+
+
+def _too_long(record):
+    """Why a record cannot be shown on the site; None if it can."""
+    for what, text in (("sequence", record.sequence), ("header", record.id + record.description)):
+        if len(text) > MOST_LETTERS:
+            return f"line {record.line}: the {what} has {len(text):,} letters; at most {MOST_LETTERS:,} are accepted."
+    return None
 
 
 def _records(plain, shown):

@@ -8,6 +8,7 @@ from proteofold.store import open_store
 from proteofold.store.database import open_for_reading
 from proteofold_site.paths import DATABASE
 from proteofold_site.platform.threads import at_length, quickly
+from proteofold_site.sql_rules import guard_own
 
 
 def store_path(datasette):
@@ -21,7 +22,7 @@ async def ask_platform(datasette, function, *values, where=quickly):
 
     def ask():
         with platform_of(path) as conn:
-            return function(conn, *values)
+            return function(guard_own(conn), *values)
 
     return await where(ask)
 
@@ -32,7 +33,7 @@ async def ask_both(datasette, function, *values, where=at_length):
 
     def ask():
         with closing(open_store(store, create=False)) as conn, platform_of(store) as platform:
-            return function(conn, platform, *values)
+            return function(guard_own(conn), guard_own(platform), *values)
 
     return await where(ask)
 
@@ -43,6 +44,6 @@ async def ask_store(datasette, function, *values):
 
     def ask():
         with closing(open_for_reading(path)) as conn:
-            return function(conn, *values)
+            return function(guard_own(conn), *values)
 
     return await at_length(ask)

@@ -15,8 +15,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import httpx2
 import pytest
 import yaml
+
+from proteofold.platform.accounts import add_user, find_user
+from proteofold.platform.database import platform_of
+from proteofold.platform.tokens import create_token
+from proteofold.store import open_store
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = ROOT / "ansible"
@@ -397,8 +403,63 @@ def test_services_import_nothing_from_the_folder_of_runs(rendered):
         assert re.search("^Environment=.*PYTHONSAFEPATH=1", rendered["client", name], re.MULTILINE), name
 
 
-def test_the_site_is_closed_to_strangers_by_default(rendered):
-    assert "--setting allow.id *" in rendered["client", "proteofold-site.service"]
+@pytest.fixture(scope="module")
+def site_unit(rendered):
+    """Settings of the site's unit that is rendered: name -> values."""
+    unit = {}
+    for line in rendered["client", "proteofold-site.service"].splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            unit.setdefault(name, []).append(value)
+    return unit
+
+
+def test_memory_of_the_site_is_limited(site_unit):
+    (most,) = site_unit["MemoryMax"]
+    assert re.fullmatch(r"[1-9]\d*M", most) and int(most[:-1]) < 3072  # what Slurm leaves to the client's services
+
+
+def test_the_site_that_is_deployed_shows_nothing_without_the_right_to_read(site_unit, tmp_path):
+    """Started by the unit's own command and variables, on files of this checkout."""
+    store, socket = tmp_path / "store.db", tmp_path / "socket"
+    open_store(store).close()
+    with platform_of(store) as conn:
+        add_user(conn, "ann", "correct horse battery")
+        user = find_user(conn, "ann")
+        tokens = {right: create_token(conn, user, "for a test", (right,)) for right in ("read", "upload")}
+    (command,) = site_unit["ExecStart"]
+    paths = {"/opt/proteofold": ROOT, "/var/lib/proteofold/proteofold.db": store, "/run/proteofold-site/socket": socket}
+    for path, here in paths.items():
+        assert path in command
+        command = command.replace(path, str(here))
+    variables = dict(word.split("=", 1) for line in site_unit["Environment"] for word in line.split())
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(command.split(), env=os.environ | variables, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 50
+        while not socket.exists():
+            assert server.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
+            time.sleep(0.1)
+        with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(socket)), base_url="http://site") as client:
+            for token, statuses in ((None, (401, 403)), ("upload", (403,)), ("read", (200,))):
+                headers = {"Authorization": f"Bearer {tokens[token]}"} if token else {}
+                for path in ("/proteofold/runs.json", "/-/api/v1/runs", "/proteofold/-/query.json?sql=select+1"):
+                    assert client.get(path, headers=headers).status_code in statuses, (token, path)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.mark.parametrize("arguments", [[], ["store.db"], ["store.db", "--host", "0.0.0.0"], ["store.db", "--port"]])
+def test_the_site_is_started_with_a_store_and_a_place_only(arguments):
+    refused = run(ROOT / "web/serve", *arguments)
+    assert refused.returncode == 1 and "usage" in refused.stderr
+
+
+@pytest.mark.parametrize("variable", ["PROTEOFOLD_PUBLIC", "PROTEOFOLD_HTTPS"])
+def test_a_setting_of_the_site_that_is_neither_0_nor_1_is_refused(variable):
+    refused = run(ROOT / "web/serve", "store.db", "--port", "1", env=os.environ | {variable: "no"})
+    assert refused.returncode == 1 and variable in refused.stderr
 
 
 # --- programs that are installed ------------------------------------------------------------------

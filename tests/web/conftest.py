@@ -149,6 +149,7 @@ class Site:
 
     def __init__(self, store, allow=None, **settings):
         config = yaml.safe_load((WEB / "datasette.yaml").read_text())
+        config["settings"] |= settings
         if allow is not None:
             config["allow"] = allow
         self.datasette = Datasette(
@@ -158,7 +159,6 @@ class Site:
             plugins_dir=str(WEB / "plugins"),
             template_dir=str(WEB / "templates"),
             static_mounts=[("static", str(WEB / "static"))],
-            settings=settings,
         )
         # the threads of one loop: Datasette's connections live as long as its loop
         self._loop = asyncio.new_event_loop()
