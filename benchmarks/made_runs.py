@@ -1,9 +1,7 @@
 """Folders of finished runs of made proteins, as the store imports them."""
 
 import contextlib
-import hashlib
 import itertools
-import json
 import random
 import shutil
 import subprocess
@@ -14,40 +12,45 @@ import yaml
 from measure import ROOT, write_proteins
 
 from proteofold import hhsuite, hits, library_build, paths
-from proteofold.alignments import pack_alignments
-from proteofold.fasta import protein_stem, read_fasta
-from proteofold.inputs import Query
-from proteofold.planning import assign_batches, plan_run
-from proteofold.process import Usage, usage_tsv
+from proteofold.alignments import pack_hhr, unpack
+from proteofold.batches import make_batch, new_batches, read_batch
+from proteofold.files import write_aside
+from proteofold.inputs import read_queries
+from proteofold.layout import RunFolder
+from proteofold.planning import entry_of, plan_run
+from proteofold.process import Usage, format_usage
 from proteofold.psipred import Prediction, format_horiz
-from proteofold.runs import Run, RunFolder, load_run, write_plan
+from proteofold.results import sha256, write_out
+from proteofold.runs import Member, Run, load_run, write_run
 from proteofold.store import Event, open_store, record_events, start_run
+from proteofold.weights import BATCH_RESIDUES
 
 TEMPLATES = 90_000  # about those of PDB70
 SEARCHED = 24
 
 _VARIANTS = 500  # different lists of hits; a protein has one of them
 _SETTINGS = {
-    "key": "0123456789abcdef",
+    "predictions": "made-89abcdef",
+    "depends_on": {"predictions": {}, "search": {}},
     "mode": "lean",
     "keep": [],
-    "weights_digest": "beef",
     "library": {"prefix": "made/made", "templates": TEMPLATES, "columns": 1, "longest": 700, "key": "feed"},
+    "device": "cpu",
 }
 _WORDS = ("CRYSTAL", "STRUCTURE", "of", "human", "KINASE", "domain", "protein", "TRANSFERASE", "inhibitor", "HET: ATP")
 
 
-def searched_alignments(folder, count):
-    """What is kept of real searches, each with ``count`` alignments: chains of the demo against the demo library."""
+def searched_hhrs(folder, count):
+    """The text of real searches, each with ``count`` alignments: chains of the demo against the demo library."""
     prefix = demo_library(folder)
     queries = sorted((ROOT / "config" / "demo" / "templates").glob("*.a3m"), key=lambda path: -path.stat().st_size)
-    packed = []
+    written = []
     for query in queries[:SEARCHED]:
         command = hhsuite.search_command("lean", query, prefix, folder / "q.hhr", query_length=1000, maxres=2000)
         all_hits = ["-p", "0", "-z", str(count), "-b", str(count), "-Z", str(count), "-B", str(count)]
         subprocess.run(command + all_hits, check=True, capture_output=True)
-        packed.append(pack_alignments((folder / "q.hhr").read_bytes()))
-    return packed
+        written.append((folder / "q.hhr").read_text())
+    return written
 
 
 def demo_library(folder, more=()):
@@ -56,10 +59,8 @@ def demo_library(folder, more=()):
     shutil.copytree(ROOT / "config" / "demo" / "templates", source)
     for name, *sequences in more:
         (source / f"{name}.a3m").write_text("".join(f">{name}\n{sequence}\n" for sequence in sequences))
-    prefix = folder / "demo"
-    library_build.collect_alignments(source, prefix)
-    library_build.make_profiles(source, prefix)
-    library_build.translate_profiles(prefix)
+    prefix = folder / "library" / "demo"
+    library_build.build_library(source, prefix)
     return prefix
 
 
@@ -75,48 +76,48 @@ def repeated_library(prefix, new, count, repeated=None):
     return new
 
 
-def make_run(path, fasta, count, hits_each, alignments):
-    """Write the folder of a finished run of ``count`` made proteins; ``alignments`` are dealt out to them."""
+def make_run(path, fasta, count, hits_each, hhrs):
+    """Write a finished run of ``count`` made proteins; the alignments of ``hhrs`` are dealt out to their hits."""
     write_proteins(fasta, count)
-    queries = [
-        Query(record.id, protein_stem(record.id), record.sequence, _md5(record.sequence), record.description)
-        for record in read_fasta(fasta)
-    ]
-    folder = RunFolder(path)
-    members, batches = assign_batches(queries, [], [])
-    run = Run(folder, members, {"run": path.name} | _SETTINGS, batches, [])
-    write_plan(run)
-    finish(run, hits_each, alignments)
+    queries, _ = read_queries([fasta])
+    run = Run(RunFolder(path), {}, {"run": path.name, "search": f"{path.name}.lean.01234567"} | _SETTINGS)
+    batch_of = {query.md5: name for name, members in new_batches(queries, BATCH_RESIDUES).items() for query in members}
+    for query in queries:
+        run.members[query.protein] = Member(
+            *(query.query_id, query.protein, len(query.sequence), query.md5),
+            *(entry_of(query), batch_of[query.md5], query.description),
+        )
+    write_run(run)
+    predict(run, queries)
+    finish(run, run.by_entry, hits_each, hhrs)
     return load_run(path)
 
 
-def finish(run, hits_each, alignments):
-    """Write the results of a run's new batches, as its jobs do; ``alignments`` are dealt out to the proteins."""
-    dice, folder = random.Random(1), run.folder
-    predict(run, dice)
-    for place in (folder.out("x"), folder.hits("x"), folder.alignments("x"), folder.usage("search_templates", "x")):
-        place.parent.mkdir(parents=True, exist_ok=True)
-    lists = [_hits(dice, hits_each) for _ in range(_VARIANTS)]
-    for of_batch in run.new_batches.values():
-        for query in of_batch:
-            data, found = dice.choice(lists)
-            usage = Usage(50.0, dice.uniform(1, 300), dice.uniform(100, 900), f"worker{dice.randint(1, 8)}")
-            usage = usage._replace(result_key=run.result_key(run.members[query.protein]))
-            # the name of the protein in the rows of the hits is the only thing that is not its own
-            folder.hits(query.protein).write_bytes(data)
-            folder.alignments(query.protein).write_bytes(dice.choice(alignments))
-            folder.usage("search_templates", query.protein).write_text(usage_tsv(usage))
-            folder.out(query.protein).write_text(hits.format_summary(hits.summarise(query.query_id, found)))
+def finish(run, entries, hits_each, hhrs):
+    """Write results of a run, as its jobs do; the alignments of ``hhrs`` are dealt out to their hits."""
+    dice, search = random.Random(1), run.search
+    variants = [_hits(dice, hits_each, dice.choice(hhrs)) for _ in range(_VARIANTS)]
+    for entry in entries:
+        packed, checksum, summary = dice.choice(variants)
+        usage = Usage(50.0, dice.uniform(1, 300), dice.uniform(100, 900), f"worker{dice.randint(1, 8)}", run.name, "3")
+        write_aside(search.usage(entry), format_usage(usage))
+        write_aside(search.hhr(entry), packed)  # the name of the protein in it is the only thing that is not its own
+        summary = summary._replace(query_id=run.by_entry[entry].query_id)
+        write_out(search.out(entry), entry, search.name, summary, checksum)
 
 
-def predict(run, dice):
-    """Write made predictions of a run's new batches."""
-    for batch, of_batch in run.new_batches.items():
-        horiz, usage = run.folder.horiz(batch), run.folder.usage("predict_secondary_structure", batch)
-        for path in (horiz, usage):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        horiz.write_text("".join(_prediction(dice, query.sequence) for query in of_batch))
-        usage.write_text(usage_tsv(Usage(300.0, 300.0, 1000.0, "worker1", run.prediction_key)))
+def predict(run, queries):
+    """Write made predictions of a run's batches, of which ``queries`` are the members."""
+    dice, by_batch = random.Random(1), {}
+    batch_of = {member.query_id: member.batch for member in run.members.values()}
+    for query in queries:
+        by_batch.setdefault(batch_of[query.query_id], []).append(query)
+    usage = format_usage(Usage(300.0, 300.0, 1000.0, "worker1", run.name))
+    for batch, members in by_batch.items():
+        write_aside(run.predictions.fasta(batch), make_batch(members)[1])
+        records = read_batch(run.predictions.fasta(batch))
+        write_aside(run.predictions.usage(batch), usage)
+        write_aside(run.predictions.horiz(batch), "".join(_prediction(dice, record.sequence) for record in records))
 
 
 def predicted_run(folder, name, count):
@@ -124,25 +125,20 @@ def predicted_run(folder, name, count):
 
     Writes ``<name>.yaml``, the configuration, and returns the lengths of the proteins by their ids.
     """
-    lengths = write_proteins(folder / f"{name}.fasta", count)
-    config = {"run": name, "proteins": [f"{name}.fasta"], "templates": "demo", "reuse": False}
+    fasta = f"{name}.fasta"
+    write_proteins(folder / fasta, count)
+    config = {"run": name, "proteins": [fasta], "templates": "demo"}
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
     with contextlib.chdir(folder):
-        run, _ = plan_run(yaml.safe_load(paths.DEFAULT_CONFIG.read_text()) | config)
-        write_plan(run)
-        predict(run, random.Random(1))
-    return dict(zip((member.query_id for member in run.members.values()), lengths, strict=True))
+        run = plan_run(yaml.safe_load(paths.DEFAULT_CONFIG.read_text()) | config).run
+        write_run(run)
+        predict(run, read_queries([fasta])[0])
+    return {member.query_id: member.length for member in run.members.values()}
 
 
 def link_run(run, path):
-    """Another finished run of the same proteins with the same settings: its files are those of the first."""
-    path.mkdir()
-    for entry in run.folder.path.iterdir():
-        if entry.is_dir():
-            (path / entry.name).symlink_to(entry)
-    shutil.copy(run.folder.queries, path)
-    settings = run.settings | {"run": path.name}
-    (path / "settings.json").write_text(json.dumps(settings))
+    """Another finished run of the same proteins with the same settings: it shares the results of the first."""
+    write_run(Run(RunFolder(path), run.members, run.settings | {"run": path.name}))
 
 
 def _prediction(dice, sequence):
@@ -151,21 +147,31 @@ def _prediction(dice, sequence):
     return format_horiz(Prediction(sequence, states, digits))
 
 
-def _hits(dice, count):
-    """(the bytes of a file of hits, the hits): scores fall and E-values rise as in a search."""
-    found, score, evalue = [], dice.uniform(20, 400), 10 ** dice.uniform(-70, 0)
+def _hits(dice, count, hhr):
+    """(a packed .hhr, its checksum, its summary): scores fall and E-values rise as in a search.
+
+    The alignments are those of another ``.hhr``.
+    """
+    head, _, rest = hhr.partition("\n\n")
+    table_head, *_ = rest.partition("\n")
+    alignments = [block.split("\n", 3)[3] for block in rest.split("\nNo ")[1:]]
+    score, evalue = dice.uniform(20, 400), 10 ** dice.uniform(-70, 0)
+    table, blocks = [], []
     for rank in range(1, count + 1):
         score, evalue = round(score * 0.97, 2), float(f"{evalue * dice.uniform(1, 20):.2g}")
-        template = f"{dice.randrange(TEMPLATES):05d}_A"
         description = ", ".join(" ".join(dice.choices(_WORDS, k=4)) for _ in range(4))
-        values = (round(dice.uniform(1, 100), 1), evalue, evalue / 1e5, score, round(dice.uniform(0, 20), 1))
-        places = (dice.randint(20, 300), dice.randint(1, 50), dice.randint(60, 900), dice.randint(1, 50))
-        found.append(hits.Hit(rank, template, description, *values, *places, dice.randint(60, 400), 500))
-    return hits.hits_csv_gz("made", found), found
-
-
-def _md5(sequence):
-    return hashlib.md5(sequence.encode(), usedforsecurity=False).hexdigest()
+        name = f"{dice.randrange(TEMPLATES):05d}_A {description}"
+        probability, columns = round(dice.uniform(1, 100), 1), dice.randint(20, 300)
+        places = f"{dice.randint(1, 50)}-{dice.randint(60, 900)} {dice.randint(1, 50)}-{dice.randint(60, 400)} (500)"
+        table.append(
+            f"{rank:3d} {name[:30]} {probability:5.1f} {evalue:7.1E} {evalue / 1e5:7.1E} {score:6.1f}"
+            f" {dice.uniform(0, 20):5.1f} {columns:4d} {places}\n"
+        )
+        values = f"Probab={probability:.2f}  E-value={evalue}  Score={score}  Aligned_cols={columns}  Identities=20%"
+        blocks.append(f"No {rank}\n>{name}\n{values}\n{alignments[rank % len(alignments)]}\n")
+    packed = pack_hhr(f"{head}\n\n{table_head}\n{''.join(table)}\n{''.join(blocks)}".encode())
+    found = hits.parse_hhr(unpack(packed), "made").hits
+    return packed, sha256(packed), hits.summarise("", found)
 
 
 def record_run(store, path, begun, done, at_once, pause_s=0):
@@ -174,12 +180,12 @@ def record_run(store, path, begun, done, at_once, pause_s=0):
     Returns how many results; ``begun`` is set when the first may be seen.
     """
     run, recorded = load_run(path), 0
-    (path / "out").rename(path / "hidden")  # nothing is finished yet
-    (path / "out").mkdir()
+    results = run.search.out_folder
+    hidden = results.with_name("hidden")
+    results.rename(hidden)  # nothing is finished yet
     with contextlib.closing(open_store(store)) as conn:
         start_run(conn, run)
-        (path / "out").rmdir()
-        (path / "hidden").rename(path / "out")
+        hidden.rename(results)
         begun.set()
         proteins = iter(run.members)
         while not done.is_set() and (part := list(itertools.islice(proteins, at_once))):

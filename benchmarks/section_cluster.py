@@ -19,7 +19,7 @@ from proteofold.nodes import NodeKind
 from proteofold.process import read_usage
 from proteofold.runs import load_run
 from proteofold.schedule import Job, lower_bound
-from proteofold.slurm.registry import FOLDER_VARIABLE, PYTHON_VARIABLE, SECONDS_BETWEEN_QUESTIONS, Registry
+from proteofold.slurm.jobs import FOLDER_VARIABLE, FRESH_S, PYTHON_VARIABLE, JobFolder
 
 sys.path.append(str(ROOT / "tests"))
 from slurm_here import Slurm
@@ -70,7 +70,7 @@ def run(folder, options):
     with _counted_cpu() as counted:
         slurm.start()
         try:
-            measure([*command, "made.yaml", "--until", "translate_profiles"], cwd=folder, env=environment)
+            measure([*command, "made.yaml", "--until", "build_template_library"], cwd=folder, env=environment)
             before, began = counted(), time.time()
             whole = measure([*command, "made.yaml"], cwd=folder, env=environment)
             used = counted() - before
@@ -116,7 +116,7 @@ def _polling_share(run, folder, environment):
     """Part of a core that asking for states takes: Snakemake's ten questions a second, and the one to Slurm."""
     profile = ROOT / "profiles" / "cluster"
     environment = environment | {FOLDER_VARIABLE: str(run.folder.slurm), PYTHON_VARIABLE: sys.executable}
-    jobs = list(Registry(run.folder.slurm).read_submissions())[-IN_FLIGHT:]
+    jobs = [submission.job_id for submission in JobFolder(run.folder.slurm).submissions()][-IN_FLIGHT:]
     fresh = [sys.executable, "-m", "proteofold.slurm.status", jobs[-1]]  # asks Slurm, as the head does meanwhile
     measure(fresh, folder, environment)
     question = ["squeue", "--me", "--noheader", "--states=all", "--format=%A|%T|%N|%j|%k|%Z"]
@@ -124,12 +124,12 @@ def _polling_share(run, folder, environment):
         ["sh", "-c", f'for job in {" ".join(jobs)}; do "{profile}/status.sh" $job; done'], folder, environment
     )
     squeue = measure(question, folder, environment)
-    return 10 * status.cpu_s / len(jobs) + squeue.cpu_s / SECONDS_BETWEEN_QUESTIONS
+    return 10 * status.cpu_s / len(jobs) + squeue.cpu_s / FRESH_S
 
 
 def _of_proteome(command, folder, environment):
     """What the head of a run of a whole proteome takes with its jobs in Slurm; rows. The run is ended by Ctrl-C."""
-    registry = Registry(load_run(folder / "results" / "proteome").folder.slurm)
+    job_folder = JobFolder(load_run(folder / "results" / "proteome").folder.slurm)
     peak_kb = 0
     with open(folder / "proteome.log", "w") as log:
         head = subprocess.Popen(
@@ -142,12 +142,12 @@ def _of_proteome(command, folder, environment):
                 raise SystemExit(f"the run of a proteome ended by itself:\n{Path(log.name).read_text()[-3000:]}")
             status = Path("/proc", str(head.pid), "status").read_text()
             peak_kb = int(re.search(r"VmHWM:\s+(\d+)", status)[1])
-            if ends == math.inf and registry.submissions.exists():
+            if ends == math.inf and job_folder.submissions():
                 ends = time.monotonic() + PROTEOME_S
             time.sleep(1)
         head.send_signal(signal.SIGINT)
         head.wait()
-    submitted = registry.read_submissions()
+    submitted = job_folder.submissions()
     left = subprocess.run(["squeue", "--noheader"], env=environment, capture_output=True, text=True, check=True).stdout
     return [
         [
@@ -161,7 +161,7 @@ def _of_proteome(command, folder, environment):
 
 def _pace(submissions):
     """Jobs submitted a second, of the first so many as may be in Slurm at once."""
-    times = sorted(job.at for job in submissions.values())[:IN_FLIGHT]
+    times = sorted(job.at for job in submissions)[:IN_FLIGHT]
     return (len(times) - 1) / (times[-1] - times[0])
 
 
@@ -169,9 +169,9 @@ def _rows(run, seconds, whole, used, began, polling):
     count = len(seconds)
     kinds = [NodeKind(name, 1, cores, memory) for name, (cores, memory) in NODES.items()]
     bound = lower_bound([Job(value, 200) for value in seconds], kinds)
-    usages = [read_usage(run.folder.usage("search_templates", protein))[0] for protein in run.members]
-    ends = [run.folder.out(protein).stat().st_mtime for protein in run.members]
-    first = min(end - float(usage["wall_s"]) for end, usage in zip(ends, usages, strict=True))
+    usages = [read_usage(run.search.usage(entry)) for entry in run.by_entry]
+    ends = [run.search.hhr(entry).stat().st_mtime for entry in run.by_entry]
+    first = min(end - usage.wall_s for end, usage in zip(ends, usages, strict=True))
     return [
         ["searches, seconds each (median)", f"{sorted(seconds)[count // 2]:.1f}"],
         ["lower bound of the searches, s", f"{bound:.0f}"],
@@ -179,7 +179,7 @@ def _rows(run, seconds, whole, used, began, polling):
         ["bound / achieved", f"**{bound / (max(ends) - first):.2f}**"],
         ["start of the command to its end, s", f"{whole.wall_s:.0f}"],
         ["start of the command to the first search, s", f"{first - began:.0f}"],
-        [f"jobs submitted a second, first {IN_FLIGHT}", f"{_pace(Registry(run.folder.slurm).read_submissions()):.1f}"],
+        [f"jobs submitted a second, first {IN_FLIGHT}", f"{_pace(JobFolder(run.folder.slurm).submissions()):.1f}"],
         ["CPU s a protein, all but searches and predictions", f"**{used / count:.2f}**"],
         ["— of it the head with its submit and status commands", f"{whole.cpu_s / count:.2f}"],
         [f"asking for the states of {min(count, IN_FLIGHT)} jobs, part of a core", f"{polling:.1%}"],

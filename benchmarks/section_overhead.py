@@ -4,7 +4,7 @@ import os
 import statistics
 
 import yaml
-from measure import PYTHON, ROOT, SNAKEMAKE, measure, table, write_proteins
+from measure import PROTEOFOLD, PYTHON, SNAKEMAKE, measure, table, write_proteins
 
 from proteofold.process import read_usage
 from proteofold.runs import load_run
@@ -23,10 +23,11 @@ def run(folder, options):
     """Real searches against the demo library on one core; then a finished run, started once more."""
     start(folder, "library", 1)  # builds the template library, which is not part of the measurement
     whole = start(folder, "searched", SEARCHED)
-    search = cpu_of(folder, "searched", "search_templates")
-    prediction = cpu_of(folder, "searched", "predict_secondary_structure")
+    run = load_run(folder / "results" / "searched")
+    search = cpu_of(map(run.search.usage, run.by_entry))
+    prediction = cpu_of(run.predictions.usage(batch) for batch in {member.batch for member in run.members.values()})
     beside = (whole.cpu_s - search - prediction) / SEARCHED
-    step = search_step_s(folder, "searched")
+    step = search_step_s(folder, run)
     merge = tables_s(folder, "searched") / SEARCHED
 
     stub = folder / "bin" / "hhsearch"
@@ -40,7 +41,7 @@ def run(folder, options):
         ["hhsearch, CPU s a protein", f"{search / SEARCHED:.2f}"],
         ["S4PRED processes, start included, CPU s a protein", f"{prediction / SEARCHED:.2f}"],
         ["everything else, CPU s a protein", f"**{beside:.3f}**"],
-        ["— of it the search step around hhsearch", f"{step:.3f}"],
+        ["— of it the search command around hhsearch", f"{step:.3f}"],
         ["— of it merging and the report", f"{merge:.3f}"],
         ["— of it Snakemake, its shells and the store", f"{beside - step - merge:.3f}"],
         ["everything else / hhsearch", f"{beside * SEARCHED / search:.2f}"],
@@ -57,32 +58,23 @@ def start(folder, name, proteins, environment=None):
     return measure([*SNAKEMAKE, "--configfile", f"{name}.yaml", "--cores", "1"], cwd=folder, env=environment)
 
 
-def cpu_of(folder, name, rule):
-    """CPU seconds that a rule's jobs noted."""
-    tables = (folder / "results" / name / "benchmarks" / rule).iterdir()
-    return sum(float(row["cpu_s"]) for path in tables for row in read_usage(path))
+def cpu_of(usages):
+    """CPU seconds that jobs noted."""
+    return sum(read_usage(path).cpu_s for path in usages)
 
 
-def search_step_s(folder, name):
-    """CPU seconds of the rule search_templates' process without its hhsearch, the median of some proteins."""
-    run = load_run(folder / "results" / name)
-    library = run.library
+def search_step_s(folder, run):
+    """CPU seconds of the command that searches, without its hhsearch, the median of some proteins."""
     beside = []
     for member in list(run.members.values())[:STEPS]:
-        files = {kind: folder / f"step.{kind}" for kind in ("out", "hits", "alignments", "usage", "log")}
-        options = {
-            **{"protein": member.protein, "mode": run.settings["mode"], "result-key": run.result_key(member)},
-            **{"fasta": run.folder.batch_fasta(member.batch), "horiz": run.folder.horiz(member.batch)},
-            **{"library": folder / library.prefix, "longest-template": library.longest, **files},
-        }
-        words = [PYTHON, "-I", "-S", ROOT / "workflow" / "scripts" / "search_templates.py"]
-        words += [word for option, value in options.items() for word in (f"--{option}", value)]
-        process = os.posix_spawn(PYTHON, list(map(str, words)), os.environ)
-        _, status, used = os.wait4(process, 0)
-        if status:
-            raise SystemExit(f"the search step failed:\n{files['log'].read_text()}")
-        (usage,) = read_usage(files["usage"])
-        beside.append(used.ru_utime + used.ru_stime - float(usage["cpu_s"]))
+        a3m, hhr, usage = (folder / f"step.{kind}" for kind in ("a3m", "hhr.gz", "usage"))
+        for path in (a3m, hhr, usage):
+            path.unlink(missing_ok=True)
+        batch = [run.predictions.fasta(member.batch), run.predictions.horiz(member.batch)]
+        measure([PROTEOFOLD, "a3m", *batch, a3m, "--id", member.query_id, "--md5", member.md5])
+        options = ["--library", folder / run.library.prefix, "--mode", run.settings["mode"], "--usage", usage]
+        used = measure([PROTEOFOLD, "search", a3m, hhr, *options])
+        beside.append(used.cpu_s - read_usage(usage).cpu_s)
     return statistics.median(beside)
 
 

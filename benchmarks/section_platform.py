@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import Manager, get_context
 
-from made_runs import make_run, record_run, searched_alignments
+from made_runs import make_run, record_run, searched_hhrs
 from measure import milliseconds, table, write_proteins
 from served import served
 
@@ -36,7 +36,7 @@ def run(folder, options):
     open_store(store).close()
     with served(store) as site:
         rows = _uploads(site, store, folder / "proteome.fasta")
-    made = make_run(results / "live", folder / "made.fasta", PROTEINS, HITS, searched_alignments(folder, HITS))
+    made = make_run(results / "live", folder / "made.fasta", PROTEINS, HITS, searched_hhrs(folder, HITS))
     with served(store) as site:
         rows += _readers(site, store, made.folder.path)
     return table([f"{PROTEINS:,} made proteins, the site on one core", ""], rows)

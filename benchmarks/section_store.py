@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import Manager, get_context
 from urllib.parse import quote
 
-from made_runs import link_run, make_run, record_run, searched_alignments
+from made_runs import link_run, make_run, record_run, searched_hhrs
 from measure import PROTEOFOLD, measure, milliseconds, table, write_proteins
 from served import served
 
@@ -24,8 +24,8 @@ RECORDED_AT_ONCE = 50
 
 _RUN_COLUMNS = "status, date_started, settings, total, succeeded, failed"
 _RESULT_COLUMNS = (
-    "query_id, position, md5, phase, best_hit, best_evalue, best_score, score_mean, score_std, score_gmean, hits, node,"
-    " cpu_s, max_rss_mb, log, started_at, finished_at, updated_at"
+    "query_id, position, md5, entry, phase, best_hit, best_evalue, best_score, score_mean, score_std, score_gmean,"
+    " hits, node, cpu_s, max_rss_mb, computed_in, log, started_at, finished_at, updated_at"
 )
 
 
@@ -34,16 +34,16 @@ def run(folder, options):
     results = folder / "results"
     store = results / "proteofold.db"
     results.mkdir()
-    alignments = searched_alignments(folder, HITS)
-    first = make_run(results / "run01", folder / "made.fasta", PROTEINS, HITS, alignments)
+    hhrs = searched_hhrs(folder, HITS)
+    first = make_run(results / "run01", folder / "made.fasta", PROTEINS, HITS, hhrs)
     rows = _imported(results, store, first, options.runs)
+    sizes = [first.search.hhr(entry).stat().st_size for entry in first.by_entry]
+    rows.append(["its .hhr.gz file, not in the store", f"{statistics.mean(sizes) / 1000:.1f} kB"])
     with contextlib.closing(open_store(store)) as conn:
-        (kept,) = conn.execute("select avg(length(alignments)) from predictions").fetchone()
-        rows.append(["— its alignments, packed", f"{kept / 1000:.1f} kB"])
         _copy_results(conn, options.runs)
     rows.append([f"store of {RUNS} runs, {options.runs} with hits", f"{store.stat().st_size / 1e9:.2f} GB"])
     rows += _pages(store)
-    rows += _readers_beside_writers(folder, store, alignments)
+    rows += _readers_beside_writers(folder, store, hhrs)
     return table([f"{PROTEINS:,} made proteins, {HITS} hits each", ""], rows)
 
 
@@ -109,9 +109,9 @@ def _pages(store):
     return rows
 
 
-def _readers_beside_writers(folder, store, alignments):
+def _readers_beside_writers(folder, store, hhrs):
     """READS by READERS processes while one process records a run and another adds proteins."""
-    live = make_run(folder / "results" / "live", folder / "live.fasta", RECORDED, HITS, alignments)
+    live = make_run(folder / "results" / "live", folder / "live.fasta", RECORDED, HITS, hhrs)
     with Manager() as manager, ProcessPoolExecutor(READERS + 2, get_context("spawn")) as pool:
         begun, done = manager.Event(), manager.Event()
         writers = [

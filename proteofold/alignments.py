@@ -1,7 +1,6 @@
-"""Alignments of a protein's best hits: what is kept of a ``.hhr`` file, and reading it for the pages.
+"""What is kept of a ``.hhr`` file, and the alignments in it for the pages.
 
-What is kept is a ``.hhr`` of HH-suite's own format, with the first hits only, and nothing in it that tells when, where
-or under which id the search was made: a sequence with the same hits gives the same bytes in every run.
+What is kept is a ``.hhr`` of HH-suite's own format, compressed, without when and where the search was made.
 """
 
 import re
@@ -11,14 +10,17 @@ from itertools import pairwise
 
 from proteofold.errors import UserError
 
+# Of so many hits, and of all confident ones, everything is kept.
 ALIGNED_HITS = 50
+CONFIDENT_EVALUE, CONFIDENT_PROBABILITY = 1e-3, 95.0
 
 # 2.5 times as fast as level 6 and a tenth larger; every protein pays for it
 _LEVEL = 4
 _GZIP = 31  # zlib's window bits for a gzip member: its header has no time and no name
-_LABEL = 14  # characters of a name before its residues
-_QUERY = b"query"
-_ELSEWHERE = (b"Date", b"Command")  # when, and with which paths
+_ELSEWHERE = (b"Date", b"Command")  # when, and with which paths: equal searches shall be equal bytes
+_BLOCK_START = re.compile(rb"^No +\d+\s*$", re.MULTILINE)
+_VALUES = re.compile(rb"^Probab=(\S+)\s+E-value=(\S+)", re.MULTILINE)
+_SEQUENCE = re.compile(rb"[QT] (?!Consensus ).*\d+ \S+ +\d+ \(\d+\)\s*$")
 
 _TABLE_HEAD = b" No Hit"
 _BLOCK = re.compile(r"No +(\d+)\s*")
@@ -53,53 +55,58 @@ class Alignment(
 _ROWS = Alignment._fields[8:]
 
 
-def pack_alignments(hhr):
-    """The bytes that are kept of the bytes of a ``.hhr``: its first ALIGNED_HITS hits, as one gzip member.
+def pack_hhr(hhr):
+    """The bytes that are kept of the bytes of a ``.hhr``, as one gzip member.
 
-    Raises UserError if it has no list of hits.
+    Of hits beyond the first ALIGNED_HITS that are not confident only the aligned residues of query and template stay;
+    the list of hits and the values of each hit are complete. Raises UserError if there is no list of hits.
     """
     head, table_head, rest = hhr.partition(b"\n" + _TABLE_HEAD)
     if not table_head:
         raise UserError("no list of hits, not even an empty one: not a .hhr file of HH-suite, or cut short")
     lines = [line for line in head.split(b"\n") if not line.startswith(_ELSEWHERE)]
-    table, _, blocks = rest.partition(b"\n\n")
-    rows = table.split(b"\n")[: 1 + ALIGNED_HITS]
-    if beyond := re.search(rb"\nNo +%d\s*\n" % (ALIGNED_HITS + 1), blocks):
-        blocks = blocks[: beyond.start() + 1]
-    name = next((line.split()[1:2] for line in lines if line.startswith(b"Query ")), [])
-    if name:
-        lines = [b"Query         " + _QUERY if line.startswith(b"Query ") else line for line in lines]
-        blocks = blocks.replace(b"\nQ " + _label(name[0]), b"\nQ " + _label(_QUERY))
-    kept = b"\n".join([*lines, _TABLE_HEAD + rows[0], *rows[1:], b"", blocks])
-    return zlib.compress(kept, level=_LEVEL, wbits=_GZIP)
+    table, blank, blocks = rest.partition(b"\n\n")
+    starts = [match.start() for match in _BLOCK_START.finditer(blocks)]
+    kept = [blocks[: starts[0]] if starts else blocks]
+    for rank, (start, end) in enumerate(pairwise([*starts, len(blocks)]), 1):
+        block = blocks[start:end]
+        kept.append(block if rank <= ALIGNED_HITS or _is_confident(block) else _residues_only(block))
+    text = b"\n".join(lines) + table_head + table + blank + b"".join(kept)
+    return zlib.compress(text, level=_LEVEL, wbits=_GZIP)
 
 
-def _label(name):
-    return name[:_LABEL].ljust(_LABEL)
+def _is_confident(block):
+    values = _VALUES.search(block)
+    return bool(values) and (float(values[1]) >= CONFIDENT_PROBABILITY or float(values[2]) < CONFIDENT_EVALUE)
 
 
-def looks_whole(data):
-    """Whether bytes may be what ``pack_alignments`` gave: tells a file that is empty or cut short without unpacking it.
+def _residues_only(block):
+    """A block without consensus, secondary structure, match and confidence."""
+    lines = block.split(b"\n")
+    # the rank, the template and the line of values come first
+    kept = lines[:3] + [line for line in lines[3:] if not line.strip() or _SEQUENCE.match(line)]
+    return re.sub(rb"\n{3,}", b"\n\n", b"\n".join(kept))
 
-    A gzip member begins with a mark and ends with the length of its text.
-    """
-    length = int.from_bytes(data[-4:], "little")
-    return data.startswith(b"\x1f\x8b\x08") and len(data) / 2 < length < 1100 * len(data)
+
+def unpack(data):
+    """The text of a packed ``.hhr`` as bytes; UserError if it is damaged or cut short."""
+    unpacker = zlib.decompressobj(wbits=_GZIP)
+    try:
+        text = unpacker.decompress(data)
+    except zlib.error:
+        raise UserError("not what gzip wrote") from None
+    if not unpacker.eof or unpacker.unused_data:
+        raise UserError("cut short, or followed by something else")
+    return text
 
 
 def read_alignments(data):
-    """The Alignments in the bytes that ``pack_alignments`` gave, by rank.
+    """The Alignments in the bytes that ``pack_hhr`` gave, by rank.
 
     Raises UserError if the bytes are damaged or cut short.
     """
-    unpacker = zlib.decompressobj(wbits=_GZIP)
-    try:
-        # one character a byte: columns are counted in bytes, and a name may be cut within a letter
-        text = unpacker.decompress(data).decode("latin-1")
-    except zlib.error:
-        raise UserError("damaged: not what gzip wrote") from None
-    if not unpacker.eof:
-        raise UserError("cut short")
+    # one character a byte: columns are counted in bytes, and a name may be cut within a letter
+    text = unpack(data).decode("latin-1")
     lines = text.split("\n")
     starts = [number for number, line in enumerate(lines) if _BLOCK.fullmatch(line)]
     found = [_read_block(lines[start:end]) for start, end in pairwise([*starts, len(lines)])]

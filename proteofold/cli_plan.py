@@ -38,9 +38,9 @@ def plan(config_files, nodes, slurm, html, as_json):
     from proteofold.planning import plan_run
 
     kinds = read_nodes(nodes) if nodes else slurm_nodes() if slurm else this_machine()
-    run, notes = plan_run(load_config(*config_files))
-    made = make_plan(run, kinds)
-    made.notes = [*notes, *made.notes]
+    planned = plan_run(load_config(*config_files))
+    made = make_plan(planned.run, kinds)
+    made.notes = [*planned.notes, *made.notes]
     if html:
         from proteofold.files import write_aside
         from proteofold.plan_html import plan_page

@@ -8,6 +8,7 @@ import click
 
 from proteofold import paths
 from proteofold.cli_output import print_facts, print_json, print_table, time_shown
+from proteofold.errors import UserError
 
 _FILE = click.Path(exists=True, dir_okay=False)
 _NOT_FOUND = 3
@@ -46,6 +47,8 @@ def runs(store_path, as_json):
     from proteofold.store import queries
 
     rows = queries.list_runs(open_fresh(store_path))
+    for row in rows:
+        row["new_results"] = _new_results(store_path, row)
     if as_json:
         return print_json(rows)
     shown = [
@@ -53,6 +56,9 @@ def runs(store_path, as_json):
         for row in rows
     ]
     print_table(("run", "status", "started (UTC)", "proteins", "done", "failed"), shown)
+    for row in rows:
+        if row["new_results"]:
+            click.echo(f"{row['run_id']}: {_new(row['new_results'])}")
 
 
 @click.command(short_help="Show a run: progress, failures, best hits.")
@@ -70,12 +76,12 @@ def show(run, limit, store_path, as_json):
       proteofold show demo
       proteofold show demo --json --limit 100000
     """
-    from proteofold.runs import from_runs
     from proteofold.store import queries
 
     conn = open_fresh(store_path)
     row = or_not_found(queries.find_run, conn, run)
-    row["phases"], row["reused_from"] = queries.phase_counts(conn, run), queries.reused_from(conn, run)
+    row["phases"], row["computed_in"] = queries.phase_counts(conn, run), queries.computed_elsewhere(conn, run)
+    row["new_results"] = _new_results(store_path, row)
     failed, best = queries.failures(conn, run, limit), queries.best_results(conn, run, limit)
     if as_json:
         return print_json(row | {"failures": failed, "best": best})
@@ -89,7 +95,8 @@ def show(run, limit, store_path, as_json):
             "finished": time_shown(row["date_finished"]) and f"{time_shown(row['date_finished'])} UTC",
             "author": row["author"],
             "proteins": f"{row['total']}{f' ({phases})' if phases else ''}",
-            "reused": from_runs(row["reused_from"]) or None,
+            "shared": ", ".join(f"{count} computed in {name}" for name, count in row["computed_in"].items()) or None,
+            "new": _new(row["new_results"]),
             "templates": settings.get("library", {}).get("prefix"),
             "mode": row["mode"],
             "efficiency": row["efficiency"] and f"{100 * row['efficiency']:.0f} %",
@@ -104,6 +111,25 @@ def show(run, limit, store_path, as_json):
         click.echo("\nSmallest E-values")
         columns = ("query_id", "best_hit", "best_evalue", "best_score", "hits")
         print_table(("protein", "best hit", "E-value", "score", "hits"), [[r[name] for name in columns] for r in best])
+
+
+def _new(count):
+    """In words how many results the tables of a run lack; None if none."""
+    return f"{count} result{'s' if count > 1 else ''} new, rerun to merge" if count else None
+
+
+def _new_results(store_path, row):
+    """How many results of a run other runs have computed since its tables were merged; 0 while it runs."""
+    from proteofold.layout import RESULTS
+    from proteofold.merge import new_results
+
+    if row["status"] not in ("FAILED", "INTERRUPTED"):
+        return 0
+    folders = [results / row["run_id"] for results in (Path(store_path).parent, RESULTS)]
+    try:
+        return next(new_results(folder) for folder in folders if folder.is_dir())
+    except (StopIteration, OSError, UserError):  # the folder is elsewhere, or damaged
+        return 0
 
 
 @click.command(short_help="Show a protein, its results and hits.")
@@ -270,24 +296,34 @@ def store():
 def import_(folders, jobs, store_path, as_json):
     """Make the rows of runs from their FOLDERS; what the store had of these runs is replaced.
 
-    Folders without settings.json are no runs and an error; a store that was lost is made again by importing all.
+    Folders without settings.json are no runs and an error, but results/shared is passed over; a store that was lost is
+    made again by importing all. A damaged result is removed, so that rerunning its run makes it again, unless that
+    is running; exit code 1 then.
 
     \b
     Examples:
       proteofold store import results/demo
       proteofold store import results/*/
     """
+    from proteofold.layout import SHARED
     from proteofold.store import import_order, import_run
     from proteofold.store.queries import find_run
 
-    conn, done = _open(store_path, create=True), []
-    for folder in import_order(folders):
-        row = find_run(conn, import_run(conn, folder, workers=jobs or min(os.cpu_count() or 1, 4)))
+    conn, done, damaged = _open(store_path, create=True), [], []
+
+    def warn(text):
+        damaged.append(text)
+        click.echo(text, err=True)
+
+    for folder in import_order([folder for folder in folders if Path(folder).name != SHARED]):
+        row = find_run(conn, import_run(conn, folder, workers=jobs or min(os.cpu_count() or 1, 4), warn=warn))
         done.append({name: row[name] for name in ("run_id", "status", "total", "succeeded", "failed")})
         if not as_json:
             click.echo("{run_id}: {status}, {succeeded} of {total} proteins, {failed} failed".format(**done[-1]))
     if as_json:
         print_json(done)
+    if damaged:
+        sys.exit(1)
 
 
 store.add_command(export, "export")
@@ -314,7 +350,7 @@ def store_error(context, error):
 
 def open_fresh(path):
     """The store, after runs whose head was killed were marked."""
-    from proteofold.runs import RESULTS
+    from proteofold.layout import RESULTS
     from proteofold.store import interrupt_dead_runs
 
     conn = _open(path)

@@ -114,7 +114,7 @@ def _describe(error):
 
 def _quotes(error):
     """What to do about a value that was meant as text and that YAML takes for something else."""
-    if error.schema.get("type") == "boolean":
+    if error.schema.get("type") in ("array", "object"):
         return ""
     known = {bool: "true or false", (int, float): "a number", datetime.date: "a date"}
     kind = next((kind for types, kind in known.items() if isinstance(error.instance, types)), None)

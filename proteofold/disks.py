@@ -22,9 +22,6 @@ _ADVICE = {
 _PROBE_BYTES = 64 * 1024
 
 
-_more_jobs = True
-
-
 class DiskError(UserError):
     """A disk that takes no more: it is full, its user's quota is used up, or it is mounted read-only."""
 
@@ -34,10 +31,9 @@ def disk_error(error, path):
     if error.errno not in _ADVICE:
         return None
     kind, mount = file_system(path)
-    disk = f"{mount} ({kind})" if mount else "of unknown name"
+    disk = f"{mount} ({kind})" if kind else mount
     return DiskError(
-        f"{path} {NOT_WRITTEN}: {os.strerror(error.errno)}. The disk {disk} has {_room(mount or '/')}. "
-        f"{_ADVICE[error.errno]}"
+        f"{path} {NOT_WRITTEN}: {os.strerror(error.errno)}. The disk {disk} has {_room(mount)}. {_ADVICE[error.errno]}"
     )
 
 
@@ -69,9 +65,12 @@ def _room(mount):
 
 
 def file_system(path):
-    """Type and mount point of the file system that holds a path: ('ext4', '/'); ('', '') where nobody tells."""
+    """Type and mount point of the file system that holds a path: ('ext4', '/'); ('', '/') where no mount is listed.
+
+    In a chroot its root may be no mount point.
+    """
     target = os.path.realpath(path)
-    found = ("", "")
+    found = ("", "/")
     try:
         lines = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
@@ -84,14 +83,3 @@ def file_system(path):
         if inside and len(mount) >= len(found[1]):
             found = (kind, mount)
     return found
-
-
-def start_no_more():
-    """Have the run of this process start no more jobs: what they make could not be written."""
-    global _more_jobs
-    _more_jobs = False
-
-
-def may_start_more():
-    """Whether the run of this process may start jobs."""
-    return _more_jobs

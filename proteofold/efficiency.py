@@ -11,7 +11,7 @@ from pathlib import Path
 
 from proteofold.files import write_aside
 from proteofold.nodes import NodeKind
-from proteofold.plan import finished_searches, prediction_took_s, search_mem_mb, took_s
+from proteofold.plan import known_usage, search_mem_mb, search_usages
 from proteofold.schedule import Job, lower_bound
 
 MACHINES, EFFICIENCY = "machines.json", "efficiency.json"
@@ -63,23 +63,25 @@ def read_efficiency(folder):
 
 
 def measured_jobs(run, since=0.0):
-    """The jobs that made today's results of a run, with the CPU seconds that they took and the memory asked for.
+    """The jobs that this run did itself, with the CPU seconds that they took and the memory they asked for.
 
-    ``since`` (seconds since 1970) leaves out those that ended before. What was taken from another run was no job of
-    this one.
+    ``since`` (seconds since 1970) leaves out those that ended before.
     """
-    jobs, place, searched = [], {}, []
-    for protein, used in finished_searches(run).items():
-        ended = run.folder.usage("search_templates", protein).stat().st_mtime
-        if ended >= since and not used.get("reused_from") and took_s(used):
-            searched.append((run.members[protein], took_s(used)))
-    for batch in dict.fromkeys(member.batch for member, _ in searched):
-        seconds = prediction_took_s(run, batch)
-        if seconds and run.folder.usage("predict_secondary_structure", batch).stat().st_mtime >= since:
+    searches = {
+        entry: used
+        for entry, used in search_usages(run, run.done()).items()
+        if used.run == run.name and run.search.usage(entry).stat().st_mtime >= since
+    }
+    jobs, place = [], {}
+    for batch in dict.fromkeys(run.by_entry[entry].batch for entry in searches):
+        path = run.predictions.usage(batch)
+        if (used := known_usage(path)) and used.run == run.name and path.stat().st_mtime >= since:
             place[batch] = len(jobs)
-            jobs.append(Job(seconds, run.batch_mem_mb(batch)))
-    mode = run.settings["mode"]
-    return jobs + [Job(seconds, search_mem_mb(m, run, mode), place.get(m.batch)) for m, seconds in searched]
+            jobs.append(Job(used.cpu_s, run.batch_mem_mb(batch)))
+    for entry, used in searches.items():
+        member = run.by_entry[entry]
+        jobs.append(Job(used.cpu_s, search_mem_mb(member, run, run.settings["mode"]), place.get(member.batch)))
+    return jobs
 
 
 def achieved_bound_s(jobs, kinds):

@@ -1,88 +1,90 @@
-"""Why a protein has no result: read from the logs of the jobs that should have made it."""
+"""Why a protein has no result: read from the logs of the steps that should have made it."""
 
 from pathlib import Path
 
 from proteofold.disks import NOT_WRITTEN, disk_problem
-from proteofold.library_build import is_built
-from proteofold.process import DONE_MARK, ERROR_MARK, KILLED, STEP_MARK, STOPPED
-
-_NOT_STARTED = "not started: the run ended before"
-_NO_LOG = "it left no log: it was killed before it began, or could not be started"
-_NO_LAST_WORD = "it ended without a word: it was killed, or its machine went down"
-_EMPTY_LOG = "its log is empty: the disk was full when it began, or its machine went down"
+from proteofold.layout import LIBRARY_LOG
 
 FAILURE_COLUMNS = ("query_id", "step", "reason", "log")
 
+# A step that fails writes this and its reason as the last line of its log (errors.py).
+ERROR_MARK = "Error: "
+
+# The reason of a result that was found damaged by whoever read it (results.py)
+DAMAGED = "damaged, removed; rerun"
+
+# Of a tool that did nothing wrong: more memory or time may help, so the cluster tries such a job again.
+KILLED = "was killed (SIGKILL)"
+STOPPED = "was stopped from outside"
+
+_NO_REASON = "exited without an error message: it was killed, its machine went down, or the disk was full"
+_NO_LOG = "left no log: it was killed before it began, or could not be started"
+_NOT_STARTED = "not started: the run ended before"
+
 
 def failure_of(run, member):
-    """The row of failed.csv of a member without a result: query_id, step, reason, log (empty if there is none)."""
-    rules = [("search_templates", member.protein, "search")]
-    if not run.folder.horiz(member.batch).exists():
-        rules.insert(0, ("predict_secondary_structure", member.batch, "secondary_structure"))
-    for rule, name, first_step in rules:
-        log = run.folder.log(rule, name)
-        if log.is_file():
-            step, reason = last_words(log, first_step)
-            return (member.query_id, step, reason, str(log))
-    log = _library_log(run)
-    if log:
-        step, reason = last_words(log, "template_library")
-        return (member.query_id, step, reason, str(log))
-    return (member.query_id, rules[0][2], _NOT_STARTED, "")
+    """The row of failed.csv of a member without a result: query_id, step, reason, log (empty if there is none).
 
-
-def _library_log(run):
-    """The last log of building the run's template library, if it was to be built and is not; else None."""
-    if not run.settings.get("library_source") or is_built(run.library.prefix):
-        return None
-    logs = [path for path in Path(f"{run.library.prefix}_logs").glob("*.log") if path.stat().st_size]
-    return max(logs, key=lambda path: path.stat().st_mtime, default=None)
-
-
-def last_words(log, step):
-    """Step and reason that a job's log tells: its last line, or what a log without a last word lets conclude.
-
-    ``step`` is the first step of the job, for a log that names none.
+    The newest log of its steps is the one of the step that it came to.
     """
-    try:
-        text = Path(log).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return step, _NO_LOG
-    lines = [line for line in text.splitlines() if line.strip()]
-    steps = [line.partition(" ")[2] for line in lines if line.startswith(f"{STEP_MARK} ")]
-    step = steps[-1] if steps else step
-    mark, _, rest = lines[-1].partition(" ") if lines else ("", "", "")
-    if mark == ERROR_MARK and ": " in rest:
-        step, _, reason = rest.partition(": ")
-        return step, reason
-    if mark == DONE_MARK:
-        return step, "it ended well, but its result was removed: the same command makes it again"
-    if lines and not steps:
-        return step, lines[-1].strip()  # the log of a job that is a plain command
-    return step, _NO_LAST_WORD if text else _EMPTY_LOG
+    logs = {
+        "a3m": run.folder.log("write_a3m", member.entry),
+        "search": run.search.log("search", member.entry),
+        "summary": run.search.log("summary", member.entry),
+    }
+    if member.batch and not run.predictions.horiz(member.batch).exists():
+        logs = {
+            "batch": run.folder.log("write_batch", member.batch),
+            "secondary_structure": run.predictions.log(member.batch),
+            "a3m": logs["a3m"],  # which removes a damaged prediction
+        }
+    elif not Path(f"{run.library.prefix}_cs219.ffindex").exists():
+        logs = {"template_library": run.folder.path / LIBRARY_LOG, **logs}
+    there = {step: log for step, log in logs.items() if log.is_file()}
+    if not there:
+        return (member.query_id, "secondary_structure" if "batch" in logs else "a3m", _NOT_STARTED, "")
+    step = max(there, key=lambda step: (_failed(there[step]), there[step].stat().st_mtime_ns))
+    return (member.query_id, step, last_words(there[step]), str(there[step]))
+
+
+def last_words(log):
+    """The reason that a step's log gives."""
+    lines = _lines(log)
+    if lines is None:
+        return _NO_LOG
+    return lines[-1].removeprefix(ERROR_MARK) if lines and lines[-1].startswith(ERROR_MARK) else _NO_REASON
 
 
 def is_unfinished(reason):
-    """Whether the reason of a missing result may be that the run was interrupted, rather than an error of the job."""
-    return reason in (_NOT_STARTED, _NO_LOG, _NO_LAST_WORD, _EMPTY_LOG, "KeyboardInterrupt") or STOPPED in reason
+    """Whether the reason of a missing result may be that the run was interrupted, rather than an error of the step."""
+    return reason in (_NOT_STARTED, _NO_LOG, _NO_REASON) or STOPPED in reason
 
 
 def disk_failure(log, *folders):
-    """Why a job failed, if a disk that takes no more is the reason: as its log tells, or as one of the folders does.
+    """Why a step failed, if a disk that takes no more is the reason: as its log says, or as one of the folders does.
 
-    The folders are those that its run writes to. They are asked by writing into them, as a full disk takes no log.
+    The folders are those that its run writes to. They are tried by writing into them, as a full disk takes no log.
     """
-    _, reason = last_words(log, "")
+    reason = last_words(log)
     if NOT_WRITTEN in reason:
         return reason
     return next((str(problem) for problem in map(disk_problem, folders) if problem), None)
 
 
 def must_fail_again(log):
-    """Whether a job's log ends with an error that another try, with more memory, would only repeat."""
+    """Whether a log ends with an error that another try, with more memory, would only repeat."""
+    return _failed(log) and not any(words in last_words(log) for words in (KILLED, STOPPED))
+
+
+def _failed(log):
+    lines = _lines(log)
+    return bool(lines) and lines[-1].startswith(ERROR_MARK)
+
+
+def _lines(log):
+    """The lines of a log that are not blank; None if it cannot be read."""
     try:
-        lines = Path(log).read_text(encoding="utf-8", errors="replace").split("\n")
+        text = Path(log).read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return False
-    last = next((line for line in reversed(lines) if line.strip()), "")
-    return last.startswith(f"{ERROR_MARK} ") and not any(words in last for words in (KILLED, STOPPED))
+        return None
+    return [line for line in text.splitlines() if line.strip()]

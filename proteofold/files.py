@@ -33,31 +33,6 @@ def write_if_changed(path, content):
     write_aside(path, content)
 
 
-class MemoryFile:
-    """A file in memory that tools read and write by its path. It goes with its last process: nothing is left behind.
-
-    The path holds in this process and in those it starts, which inherit the file.
-    """
-
-    def __init__(self, name, text=""):
-        """Make the file; ``name`` is shown by tools that list open files."""
-        self.descriptor = os.memfd_create(name, flags=0)  # without the flag that hides it from started tools
-        self.path = f"/proc/self/fd/{self.descriptor}"
-        with open(self.path, "w", encoding="utf-8") as handle:
-            handle.write(text)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        os.close(self.descriptor)
-
-    def read_bytes(self):
-        """What the file holds now."""
-        with open(self.path, "rb") as handle:
-            return handle.read()
-
-
 def existing_names(folder):
     """Names in a folder, read at once: cheaper than asking for each of 40,000 files. Empty if there is no folder."""
     try:

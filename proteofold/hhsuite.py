@@ -103,6 +103,16 @@ def read_library(prefix, parts=PARTS):
     return Library(str(prefix), len(lengths), sum(lengths), max(lengths), key.hexdigest()[:16])
 
 
+def describe_library(prefix):
+    """The size of a library that was checked before: its _cs219 index alone is read."""
+    lengths = []
+    with open(f"{prefix}_cs219.ffindex", "rb") as handle:
+        for line in handle:
+            # an entry is one letter a column and a closing zero byte
+            lengths.append(int(line.rsplit(b"\t", 1)[1]) - 1)
+    return Library(str(prefix), len(lengths), sum(lengths), max(lengths), "")
+
+
 def maxres(query_length, library_longest):
     """A ``-maxres`` that cuts nothing; HH-suite reads at most maxres - 2 columns of a query or template."""
     return max(query_length, library_longest) + 100

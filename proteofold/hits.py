@@ -12,6 +12,7 @@ import math
 import re
 import zlib
 from collections import namedtuple
+from itertools import islice
 from operator import attrgetter
 
 from proteofold.errors import UserError
@@ -23,21 +24,12 @@ SUMMARY_VERSION = 1
 
 SIGNIFICANT_EVALUE = 1e-5
 
-_FLOAT = r"(?:[\d.E+-]+|-?nan|-?inf)"
-_TABLE_ROW = re.compile(
-    rf"\s*(?P<rank>\d+) .*?\s{_FLOAT}\s+{_FLOAT}\s+(?P<pvalue>{_FLOAT})\s+{_FLOAT}\s+(?P<ss_score>{_FLOAT})\s+\d+"
-    r"\s+(?P<query_start>\d+)-(?P<query_end>\d+)\s+(?P<template_start>\d+)-(?P<template_end>\d+)"
-    r"\s*\((?P<template_length>\d+)\)\s*",
-    re.IGNORECASE,
+# A block of an alignment: rank; template and description; values. Of a file that is cut short parts are missing.
+_BLOCK = re.compile(
+    r"\nNo +(\d+)[ \t]*(?:\n>(\S*)[ \t]*(.*))?"
+    r"(?:\n(?:Probab=(\S+)\s+)?E-value=(\S+)\s+Score=(\S+)(?:\s+Aligned_cols=(\d+))?)?"
 )
-_BLOCK_START = re.compile(r"No +(\d+)\s*")
-# What the line of values in a block calls a field of Hit, and what kind of number it is.
-_BLOCK_VALUES = {
-    "Probab": ("probability", float),
-    "E-value": ("evalue", float),
-    "Score": ("score", float),
-    "Aligned_cols": ("aligned_columns", int),
-}
+_NOTHING_OF_TABLE = (None,) * 7
 
 
 class Hit(
@@ -74,72 +66,85 @@ class Summary(namedtuple("Summary", "query_id best_hit best_evalue best_score sc
 SUMMARY_COLUMNS = Summary._fields
 
 
-def read_hhr(path, name=None):
-    """Read a ``.hhr`` file line by line; raises UserError with the line where it is not one or is cut short.
+def read_hhr(path):
+    """Read a ``.hhr`` file; raises UserError with the line where it is not one or is cut short.
 
-    It may be a gzip file. Names that are not UTF-8 are kept with their bytes as ``\\xe9``. Messages call the file
-    ``name`` if one is given.
+    It may be a gzip file. Names that are not UTF-8 are kept with their bytes as ``\\xe9``.
     """
-    name = name or path
     try:
         with open_text(path, errors="backslashreplace") as handle:
-            return _read(name, enumerate(handle, 1))
+            return _parse(handle.read(), path)
     except READ_ERRORS as error:
-        raise UserError(f"{name}: cannot be read ({read_error(error)}).") from None
+        raise UserError(f"{path}: cannot be read ({read_error(error)}).") from None
 
 
-def _read(path, lines):
-    query, query_length, has_table, table, hits = None, 0, False, {}, []
-    for number, line in lines:
-        if line.startswith("No ") and (start := _BLOCK_START.fullmatch(line)):
-            hits.append(_read_block(path, number, int(start[1]), lines, table))
-        elif hits:
-            continue  # an alignment, most of the file
-        elif line.startswith("Query ") and query is None:
+def parse_hhr(data, name, most=None):
+    """As ``read_hhr``, from the bytes of a ``.hhr``; of its hits only the first ``most`` where that is given."""
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n")
+    return _parse(data.decode(errors="backslashreplace"), name, most)
+
+
+def _parse(text, name, most=None):
+    # of an alignment, most of the text, no line is looked at: a proteome has two million of them
+    blocks = list(islice(_BLOCK.finditer(text), most))
+    head = text[: blocks[0].start() if blocks else None]
+    query, query_length, table = _read_head(name, head.split("\n"))
+    if query is None:
+        raise UserError(f"{name}: no line starts with 'Query': not a .hhr file of HH-suite.")
+    if table is None:
+        raise UserError(f"{name}: no list of hits, not even an empty one. Is the file cut short?")
+    return SearchResult(query, query_length, len(table), [_hit(name, text, block, table) for block in blocks])
+
+
+def _read_head(name, lines):
+    """Name and length of the query, None and 0 if they are missing, and rank -> row of the table, None without one."""
+    query, query_length = None, 0
+    numbered = enumerate(lines, 1)
+    for number, line in numbered:
+        if line.startswith("Query ") and query is None:
             query = line[6:].strip()
         elif line.startswith("Match_columns"):
-            query_length = _number(int, line.split()[-1], path, number, line)
-        elif not has_table and line.split(maxsplit=2)[:2] == ["No", "Hit"]:
-            has_table = True
-        elif row := _TABLE_ROW.fullmatch(line):
-            table[int(row["rank"])] = row
-    if query is None:
-        raise UserError(f"{path}: no line starts with 'Query': not a .hhr file of HH-suite.")
-    if not has_table:
-        raise UserError(f"{path}: no list of hits, not even an empty one. Is the file cut short?")
-    return SearchResult(query, query_length, len(table), hits)
+            try:
+                query_length = int(line.split()[-1])
+            except ValueError:
+                raise UserError(f"{name}, line {number}: not a number: {line.strip()!r}") from None
+        elif line.split(maxsplit=2)[:2] == ["No", "Hit"]:
+            rows = map(_table_row, (line for _, line in numbered))
+            return query, query_length, {row[0]: row[1:] for row in rows if row}
+    return query, query_length, None
 
 
-def _table_values(row):
-    """What a row of the table tells of a hit, by field of Hit, beside what its block tells."""
-    positions = ("query_start", "query_end", "template_start", "template_end", "template_length")
-    numbers = {field: int(row[field]) for field in positions}
-    return {"pvalue": float(row["pvalue"]), "ss_score": float(row["ss_score"]), **numbers}
+def _table_row(line):
+    """Rank and what only the table tells of a hit: P-value, SS score, positions, template length. None for other lines.
 
-
-def _read_block(path, start, rank, lines, table):
-    """The hit of a block: its template line, its line of values, its row of the table. The alignment is left."""
-    _, name = next(lines, (0, ""))
-    _, values = next(lines, (0, ""))
-    if not name.startswith(">") or "E-value=" not in values:
-        raise UserError(f"{path}, line {start}: hit {rank} has no template or no values. Is the file cut short?")
-    template, *description = name[1:].split(maxsplit=1) or [""]
-    known = _table_values(table[rank]) if rank in table else {}
-    for pair in values.split():
-        key, _, value = pair.partition("=")
-        if key in _BLOCK_VALUES:
-            field, kind = _BLOCK_VALUES[key]
-            known[field] = _number(kind, value, path, start + 2, pair)
-    if "evalue" not in known or "score" not in known:
-        raise UserError(f"{path}, line {start + 2}: hit {rank} lacks its E-value or its score: {values.strip()!r}")
-    return Hit(rank, template, "".join(description).strip().lstrip(" ;"), **known)
-
-
-def _number(kind, text, path, line, context):
+    Read from the right: the name may hold anything.
+    """
     try:
-        return kind(text)
+        rank_and_more, pvalue, _, ss_score, _, query, template, length = line.replace("(", " (").rsplit(None, 7)
+        (query_start, query_end), (template_start, template_end) = query.split("-"), template.split("-")
+        return (
+            *(int(rank_and_more.split(None, 1)[0]), float(pvalue), float(ss_score)),
+            *(int(query_start), int(query_end), int(template_start), int(template_end), int(length[1:-1])),
+        )
     except ValueError:
-        raise UserError(f"{path}, line {line}: not a number: {context.strip()!r}") from None
+        return None
+
+
+def _hit(name, text, block, table):
+    """The hit of a block and its row of the table."""
+    rank, template, description, probability, evalue, score, columns = block.groups()
+    try:
+        if template is None or evalue is None:
+            raise ValueError("no template or no values. Is the file cut short?")
+        evalue, score, probability = float(evalue), float(score), probability and float(probability)
+    except ValueError as error:
+        line = text.count("\n", 0, block.start()) + 2
+        raise UserError(f"{name}, line {line}: hit {rank}: {error}") from None
+    pvalue, ss_score, *positions = table.get(int(rank), _NOTHING_OF_TABLE)
+    columns = columns and int(columns)
+    description = description.strip().lstrip(" ;")
+    return Hit(int(rank), template, description, probability, evalue, pvalue, score, ss_score, columns, *positions)
 
 
 def one_per_template(hits):

@@ -13,7 +13,7 @@ from proteofold.config import config_problems, template_choice, weights_folder
 from proteofold.disks import disk_error
 from proteofold.errors import UserError
 from proteofold.fasta import READ_ERRORS, FastaError, open_text, protein_stem, read_error, read_fasta
-from proteofold.runs import RESULTS
+from proteofold.layout import RESULTS
 from proteofold.template_source import ENDINGS, skipped
 from proteofold.weights import check_tensors, weight_files
 
@@ -288,19 +288,22 @@ class Sequences:
         return [query for query in self.queries() if query.query_id in wanted]
 
 
-def read_queries(path):
-    """The records of one FASTA file as Queries in its order, each handled as in a run, and notes on what was changed.
+def read_queries(paths, wanted=None):
+    """The records of FASTA files as Queries in their order, handled as in a run, and notes on what was changed.
 
-    UserError lists every problem, with its line.
+    With ``wanted``, a set of ids, only those are judged and returned. UserError lists every problem, with its line.
     """
     sequences = Sequences(Checked())
     queries = [
-        sequences.query(path, record, f"{path}, line {record.line}: {_shown(record.id)}") for record in read_fasta(path)
+        sequences.query(path, record, f"{path}, line {record.line}: {_shown(record.id)}")
+        for path in paths
+        for record in read_fasta(path)
+        if wanted is None or record.id in wanted
     ]
     if sequences.checked.errors:
         raise UserError("\n".join(sequences.checked.errors))
     if not queries:
-        raise UserError(f"{path}: holds no FASTA record (no line starts with '>').")
+        raise UserError(f"{', '.join(map(str, paths))}: holds no FASTA record (no line starts with '>').")
     sequences.tell()
     return queries, sequences.checked.notes
 

@@ -8,6 +8,7 @@ import threading
 import time
 
 _interrupted = False
+_jobs_have_ended = False
 
 
 def interrupted(wait_s=0):
@@ -39,6 +40,18 @@ def notice_termination():
 
     if callable(handler):
         signal.signal(signal.SIGTERM, note)
+
+
+def note_end_of_jobs():
+    """Note that Snakemake runs no more jobs: there is nothing left to interrupt."""
+    global _jobs_have_ended
+    _jobs_have_ended = True
+
+
+def interrupt_jobs(number, frame):
+    """Handler of a signal that has Snakemake cancel its jobs, as Ctrl-C does."""
+    if not _jobs_have_ended:
+        raise KeyboardInterrupt
 
 
 def _exit(number, frame):

@@ -1,12 +1,32 @@
-"""How much memory this machine can give to jobs, and what a job asks for when it is tried again."""
+"""How much memory this machine can give to jobs, and how much more a job gets after it was killed."""
 
+import os
 from pathlib import Path
 
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
+# By this Slurm tells a job how much memory it has, in MB: less than its rule says where no node has that much.
+_SLURM_MEMORY = "SLURM_MEM_PER_NODE"
+
+# Memory of the Snakemake that runs a job on a node of a cluster, beside the job itself; some executors start two.
+SNAKEMAKE_MB = 300
+
+
+def slurm_memory_mb():
+    """What Slurm gave to this job, less the Snakemake that runs in it; None outside Slurm's jobs."""
+    given = os.environ.get(_SLURM_MEMORY, "")
+    # 0 is all that the node has
+    return max(int(given) - SNAKEMAKE_MB, 1) if given.isdigit() and int(given) else None
+
+
 def available_mb():
-    """Free memory in MB (page cache counts as free), within a container's limit, less a tenth for the system."""
+    """Free memory in MB (page cache counts as free), within a container's limit, less a tenth for the system.
+
+    In a job of Slurm it is what Slurm gave to the job.
+    """
+    if given_mb := slurm_memory_mb():
+        return given_mb
     with open("/proc/meminfo", encoding="ascii") as handle:
         fields = dict(line.split(":") for line in handle)
     available = int(fields["MemAvailable"].split()[0]) * 1024
@@ -22,12 +42,3 @@ def available_mb():
 
 # What a job asks for after each kill, as a multiple of what it asked for before.
 RAISED = 1.5
-
-
-def raised_mb(first_mb, attempt, most_mb=None):
-    """What a job asks for at an attempt: half as much again after each kill, up to the largest node's memory.
-
-    What it needs at first is asked for in any case: that no node has so much is for others to tell.
-    """
-    raised = round(first_mb * RAISED ** (attempt - 1))
-    return raised if most_mb is None else max(round(first_mb), min(raised, most_mb))

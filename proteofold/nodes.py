@@ -129,6 +129,14 @@ def slurm_nodes():
     return [NodeKind(_joint_name(names), len(names), cores, mem) for (mem, cores), names in sorted(alike.items())]
 
 
+def cluster_has_gpus():
+    """Whether Slurm has a node with GPUs; False where no Slurm answers."""
+    try:
+        return "gpu" in call(["sinfo", "--noheader", "--format=%G"])
+    except SlurmError:
+        return False
+
+
 def _is_usable(state):
     found = _STATE.fullmatch(state)
     return found is not None and found[1].lower() in _USABLE and not set(found[2]) & set("*$")

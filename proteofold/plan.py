@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proteofold import cost, hhsuite
-from proteofold.errors import UserError
+from proteofold.alignments import ALIGNED_HITS
 from proteofold.files import existing_names
-from proteofold.merge import whole_result
 from proteofold.process import read_usage
-from proteofold.runs import load_run
 from proteofold.schedule import Job, lower_bound, simulated_makespan
-from proteofold.search_step import SEARCH_STEP_MB
+from proteofold.search import SEARCH_STEP_MB
 from proteofold.weights import weight_files
 
 # Bounds of the classes shown, in MB, beside what the nodes have.
@@ -24,13 +22,14 @@ _CLASS_MB = tuple(512 * 2**step for step in range(12))
 # Modes that need less memory, in the order in which their results are closest to `reference`.
 _THRIFTIER = {"reference": ("lean", "fast"), "lean": ("fast",), "hybrid": ("fast",), "fast": ()}
 
-# Bytes on disk, each file filling blocks of 4,096. A protein has a file each of summary, hits, usage and log, and 3.5
-# records of Snakemake (630,784 bytes in 143 files for 40 proteins and their 3 batches), and 7.5 kB in the store. A
-# hit takes 47 bytes in hits.csv.gz (500 hits of one protein against PDB70: 23,527), which stands there twice, by
-# itself and merged; 2,000 in a kept .hhr (998,298). Sequences and predictions: 86,430 bytes for 13,516 residues.
+# Bytes on disk, each file filling blocks of 4,096. A protein has a file each of summary, usage and log, 5 records of
+# Snakemake (417,792 bytes in 101 files for 20 proteins and their batch), and 7.5 kB in the store. A hit takes 47 bytes
+# in hits.csv.gz (500 hits of one protein against PDB70: 23,527), and as much in the block that this is merged from. In
+# the .hhr.gz a hit takes 370 bytes (PDB70, 500 hits: 185 kB), half of that beyond the best, of which less is kept.
+# Sequences and predictions: 86,430 bytes for 13,516 residues.
 _BLOCK = 4096
-_SMALL_FILES, _RECORDS, _STORE_BYTES = 3, 3.5, 7_500
-_HIT_BYTES, _HHR_HIT_BYTES, _RESIDUE_BYTES, _A3M_RESIDUE_BYTES = 47, 2_000, 6.5, 3.1
+_SMALL_FILES, _RECORDS, _STORE_BYTES = 3, 5, 7_500
+_HIT_BYTES, _HHR_HIT_BYTES, _RESIDUE_BYTES, _A3M_RESIDUE_BYTES = 2 * 47, 190, 6.5, 3.1
 _MOST_HITS = 500
 # A library that is not built yet, of templates with homologues: 147 bytes a column in _hhm, 1 in _cs219, and text.
 _COLUMN_BYTES = 150
@@ -80,7 +79,7 @@ class MemoryClass:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Bytes that the run's folder will grow by, those of the template library, and those free in the run's folder."""
+    """Bytes that the run will write, those of the template library, and those free in the run's folder."""
 
     run_bytes: int
     library_bytes: int
@@ -98,7 +97,6 @@ class Plan:
     proteins: int
     residues: int
     done: int
-    reused: int
     kinds: list
     left: list  # Protein, the costliest first, those of unfit too
     unfit: list
@@ -134,8 +132,8 @@ class Plan:
 
 def make_plan(run, kinds):
     """Plan what is left of a Run (planning.plan_run) on some NodeKinds; nothing is written."""
-    finished = finished_searches(run)
-    open_members = [m for m in run.members.values() if m.protein not in finished and m.protein not in run.sources]
+    finished = run.done()
+    open_members = [member for member in run.members.values() if member.entry not in finished]
     predicted = _predicted_batches(run)
     search = _search_calibration(run, finished)
     prediction = _prediction_calibration(run, predicted)
@@ -174,7 +172,6 @@ def make_plan(run, kinds):
         proteins=len(run.members),
         residues=sum(member.length for member in run.members.values()),
         done=len(finished),
-        reused=len(run.members) - len(finished) - len(open_members),
         kinds=list(kinds),
         left=sorted(left, key=lambda protein: -protein.cpu_s),
         unfit=sorted(unfit, key=lambda one: -one.length),
@@ -192,57 +189,39 @@ def make_plan(run, kinds):
     )
 
 
-def finished_searches(run):
-    """protein -> usage of its search (dict of text), for members whose result is whole and of the run's settings."""
-    have, finished = existing_names(run.folder.out("any").parent), {}
-    for member in run.members.values():
-        if run.folder.out(member.protein).name in have and (found := whole_result(run, member)):
-            finished[member.protein] = found[1]
-    return finished
+def search_usages(run, finished):
+    """entry -> Usage of its search, of those of these entries of which it is known."""
+    return {entry: used for entry in finished if (used := known_usage(run.search.usage(entry)))}
+
+
+def known_usage(path):
+    """The Usage in a file; None where it is missing or damaged, or was lost."""
+    try:
+        used = read_usage(path)
+    except (OSError, ValueError):
+        return None
+    return used if used.cpu_s > 0 else None
 
 
 def _predicted_batches(run):
-    """The batches whose prediction is there; none of them counts if it was made otherwise."""
-    try:
-        before = load_run(run.folder.path)
-    except UserError:
-        return set()
-    if before.prediction_key != run.prediction_key:
-        return set()
-    return {name.removesuffix(".horiz") for name in existing_names(run.folder.horiz("any").parent)}
+    """The batches whose prediction is there."""
+    return {name.removesuffix(".horiz") for name in existing_names(run.predictions.horiz_folder)}
 
 
 def _search_calibration(run, finished):
+    mode = run.settings["mode"]
     return cost.calibrated(
-        (cpu_s, cost.search_cpu_s(run.members[protein].length, run.library, run.settings["mode"]))
-        for protein, used in finished.items()
-        if (cpu_s := took_s(used))
+        (used.cpu_s, cost.search_cpu_s(run.by_entry[entry].length, run.library, mode))
+        for entry, used in search_usages(run, finished).items()
     )
 
 
 def _prediction_calibration(run, predicted):
-    known = {member.batch for member in (*run.history, *run.members.values())}
-    used = ((batch, prediction_took_s(run, batch)) for batch in sorted(predicted & known))
+    batches = {member.batch for member in run.members.values()} & predicted
+    used = ((batch, known_usage(run.predictions.usage(batch))) for batch in sorted(batches))
     return cost.calibrated(
-        (cpu_s, cost.prediction_cpu_s(*run.batch_size(batch), _weights_bytes(run))) for batch, cpu_s in used if cpu_s
+        (used.cpu_s, cost.prediction_cpu_s(*run.batch_size(batch), _weights_bytes(run))) for batch, used in used if used
     )
-
-
-def prediction_took_s(run, batch):
-    """CPU seconds that the prediction of a batch took; None where no job of this run made it."""
-    try:
-        (used,) = read_usage(run.folder.usage("predict_secondary_structure", batch))
-    except (OSError, ValueError):
-        return None
-    return took_s(used)
-
-
-def took_s(used):
-    """CPU seconds of a usage; None where it is damaged."""
-    try:
-        return float(used["cpu_s"])
-    except (KeyError, ValueError):
-        return None
 
 
 def _weights_bytes(run):
@@ -279,14 +258,13 @@ def _classes(proteins, kinds):
 
 
 def _disk(run, open_members):
-    keep, hits = run.settings["keep"], min(_MOST_HITS, run.library.templates)
-    hits_file = -(-hits * _HIT_BYTES // _BLOCK) * _BLOCK
-    protein_bytes = (_SMALL_FILES + _RECORDS) * _BLOCK + _STORE_BYTES + hits_file + hits * _HIT_BYTES
-    if "hhr" in keep:
-        protein_bytes += hits * _HHR_HIT_BYTES + _BLOCK
-    residue_bytes = _RESIDUE_BYTES + (_A3M_RESIDUE_BYTES if "a3m" in keep else 0)
-    if "a3m" in keep:
+    hits = min(_MOST_HITS, run.library.templates)
+    hhr_bytes = (hits + min(hits, ALIGNED_HITS)) * _HHR_HIT_BYTES
+    protein_bytes = (_SMALL_FILES + _RECORDS) * _BLOCK + _STORE_BYTES + hits * _HIT_BYTES + hhr_bytes
+    residue_bytes = _RESIDUE_BYTES
+    if "a3m" in run.settings["keep"]:
         protein_bytes += _BLOCK
+        residue_bytes += _A3M_RESIDUE_BYTES
     residues = sum(member.length for member in open_members)
     files = [Path(name) for name in hhsuite.library_files(run.library.prefix)]
     is_there = files[-1].exists()  # written last; _a3m may be left out

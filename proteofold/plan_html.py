@@ -25,7 +25,6 @@ def plan_page(plan):
 def _counts(plan):
     parts = [
         ("good", plan.done, "done"),
-        ("none", plan.reused, "taken from other runs"),
         ("open", len(plan.left) - len(plan.unfit), "to be searched"),
         ("bad", len(plan.unfit), "fit no node"),
     ]

@@ -26,8 +26,6 @@ def facts_of(plan):
 
 def _proteins(plan):
     parts = [f"{len(plan.left):,} of {plan.proteins:,} to be searched", f"{plan.done:,} done"]
-    if plan.reused:
-        parts.append(f"{plan.reused:,} taken from other runs")
     if plan.unfit:
         parts.append(f"{len(plan.unfit):,} for which no node has the memory (not counted below)")
     return ", ".join(parts)
@@ -96,7 +94,6 @@ def as_json(plan):
         "proteins": plan.proteins,
         "residues": plan.residues,
         "done": plan.done,
-        "reused": plan.reused,
         "left": len(plan.left),
         "nodes": [asdict(kind) for kind in plan.kinds],
         "memory_classes": [asdict(one) for one in plan.classes],

@@ -1,106 +1,140 @@
-"""What a start of a run would do: the checked inputs, the batches, and what can be taken from other runs.
+"""What a start would do: the checked inputs, where the results lie, which are missing, and the batches.
 
-Batches are immutable: a protein that is added, or whose sequence changes, gets a new batch, and no other protein
-moves. A batch's name carries the checksum of its members, so a prediction file can belong to nothing else.
+Reads only; the run's folder is written when the run starts (runs.write_run).
 """
 
 import hashlib
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from proteofold import __version__, hhsuite
-from proteofold.batches import cut
-from proteofold.files import existing_names
-from proteofold.hits import SUMMARY_VERSION
+from proteofold.batches import existing_batches, new_batches
 from proteofold.inputs import check_inputs, collected
-from proteofold.reuse import find_sources
-from proteofold.runs import RESULTS, Member, Run, RunFolder, checksum, kept_files, predicted_with, read_members
-from proteofold.weights import BATCH_RESIDUES, batch_residues, check_tensors_once, weights_digest
+from proteofold.layout import RESULTS, RunFolder, folder_name
+from proteofold.merge import changed_tables
+from proteofold.results import done
+from proteofold.runs import Member, Run, checksum
+from proteofold.weights import batch_residues, check_tensors, weights_digest
+
+# Raised when the same sequences and weights give another prediction.
+PREDICTION_VERSION = 1
+
+# Raised when the same query and library give another .hhr.
+SEARCH_VERSION = 1
+
+
+@dataclass
+class Plan:
+    """What a start would do: the run, the proteins without a result, and the files of the run to be made again."""
+
+    run: Run
+    missing: list  # entries, in input order
+    changed: list  # names of merged tables, and of what describes the run, that are not as the run left them
+    notes: list = field(default_factory=list)
 
 
 def plan_run(config, results=RESULTS):
-    """Check all inputs and plan the run; returns (run, notes). The run's folder is not touched. Raises UserError."""
+    """Check all inputs and plan the run: a Plan. Nothing is written. Raises UserError."""
     checked = check_inputs(config)
     digest = weights_digest(checked.weights) if checked.weights else ""
-    run = None if checked.errors else _planned(config, checked, digest, Path(results))
-    if digest and not (run and _all_predicted(run)):
+    if checked.errors:
+        checked.raise_errors()
+    run = Run(RunFolder(Path(results) / config["run"]), {}, _settings(config, checked, digest), config)
+    entries = {query.query_id: entry_of(query) for query in checked.queries}
+    finished = done(run.search, entries.values())
+    batch_of = _batches(run, checked.queries, entries, finished)
+    for query in checked.queries:
+        entry = entries[query.query_id]
+        description = " ".join(query.description.split())
+        run.members[query.protein] = Member(
+            query.query_id,
+            query.protein,
+            len(query.sequence),
+            query.md5,
+            entry,
+            batch_of.get(query.md5, ""),
+            description,
+        )
+    missing = [member.entry for member in run.members.values() if member.entry not in finished]
+    # whoever wrote the folder's settings had checked the weights that it is named after
+    if _predictions_missing(run, missing) and not run.predictions.settings.exists():
         with collected(checked):
-            check_tensors_once(checked.weights, digest)
-    checked.raise_errors()
-    return run, checked.notes
+            check_tensors(checked.weights)
+        checked.raise_errors()
+    return Plan(run, missing, changed_tables(run), checked.notes)
 
 
-def _planned(config, checked, digest, results):
-    folder = RunFolder(results / config["run"])
-    history, settings, sources = read_members(folder.manifest), _settings(config, checked, digest), {}
-    if config["reuse"] and not kept_files(settings):
-        known = {member.protein for member in history}
-        new = [query for query in checked.queries if query.protein not in known]
-        sources, why_not = find_sources(new, settings, results)
-        checked.notes += [f"no results of other runs are taken: {why_not}"] if why_not else []
-    most = batch_residues(settings["device"])
-    members, new_batches = assign_batches(checked.queries, history, _still_usable(folder, history), sources, most)
-    return Run(folder, members, settings, new_batches, history, sources)
-
-
-def _all_predicted(run):
-    """Whether nothing is left for the networks to do."""
-    batches = {member.batch for member in run.members.values() if member.protein not in run.sources}
-    return all(run.folder.horiz(batch).exists() for batch in batches)
+def entry_of(query):
+    """The name of a query's results: its stem, and a checksum of its id and its sequence as searched."""
+    digest = hashlib.sha256(f"{query.query_id}\n{query.sequence}".encode()).hexdigest()
+    return f"{query.protein}-{digest[:8]}"
 
 
 def _settings(config, checked, digest):
+    """What a run's results depend on, and where they lie, as settings.json has it."""
     library, mode = checked.templates.library, config["search"]["mode"]
-    of_prediction = {"weights_digest": digest, "precision": config["s4pred"]["precision"]}
+    predictions = {
+        "weights": digest,
+        "precision": config["s4pred"]["precision"],
+        "version": PREDICTION_VERSION,
+    }
+    predictions_name = f"{_weights_name(config)}-{checksum(predictions)[:8]}"
+    search = {
+        "library": library.key,
+        "templates": library.templates,
+        "columns": library.columns,
+        "mode": mode,
+        "predictions": predictions_name,
+        "version": SEARCH_VERSION,
+    }
     return {
         "run": config["run"],
-        "key": checksum([mode, library.key, *predicted_with(of_prediction), SUMMARY_VERSION]),
+        "search": f"{_library_name(library)}.{mode}.{checksum(search)[:8]}",
+        "predictions": predictions_name,
+        "depends_on": {"predictions": predictions, "search": search},
         "mode": mode,
         "keep": config["keep"],
         "library": library._asdict(),
         "library_source": checked.templates.source,
         "weights": checked.weights,
-        **of_prediction,
         "device": config["s4pred"]["device"],
-        "versions": {
-            "proteofold": __version__,
-            "hhsuite": hhsuite.hhsuite_version(),
-        },
+        "precision": config["s4pred"]["precision"],
+        "versions": {"proteofold": __version__, "hhsuite": hhsuite.hhsuite_version()},
     }
 
 
-def _still_usable(folder, history):
-    """The members whose batch can serve them: its FASTA is there, or they are done and need it no more."""
-    cut_batches, done = existing_names(folder.path / "fas"), existing_names(folder.path / "out")
-    return [m for m in history if f"{m.batch}.fas" in cut_batches or f"{m.protein}.out" in done]
+def _weights_name(config):
+    choice = config["s4pred"]["weights"]
+    return choice if choice in ("demo", "official") else folder_name(Path(choice).resolve().name)
 
 
-def assign_batches(queries, history, usable, reused=(), most_residues=BATCH_RESIDUES):
-    """Members in input order, and the batches to make (name -> queries) for queries that have none yet.
-
-    ``history`` are the members so far, ``usable`` those of them whose batch can serve; ``reused`` the proteins to be
-    taken from other runs: they get batches of their own, so that nothing is predicted for them.
-    """
-    known = {(member.query_id, member.protein, member.md5): member for member in usable}
-    members = {query.protein: known.get((query.query_id, query.protein, query.md5)) for query in queries}
-    new = [query for query in queries if members[query.protein] is None]
-    number = len({member.batch for member in history})
-    batches = {}
-    # longest first: they start the longest searches, and neighbours of one length make full batches
-    longest_first = sorted(new, key=lambda query: -len(query.sequence))
-    parts = (
-        [query for query in longest_first if query.protein not in reused],
-        [query for query in longest_first if query.protein in reused],
-    )
-    for batch_queries in (batch for part in parts for batch in cut(part, _residues, most_residues)):
-        number += 1
-        lines = "".join(f"{query.query_id}\t{query.protein}\t{query.md5}\n" for query in batch_queries)
-        batch = f"{number:04d}-{hashlib.sha256(lines.encode()).hexdigest()[:8]}"
-        batches[batch] = batch_queries
-        for query in batch_queries:
-            member = Member(query.query_id, query.protein, len(query.sequence), query.md5, batch)
-            members[query.protein] = member
-    return members, batches
+def _library_name(library):
+    """A release of PDB70 by its folder, which names the date; any other library by its prefix."""
+    prefix = Path(library.prefix)
+    return folder_name(prefix.parent.name if prefix.parent.name.startswith(prefix.name) else prefix.name)
 
 
-def _residues(query):
-    return len(query.sequence)
+def _batches(run, queries, entries, finished):
+    """The batch of each sequence: md5 -> batch. Those that need a prediction and have no batch get new ones."""
+
+    def needs_prediction(entry):
+        keeps_a3m = "a3m" in run.settings["keep"]
+        return entry not in finished or (keeps_a3m and not run.folder.a3m(run.predictions.name, entry).exists())
+
+    wanted = {query.md5 for query in queries}
+    batch_of = {}
+    for name, records in existing_batches(run.predictions):
+        for record in records:
+            md5 = hashlib.md5(record.sequence.encode(), usedforsecurity=False).hexdigest()
+            if md5 in wanted:
+                batch_of.setdefault(md5, name)
+    left = [query for query in queries if needs_prediction(entries[query.query_id]) and query.md5 not in batch_of]
+    for name, members in new_batches(left, batch_residues(run.settings["device"])).items():
+        batch_of |= {query.md5: name for query in members}
+    return batch_of
+
+
+def _predictions_missing(run, missing):
+    """Whether anything is left for the networks to do."""
+    batches = {run.by_entry[entry].batch for entry in missing}
+    return any(not run.predictions.horiz(batch).exists() for batch in batches)

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections import Counter
 
 from rich.console import Console
 from rich.live import Live
@@ -10,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from proteofold.failures import last_words
-from proteofold.runs import from_runs
 
 # A search costs about as much as this many residues before its query's length counts (template text is parsed
 # anew for every query: 40 CPU-seconds at PDB70's size against 0.09 a residue, docs/decisions.md).
@@ -27,8 +25,7 @@ class Progress:
         self.console = Console(file=file or sys.stderr, highlight=False, soft_wrap=True)
         self.quiet = quiet  # about progress; what went wrong is told all the same
         self.lengths = {}
-        self.total = self.searches = self.searched = 0
-        self.reused = {}  # protein -> the run whose result was taken
+        self.total = self.due = self.succeeded = 0
         self.failures = set()  # proteins; one that succeeds at a later attempt leaves it
         self.batches = self.batches_done = 0
         self.work = self.work_done = 0
@@ -36,28 +33,22 @@ class Progress:
         self.live = None
 
     def plan(self, lengths):
-        """Take up the proteins of the run, with their lengths."""
+        """Take up the proteins of the run: entry -> length."""
         self.lengths, self.total = lengths, len(lengths)
-
-    def reuse(self, proteins):
-        """Take up which proteins have the result of another run: protein -> run."""
-        self.reused = dict(proteins)
 
     def jobs(self, counts):
         """Take up how many jobs of each rule Snakemake has found to be due."""
-        self.searches, self.batches = counts.get("search_templates", 0), counts.get("predict_secondary_structure", 0)
+        self.due, self.batches = counts.get("summarise_hits", 0), counts.get("predict_secondary_structure", 0)
         whole = sum(SEARCH_BASE_RESIDUES + length for length in self.lengths.values())
-        self.work = whole * self.searches / max(self.total, 1)
+        self.work = whole * self.due / max(self.total, 1)
 
     @property
     def done(self):
         """Proteins that have their result."""
-        return self.total - self.searches + self.searched
+        return self.total - self.due + self.succeeded
 
     def started(self, rule, wildcards):
         """A job begins (on a cluster: is submitted)."""
-        if rule == "search_templates":
-            self.reused.pop(wildcards["protein"], None)
         if self.began is None:
             self.began = self.last_line = time.monotonic()
             if self.console.is_terminal and self.total and not self.quiet:
@@ -66,10 +57,10 @@ class Progress:
 
     def finished(self, rule, wildcards):
         """A job ended well."""
-        if rule == "search_templates":
-            self.searched += 1
-            self.failures.discard(wildcards["protein"])
-            self.work_done += SEARCH_BASE_RESIDUES + self.lengths.get(wildcards["protein"], 0)
+        if rule == "summarise_hits":
+            self.succeeded += 1
+            self.failures.discard(wildcards["entry"])
+            self.work_done += SEARCH_BASE_RESIDUES + self.lengths.get(wildcards["entry"], 0)
         elif rule == "predict_secondary_structure":
             self.batches_done += 1
         now = time.monotonic()
@@ -86,18 +77,15 @@ class Progress:
 
     def failed(self, rule, wildcards, logs):
         """A job failed: say at once which, why and where the log is."""
-        name = wildcards.get("protein") or wildcards.get("batch") or ""
-        if rule == "search_templates":
-            self.failures.add(name)
+        if entry := wildcards.get("entry"):
+            self.failures.add(entry)
+        name = f" {next(iter(wildcards.values()))}" if len(wildcards) == 1 else f" {entry}" if entry else ""
         log = next(iter(logs), "")
-        step, reason = last_words(log, rule)
-        self.print(f"FAILED {name or rule} at {step}: {reason}{f' (log: {log})' if log else ''}")
+        self.print(f"FAILED {rule}{name}: {last_words(log)}{f' (log: {log})' if log else ''}")
 
     def text(self):
         """The state of the run in words."""
         parts = [f"{self.done} of {self.total} proteins done"]
-        if self.reused:
-            parts[0] += f" (reused: {from_runs(Counter(self.reused.values()))})"
         if self.failures:
             parts.append(f"{len(self.failures)} failed")
         if self.batches_done < self.batches:
@@ -108,7 +96,7 @@ class Progress:
 
     def seconds_left(self):
         """Estimate from the searches finished so far, long queries counting more; None while there are too few."""
-        if self.searched < _ESTIMATE_AFTER or self.began is None or self.done >= self.total:
+        if self.succeeded < _ESTIMATE_AFTER or self.began is None or self.done >= self.total:
             return None
         return (time.monotonic() - self.began) * max(self.work / self.work_done - 1, 0)
 

@@ -1,12 +1,10 @@
-"""The pages and plots of the HTML report, drawn from the files of a run (``python -m proteofold.report RUN``).
+"""The pages and plots of the HTML report, drawn from the files of a run (``proteofold report``).
 
 ``snakemake --report`` packs them. They stand in results/<run>/report/, and each opens in a browser by itself.
 """
 
-import sys
 from dataclasses import dataclass
 
-from proteofold.errors import UserError
 from proteofold.files import write_aside
 
 # Raised when a page shows something else for the same results.
@@ -57,19 +55,3 @@ def draw_report(run_folder):
         stem, _, kind = file.name.rpartition(".")
         module = report_plots if kind == "svg" else report_pages
         write_aside(folder / file.name, getattr(module, stem)(data))
-
-
-def main(words=None):
-    """Entry point of the rule draw_report: exit code 0, or 1 with the reason."""
-    (run_folder,) = sys.argv[1:] if words is None else words
-    try:
-        draw_report(run_folder)
-    except UserError as error:
-        print(f"ERROR draw_report: {error}", file=sys.stderr)
-        return 1
-    print(f"{len(REPORT_FILES)} pages and plots drawn into {run_folder}/report")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,15 +4,14 @@ import csv
 import gzip
 import io
 import math
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from proteofold.efficiency import Efficiency, read_efficiency
 from proteofold.errors import UserError
 from proteofold.hits import HIT_COLUMNS, SIGNIFICANT_EVALUE
-from proteofold.process import read_usage
-from proteofold.runs import RunFolder, load_run
+from proteofold.plan import known_usage
+from proteofold.runs import load_run
 
 # The limit as people write it; Python would say 1e-05.
 LIMIT = f"{SIGNIFICANT_EVALUE:.0e}".replace("e-0", "e-")
@@ -65,7 +64,7 @@ class ReportData:
     results: list
     failed: list
     jobs: dict = field(default_factory=dict)  # rule -> [Job]
-    reused: Counter = field(default_factory=Counter)  # run -> results that were taken from it
+    shared: int = 0  # results that were there before
     efficiency: Efficiency | None = None
 
     @property
@@ -81,9 +80,9 @@ class ReportData:
 
 def read_report_data(path):
     """Read a run folder; UserError if its results have never been merged."""
-    folder = RunFolder(path)
     try:
         run = load_run(path)
+        folder = run.folder
         members = {member.query_id: member for member in run.members.values()}
         results = _read_results(folder.path / "merge_results.csv", members)
         failed = [row for row in _read_csv(folder.path / "failed.csv") if row["query_id"] in members]
@@ -92,7 +91,7 @@ def read_report_data(path):
         raise UserError(f"{error.filename} is missing: run 'proteofold merge {path}' first.") from None
     residues = sum(member.length for member in members.values())
     data = ReportData(folder.path, run.settings, len(members), residues, list(results.values()), failed)
-    _read_jobs(data, members, results)
+    _read_jobs(data, run, results)
     data.efficiency = read_efficiency(folder.path)
     return data
 
@@ -169,31 +168,24 @@ def _union(spans):
     return covered
 
 
-def _read_jobs(data, members, results):
-    """Take up the jobs that made the results: searches of the proteins that are done, predictions of today's batches.
+def _read_jobs(data, run, results):
+    """Take up the jobs of this run: searches of the proteins that are done, predictions of their batches.
 
-    What was taken from another run is no job of this one, and is counted by that run.
+    What another run computed is counted there.
     """
-    folder = RunFolder(data.folder)
-    batches = {}
-    for member in members.values():
-        batches[member.batch] = batches.get(member.batch, 0) + member.length
-    named = {
-        "predict_secondary_structure": batches.items(),
-        "search_templates": ((members[query_id].protein, members[query_id].length) for query_id in results),
-    }
-    for rule, names in named.items():
-        data.jobs[rule] = []
-        for name, residues in names:
-            try:
-                (used,) = read_usage(folder.usage(rule, name))
-            except FileNotFoundError:
-                continue
-            if run := used.get("reused_from"):
-                data.reused[run] += 1
-                continue
-            numbers = (float(used[column]) for column in ("wall_s", "cpu_s", "max_rss_mb"))
-            data.jobs[rule].append(Job(residues, *numbers, used["node"]))
+    members = [member for member in run.members.values() if member.query_id in results]
+    residues = {}
+    for member in members:
+        residues[member.batch] = residues.get(member.batch, 0) + member.length
+    searched = [(known_usage(run.search.usage(member.entry)), member.length) for member in members]
+    predicted = [(known_usage(run.predictions.usage(batch)), count) for batch, count in residues.items()]
+    for rule, jobs in (("predict_secondary_structure", predicted), ("search_templates", searched)):
+        data.jobs[rule] = [
+            Job(count, used.wall_s, used.cpu_s, used.max_rss_mb, used.node)
+            for used, count in jobs
+            if used and used.run == run.name
+        ]
+    data.shared = sum(1 for used, _ in searched if used and used.run != run.name)
 
 
 def counted(count, noun="protein"):

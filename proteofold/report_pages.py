@@ -7,7 +7,6 @@ from pathlib import Path
 
 from proteofold.report_data import SIGNIFICANT, counted, duration
 from proteofold.report_html import facts, page, table
-from proteofold.runs import from_runs
 
 # A link is the address and what group 1 of the pattern finds; Python and JavaScript read these patterns alike.
 # The first is UniProt's own for accessions (https://www.uniprot.org/help/accession_numbers).
@@ -132,8 +131,8 @@ def _counts(data):
         ("Without any hit", _of(no_hit, len(data.results), "of the finished")),
         (f"Residues covered by hits with {SIGNIFICANT}", _of(covered, searched, "of those of finished proteins")),
     ]
-    if data.reused:
-        rows.insert(2, ("Of these taken from other runs", from_runs(data.reused)))
+    if data.shared:
+        rows.insert(2, ("Of these computed in other runs", f"{data.shared:,}"))
     notice = ""
     if data.failed:
         notice = (
@@ -156,7 +155,7 @@ def _settings(data):
             f"{Path(library['prefix']).name}: {counted(library['templates'], 'template')}, "
             f"{library['columns']:,} positions (checksum {library['key']})",
         ),
-        ("S4PRED weights", f"{settings['weights']} (checksum {settings['weights_digest'][:16]})"),
+        ("S4PRED weights", f"{settings['weights']} (checksum {settings['depends_on']['predictions']['weights'][:16]})"),
         ("S4PRED runs on", predicted_on(settings)),
         *((f"Version of {name}", version or "unknown") for name, version in settings["versions"].items()),
     ]

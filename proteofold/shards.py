@@ -6,15 +6,12 @@ these candidates are searched once more, together, and that makes the list with 
 as one search of the whole library does. docs/decisions.md tells what was compared.
 """
 
-import contextlib
 import os
-import shutil
 
 from proteofold import hhsuite
 from proteofold.errors import UserError
-from proteofold.files import MemoryFile
 from proteofold.hhsuite_log import search_problem
-from proteofold.process import measured_run
+from proteofold.process import run_tool
 
 # The candidates are searched by hhblits, the only one that can be told for how many templates an E-value is: it is
 # P * n * (threshold / n) ** alphaa for n templates searched. Its prefilter counts in bytes: with an offset of 256 every
@@ -30,50 +27,42 @@ _SHORT_LIST = ("-Z", "10", "-B", "10")
 _SEARCHED = b"\nSearched_HMMs "
 
 
-def search_in_shards(search, query, written, library, folder, log, *, count, result_key="", **options):
-    """Make one of hhsearch's searches, its library in ``count`` shards; returns the Usage of all.
+def search_in_shards(search, query, written, library, folder, *, count, **options):
+    """Make one of hhsearch's searches, its library in ``count`` shards.
 
     ``query`` is the path of an ``.a3m``, ``written`` that of the ``.hhr``, ``library`` the prefix of the template
-    library; ``folder`` is made for links to its files, and removed. ``options`` are those of hhsuite.search_command.
-    Raises UserError if a search fails or does not tell of each template.
+    library; ``folder`` is made for links to its files. ``options`` are those of hhsuite.search_command. Raises
+    UserError if a search fails or does not report each template.
     """
     templates = _read_index(f"{library}_cs219.ffindex")
-    scores, usage = {}, None
-    with MemoryFile("shard_cs219.ffindex") as index, _linked(library, index, folder) as shard:
-        for number in range(min(count, len(templates))):
-            # dealt out in turn, so that each has its part of the long ones
-            _write_index(index, templates[number::count])
-            with MemoryFile("scores.tsv") as table:
-                command = hhsuite.search_command("lean", query, shard, os.devnull, **options)
-                command += ["-blasttab", table.path, *_SHORT_LIST]
-                used = measured_run(command, log, result_key, search_problem)
-                _add_scores(scores, table)
-            usage = usage + used if usage else used
-        chosen = _candidates(scores, {_hit_name(line) for line in templates}, hhsuite.LISTED[search])
-        candidates = [line for line in templates if _hit_name(line) in chosen]
-        _write_index(index, candidates)
-        counts = ("-pre_evalue_thresh", len(templates), "-min_prefilter_hits", len(candidates))
-        command = hhsuite.search_command(search, query, shard, written, **options)
-        command = [hhsuite.find_program("hhblits"), *command[1:], *_AS_HHSEARCH, *counts, "-maxfilt", len(candidates)]
-        usage += measured_run(command, log, result_key, search_problem)
-    _tell_templates(written, len(candidates), len(templates))
-    return usage
+    scores = {}
+    shard, table = _linked(library, folder), folder / "scores.tsv"
+    index = f"{shard}_cs219.ffindex"
+    for number in range(min(count, len(templates))):
+        # dealt out in turn, so that each has its part of the long ones
+        _write_index(index, templates[number::count])
+        command = hhsuite.search_command("lean", query, shard, os.devnull, **options)
+        run_tool([*command, "-blasttab", table, *_SHORT_LIST], search_problem)
+        _add_scores(scores, table)
+    chosen = _candidates(scores, {_hit_name(line) for line in templates}, hhsuite.LISTED[search])
+    candidates = [line for line in templates if _hit_name(line) in chosen]
+    _write_index(index, candidates)
+    counts = ("-pre_evalue_thresh", len(templates), "-min_prefilter_hits", len(candidates))
+    command = hhsuite.search_command(search, query, shard, written, **options)
+    command = [hhsuite.find_program("hhblits"), *command[1:], *_AS_HHSEARCH, *counts, "-maxfilt", len(candidates)]
+    run_tool(command, search_problem)
+    _set_templates(written, len(candidates), len(templates))
 
 
-@contextlib.contextmanager
-def _linked(library, index, folder):
-    """The prefix of a library that has the files of another one, but its own list of templates, a MemoryFile."""
+def _linked(library, folder):
+    """The prefix of a library in a new folder that has the files of another one, but for its list of templates."""
     prefix = os.path.join(folder, "shard")
-    own = f"{prefix}_cs219.ffindex"
-    shutil.rmtree(folder, ignore_errors=True)  # a killed search leaves it
     os.makedirs(folder)
-    try:
-        for file, link in zip(hhsuite.library_files(library), hhsuite.library_files(prefix), strict=True):
-            # hhsearch goes through _cs219 and finds the same templates in the others
-            os.symlink(index.path if link == own else os.path.abspath(file), link)
-        yield prefix
-    finally:
-        shutil.rmtree(folder)
+    for file, link in zip(hhsuite.library_files(library), hhsuite.library_files(prefix), strict=True):
+        # hhsearch goes through _cs219 and finds the same templates in the others
+        if not link.endswith("_cs219.ffindex"):
+            os.symlink(os.path.abspath(file), link)
+    return prefix
 
 
 def _read_index(path):
@@ -82,8 +71,8 @@ def _read_index(path):
         return list(lines)
 
 
-def _write_index(index, lines):
-    with open(index.path, "wb") as handle:
+def _write_index(path, lines):
+    with open(path, "wb") as handle:
         handle.writelines(lines)
 
 
@@ -114,7 +103,7 @@ def _candidates(scores, names, least):
     return {name for name in ranked[:_MOST_CANDIDATES] if scores[name] >= last}
 
 
-def _tell_templates(written, searched, templates):
+def _set_templates(written, searched, templates):
     """Write into a ``.hhr`` that all templates of the library were searched, as in the shards they were."""
     with open(written, "rb") as handle:
         head, mark, rest = handle.read().partition(_SEARCHED)

@@ -2,7 +2,6 @@
 
 import hashlib
 import subprocess
-from contextlib import suppress
 from pathlib import Path
 
 from proteofold import paths
@@ -40,18 +39,6 @@ def weights_digest(folder):
         with open(path, "rb") as handle:
             digest.update(hashlib.file_digest(handle, "sha256").digest())
     return digest.hexdigest()
-
-
-def check_tensors_once(folder, digest, state=Path(".snakemake")):
-    """check_tensors, unless files of this digest were found to be good before: reading them takes seconds."""
-    good = Path(state) / "proteofold-good-weights"
-    if good.is_file() and digest in good.read_text().split():
-        return
-    check_tensors(folder)
-    with suppress(OSError):  # a folder that cannot be written is told elsewhere
-        good.parent.mkdir(exist_ok=True)
-        with open(good, "a") as handle:
-            handle.write(f"{digest}\n")
 
 
 def check_tensors(folder):

@@ -1,7 +1,11 @@
-"""What a stored prediction shows on a protein's page: the drawn sequence, and the alignments of its hits."""
+"""What a result shows on a protein's page beside its hits: the drawn sequence, and the alignments of the hits."""
+
+from pathlib import PurePath
 
 from proteofold.alignments import read_alignments
 from proteofold.errors import UserError
+from proteofold.layout import RunFolder
+from proteofold.results import read_out, read_packed_hhr
 from proteofold_site.alignment_text import alignment_text
 from proteofold_site.sequence import composition, drawn_sequence
 
@@ -23,20 +27,35 @@ def structure_shown(protein, latest, prediction):
     return {"drawn": drawn, "composition": composition(states), "changed": False}
 
 
-def alignments_shown(prediction, asked):
-    """For a page: ``alignments``, rank -> HTML, or None where it has no room; ``damaged`` tells why there are none.
+def alignments_shown(results, latest, asked):
+    """For a page: ``alignments``, rank -> HTML, or None where it has no room; ``not_shown`` tells why there are none.
 
-    The alignment of the rank ``asked`` for, a text or None, is drawn wherever it stands.
+    They are read from the files of the result ``latest``, which are in one of the folders ``results``. The alignment
+    of the rank ``asked`` for, a text or None, is drawn wherever it is.
     """
-    if not prediction or not prediction["alignments"]:
-        return {"alignments": {}, "damaged": None, "asked": asked}
+    told = {"alignments": {}, "not_shown": None, "asked": asked}
+    if not latest or not latest["hits"]:
+        return told
     try:
-        found = read_alignments(prediction["alignments"])
-    except UserError as error:
-        return {"alignments": {}, "damaged": str(error), "asked": asked}
-    shown, room = {}, MOST_CHARACTERS
+        found = _read(results, latest)
+    except FileNotFoundError:
+        return told | {"not_shown": "Their file is not on this machine, or was removed; a rerun of the run makes it."}
+    except (UserError, OSError, ValueError) as error:
+        return told | {"not_shown": f"{error}. 'proteofold store import' of its run removes it, and a rerun makes it."}
+    shown, room = told["alignments"], MOST_CHARACTERS
     for alignment in found:
         text = alignment_text(alignment) if room > 0 or str(alignment.rank) == asked else None
         room -= len(text or "")
         shown[alignment.rank] = text
-    return {"alignments": shown, "damaged": None, "asked": asked}
+    return told
+
+
+def _read(results, latest):
+    """The Alignments of a row of protein_results; FileNotFoundError, or another error for a damaged file."""
+    name, entry = latest["search"] or "", latest["entry"]
+    if PurePath(name).name == name and PurePath(entry).name == entry:
+        for folder in results:
+            search = RunFolder(folder / latest["run_id"]).search(name)
+            if search.out(entry).exists():
+                return read_alignments(read_packed_hhr(search, entry, read_out(search, entry)))
+    raise FileNotFoundError

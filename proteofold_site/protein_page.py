@@ -1,6 +1,9 @@
 """The page of a protein: its sequence and predicted secondary structure, its hits and their alignments, its runs."""
 
+from pathlib import Path
+
 from proteofold.store import queries
+from proteofold.store.database import path_of
 from proteofold_site import answers, words
 from proteofold_site.hit_map import hit_map, legend, step_of
 from proteofold_site.links import accession_links, template_link
@@ -13,16 +16,16 @@ BARS_SHOWN = 30
 LONG_SEQUENCE = 1200
 
 
-async def protein_page(datasette, request, more=None):
+async def protein_page(datasette, request, results=(), more=None):
     """What the store has of a protein: given by its id in the path, or by id or accession in ``?id=``.
 
-    ``?hit=`` asks for the alignment of the hit of that rank, wherever it stands. ``more(query_id)`` is what else the
-    template shows.
+    ``?hit=`` asks for the alignment of the hit of that rank, wherever it stands. ``results`` are folders, beside that
+    of the store, that may hold the files of runs. ``more(query_id)`` is what else the template shows.
     """
     in_path = "query_id" in request.url_vars
     name = name_in(request, "query_id") if in_path else (request.args.get("id") or "").strip()
     try:
-        found = await answers.ask(datasette, request, _gather, name, request.args.get("hit"))
+        found = await answers.ask(datasette, request, _gather, name, request.args.get("hit"), results)
     except queries.NotFoundError as error:
         context = {"name": name, "reason": str(error)}
         return await answers.page(datasette, request, "protein_unknown.html", context, 404)
@@ -54,22 +57,23 @@ async def protein_page(datasette, request, more=None):
     return await answers.page(datasette, request, "protein.html", context)
 
 
-def _gather(conn, name, asked):
+def _gather(conn, name, asked, results):
     """Protein, its results, the latest finished one, and what it found, drawn; ids where an accession has several."""
     proteins = queries.find_proteins(conn, name)
     if len(proteins) > 1:
         return [protein["query_id"] for protein in proteins]
     (protein,) = proteins
-    results = queries.results_of(conn, protein["query_id"])
-    finished = [result for result in results if result["phase"] == "done"]
+    of_runs = queries.results_of(conn, protein["query_id"])
+    finished = [result for result in of_runs if result["phase"] == "done"]
     latest = max(finished, key=lambda result: result["finished_at"] or "", default=None)
     key = (latest["run_id"], protein["query_id"]) if latest else None
     prediction = queries.prediction_of(conn, *key) if key else None
     found = {
         "protein": protein,
-        "results": results,
+        "results": of_runs,
         "latest": latest,
         "hits": queries.hits_of(conn, *key, HITS_SHOWN) if key else [],
     }
+    folders = [Path(path_of(conn)).parent, *results]
     # drawn here, in the thread of the query: the longest take half a second, and others wait for the main thread
-    return found | structure_shown(protein, latest, prediction) | alignments_shown(prediction, asked)
+    return found | structure_shown(protein, latest, prediction) | alignments_shown(folders, latest, asked)

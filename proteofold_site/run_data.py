@@ -80,7 +80,7 @@ def newest_runs(conn, limit, offset=0, shown="all", author=None):
     return rows(
         conn,
         "select run_id, status, date_started, date_resumed, date_finished, duration_s, author, mode, total, succeeded,"
-        f" failed, reused from runs where {RUNS_SHOWN[shown]} and (?1 is null or author = ?1)"
+        f" failed, shared from runs where {RUNS_SHOWN[shown]} and (?1 is null or author = ?1)"
         " order by status = 'RUNNING' desc, status = 'QUEUED' desc, date_started desc, run_id limit ?2 offset ?3",
         author,
         limit,
@@ -113,7 +113,7 @@ def proteins_of(conn, run_id, shown="all", sort="evalue", backwards=False, offse
     found = rows(
         conn,
         "select query_id, length, gene, description, phase, attempts, best_hit, best_evalue, best_score, hits, cpu_s,"
-        " max_rss_mb, node, step, reason, log, reused_from, started_at, finished_at,"
+        " max_rss_mb, node, step, reason, log, computed_in, started_at, finished_at,"
         " (select probability from hit_rows where result_id = protein_results.result_id and template = best_hit"
         "  order by rank limit 1) as probability"
         " from protein_results join proteins using (query_id)"

@@ -52,7 +52,7 @@ class FigureCache:
         finished = run["succeeded"] + run["failed"]
         if run["status"] in ACTIVE:
             finished = 100 * finished // max(run["total"], 1)
-        changing = ("run_id", "status", "date_resumed", "date_finished", "duration_s", "total", "reused")
+        changing = ("run_id", "status", "date_resumed", "date_finished", "duration_s", "total", "shared")
         key = (path_of(conn), finished, *(run[name] for name in changing))
         with self._lock:
             if key in self._figures:

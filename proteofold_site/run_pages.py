@@ -106,7 +106,7 @@ async def run_page(datasette, request, extend=None):
             "failures": queries.failures(conn, run_id, FAILURES_SHOWN) if counts["failed"] else [],
             "reasons": run_data.reasons(conn, run_id, REASONS_SHOWN) if counts["failed"] else [],
             "figures": _figures.of(conn, run),
-            "sources": queries.reused_from(conn, run_id) if run["reused"] else {},
+            "sources": queries.computed_elsewhere(conn, run_id) if run["shared"] else {},
         }
 
     try:
@@ -166,8 +166,8 @@ def _list_context(datasette, run_id, found, listing):
     here = run_path(datasette, run_id)
     for row in found["proteins"]:
         row["path"] = protein_path(datasette, row["query_id"])
-        if row["reused_from"]:
-            row["reused_path"] = run_path(datasette, row["reused_from"])
+        if row["computed_in"] not in (None, run_id):
+            row["computed_path"] = run_path(datasette, row["computed_in"])
     return {
         "proteins": found["proteins"],
         "pager": found["pager"].links(lambda page: listing.path(here, page=page)),

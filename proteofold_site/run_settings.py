@@ -20,7 +20,7 @@ def settings_facts(settings):
     facts.append(("S4PRED weights", settings.get("weights")))
     facts.append(("S4PRED ran on", settings.get("device") and predicted_on(settings)))
     facts += [(f"Version of {name}", version) for name, version in _table(settings.get("versions")).items()]
-    facts.append(("Settings", settings.get("key") and f"checksum {settings['key']}"))
+    facts.append(("Shares results as", settings.get("search")))
     return [(name, str(value)) for name, value in facts if value]
 
 

@@ -7,6 +7,9 @@ written to Snakemake's own log file, whose path is shown at the end of a run; ``
 import logging
 import os
 import platform
+import signal
+import tempfile
+import threading
 import traceback
 from logging import WARNING, LogRecord
 
@@ -15,11 +18,10 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from proteofold import disks
 from proteofold.failures import disk_failure, is_unfinished, last_words
-from proteofold.interruption import interrupted
+from proteofold.interruption import interrupt_jobs, interrupted
 from proteofold.progress import Progress
-from proteofold.slurm.registry import FOLDER_VARIABLE, Registry
+from proteofold.slurm.jobs import FOLDER_VARIABLE, JobFolder
 from proteofold.slurm.watch import Watch
 from proteofold.store.recorder import Recorder
 from proteofold.store.states import Event
@@ -27,23 +29,28 @@ from proteofold.store.states import Event
 # Lines of Snakemake that tell a user of proteofold something. All else is about single jobs, and in the log file.
 _SHOWN = ("Building DAG of jobs", "Nothing to be done", "Unlocking", "Complete log")
 
-# What Snakemake says beside the error of a job, which is told with its reason.
-_TOLD_ALREADY = ("RuleException", "Exiting because a job execution failed")
+# What Snakemake says beside the error of a job, which is reported with its reason, and of files that it keeps because
+# profiles/default has it do so.
+_HIDDEN = (
+    "RuleException",
+    "Exiting because a job execution failed",
+    "--keep-incomplete mode is set",
+    "Cannot restore",
+)
 
-# Of results that were taken from other runs Snakemake has no record: proteofold.takeover watches over them.
-_NO_RECORD = "jobs have missing provenance/metadata"
-_NO_RECORD_OF_FILE = "Missing metadata for file"  # said four times per such protein when a report is made
+# Interrupts Snakemake as Ctrl-C does. A head that a script starts in the background ignores that of Ctrl-C, SIGINT.
+_INTERRUPT = signal.SIGUSR1
 
 _PREDICTION = "predict_secondary_structure"
 _SEARCH = "search_templates"
+_LAST_STEP = "summarise_hits"
 
 
 class LogHandler(LogHandlerBase):
     """Turns what Snakemake logs into progress and into rows of the store.
 
-    The Snakefile hands over what a log record cannot say, as attributes of records: ``protein_lengths`` when the run
-    is planned, ``proteins_reused`` when results of other runs were taken, ``proteofold_run`` when the run starts,
-    ``proteofold_end`` with its status when it ends.
+    The Snakefile hands over what a log record cannot say, as attributes of records: ``proteofold_plan`` when the run
+    is planned, ``proteofold_run`` when it starts, ``proteofold_end`` with its status when it ends.
     """
 
     writes_to_stream = True
@@ -60,17 +67,20 @@ class LogHandler(LogHandlerBase):
         ).filter
         self.progress = Progress(quiet=bool(quiet & {Quietness.ALL, Quietness.PROGRESS}))
         self.recorder = None
-        self.members = {}  # batch -> proteins
+        self.proteins = {}  # batch -> proteins
+        self.protein_of = {}  # entry -> protein
         self.jobs = {}  # jobid -> (rule, wildcards)
         self.local = set()  # jobids of jobs of this machine
         self.closed = False
-        _find_place_for_cache()
-        self.folders = []  # what the run writes into, while it goes on
+        signal.signal(_INTERRUPT, interrupt_jobs)
+        self.cache = _find_place_for_cache()
+        self.folders = []  # what the run writes into
+        self.stop = None  # the timer that stops a run whose disk is full
 
     def emit(self, record: LogRecord):
         try:
             self._hear(record)
-            if (self._wants_all() and not self._is_about_reused(record)) or self._concerns_user(record):
+            if self._wants_all() or self._concerns_user(record):
                 self._show(record)
         except Exception:
             self.progress.print(traceback.format_exc())
@@ -87,14 +97,11 @@ class LogHandler(LogHandlerBase):
 
     def _hear(self, record):
         event = getattr(record, "event", None)
-        if lengths := getattr(record, "protein_lengths", None):
-            self.progress.plan(lengths)
-        elif proteins := getattr(record, "proteins_reused", None):
-            self.progress.reuse(proteins)
+        if plan := getattr(record, "proteofold_plan", None):
+            self.progress.plan({member.entry: member.length for member in plan.run.members.values()})
         elif run := getattr(record, "proteofold_run", None):
             self._record(run)
         elif (status := getattr(record, "proteofold_end", None)) and self.recorder:
-            self.folders = []
             self.recorder.end(status)
         elif event == LogEvent.RUN_INFO:
             self.progress.jobs(record.stats)
@@ -102,17 +109,21 @@ class LogHandler(LogHandlerBase):
             self.jobs[record.jobid] = job = (record.rule_name, dict(record.wildcards or {}))
             self.local |= {record.jobid} if record.local else set()
             self.progress.started(*job)
-            self._note(record, *job, "running" if record.local else "submitted")
+            if job[0] in (_PREDICTION, _SEARCH):
+                self._note(record, *job, "running" if record.local else "submitted")
         elif event == LogEvent.JOB_FINISHED and record.job_id in self.jobs:
             job = self.jobs.pop(record.job_id)
             self.progress.finished(*job)
-            self._note(record, *job, "waiting" if job[0] == _PREDICTION else "done")
+            if job[0] in (_PREDICTION, _LAST_STEP):
+                self._note(record, *job, "waiting" if job[0] == _PREDICTION else "done")
         elif event == LogEvent.JOB_ERROR and not self._ended_with_run(record):
             job = self.jobs.get(record.jobid, (record.rule_name, {}))
             logs = list(record.log or [])
-            self.progress.failed(*job, logs)
+            log = next(iter(logs), "")
+            self._stop_if_disk_is_full(log)
+            if not (self.stop and is_unfinished(last_words(log))):
+                self.progress.failed(*job, logs)
             self._note(record, *job, "failed")
-            self._stop_if_disk_is_full(next(iter(logs), ""))
         elif event == LogEvent.ERROR:
             self._stop_if_disk_is_full()  # Snakemake's own records cannot be written
 
@@ -120,7 +131,7 @@ class LogHandler(LogHandlerBase):
         """Whether a job ended because the run was interrupted, and not by an error of its own."""
         if record.rule_name in (_SEARCH, _PREDICTION):
             log = next(iter(record.log or []), "")
-            if not is_unfinished(last_words(log, "")[1]):
+            if not is_unfinished(last_words(log)):
                 return False
         return interrupted(wait_s=0.5 if record.jobid in self.local else 0)
 
@@ -128,37 +139,37 @@ class LogHandler(LogHandlerBase):
         self.folders = [run.folder.path, os.getcwd()]
         logging.raiseExceptions = False  # on a full disk Snakemake's log would have a traceback printed for each line
         for member in run.members.values():
-            self.members.setdefault(member.batch, []).append(member.protein)
-        on_slurm = os.environ.get(FOLDER_VARIABLE) == os.path.abspath(run.folder.slurm)
-        watch = Watch(Registry(run.folder.slurm), self.members).events if on_slurm else list
+            self.proteins.setdefault(member.batch, []).append(member.protein)
+            self.protein_of[member.entry] = member.protein
+        on_slurm = os.environ.get(FOLDER_VARIABLE)
+        watch = Watch(JobFolder(on_slurm), run).events if on_slurm else list
         self.recorder = Recorder(run, self.progress.print, watch)
 
     def _stop_if_disk_is_full(self, log=""):
         """Stop the run when a disk takes no more: else all its proteins would fail within a moment."""
         # a library that is built may be on another disk than the run
-        if self.folders and (problem := disk_failure(log, os.path.dirname(log) or os.getcwd(), *self.folders)):
-            self.folders = []
+        folders = [os.path.dirname(log) or os.getcwd(), *self.folders]
+        if self.folders and not self.stop and (problem := disk_failure(log, *folders)):
             self.progress.print(f"The run stops. {problem}")
-            disks.start_no_more()
+            # a moment later and from another thread, as Ctrl-C comes: when Snakemake waits for jobs
+            self.stop = threading.Timer(0.5, os.kill, (os.getpid(), _INTERRUPT))
+            self.stop.start()
 
     def _note(self, record, rule, wildcards, phase):
         """Give the store an event for each protein of a job."""
-        if not self.recorder or rule not in (_SEARCH, _PREDICTION):
+        if not self.recorder:
             return
-        predicted = self.members.get(wildcards.get("batch"), ()) if rule == _PREDICTION else ()
-        for protein in predicted or filter(None, [wildcards.get("protein")]):
+        concerned = [*self.proteins.get(wildcards.get("batch"), ()), self.protein_of.get(wildcards.get("entry"))]
+        for protein in filter(None, concerned):
             self.recorder.add(
                 Event(
                     protein,
                     phase,
                     record.created,
                     node=platform.node() if phase == "running" else None,
-                    step="secondary_structure" if rule == _PREDICTION and phase != "waiting" else None,
+                    step="secondary_structure" if "batch" in wildcards and phase != "waiting" else None,
                 )
             )
-
-    def _is_about_reused(self, record):
-        return self.progress.reused and not self.common_settings.verbose and _NO_RECORD in record.getMessage()
 
     def _wants_all(self):
         settings = self.common_settings
@@ -167,7 +178,7 @@ class LogHandler(LogHandlerBase):
     @staticmethod
     def _concerns_user(record):
         message, event = record.getMessage(), getattr(record, "event", None)
-        if message.startswith((*_TOLD_ALREADY, _NO_RECORD_OF_FILE)):
+        if message.startswith(_HIDDEN):
             return False
         if interrupted() and event == LogEvent.ERROR:  # jobs that ended with the run, and that not all jobs are done
             return False
@@ -179,14 +190,21 @@ class LogHandler(LogHandlerBase):
 
 
 def _find_place_for_cache():
-    """Have Snakemake keep its cache in the working folder where the user's own (HOME) cannot be written."""
-    folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    cache = os.path.join(folder, "snakemake")
+    """Have Snakemake keep its cache in a temporary folder where the user's own (HOME) cannot be written.
+
+    Returns the folder, which lasts as long as this object; None where it is not needed.
+    """
+    given = os.environ.get("XDG_CACHE_HOME")
+    cache = os.path.join(given or os.path.expanduser("~/.cache"), "snakemake")
     try:
-        if os.path.isabs(cache):  # "~" is left where nobody knows the user's folder
+        # "~" is left where nobody knows the user's folder; on a node the temporary folder of the head may be given
+        if os.path.isabs(cache) and (not given or os.path.isdir(given)):
             os.makedirs(cache, exist_ok=True)
         usable = os.path.isabs(cache) and os.access(cache, os.W_OK)
     except OSError:
         usable = False
-    if not usable:
-        os.environ["XDG_CACHE_HOME"] = os.path.abspath(".snakemake/cache")
+    if usable:
+        return None
+    place = tempfile.TemporaryDirectory(prefix="proteofold-cache-", ignore_cleanup_errors=True)
+    os.environ["XDG_CACHE_HOME"] = place.name
+    return place

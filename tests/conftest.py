@@ -81,7 +81,5 @@ def small_library(tmp_path_factory):
     source, prefix = tmp_path_factory.mktemp("templates"), tmp_path_factory.mktemp("library") / "small"
     for name in ("1ERU_A", "2TRX_A", "1EGO_A", "1CRN_A", "4HHB_A", "1MBN_A"):
         shutil.copy(TEMPLATES / f"{name}.a3m", source)
-    library_build.collect_alignments(source, prefix)
-    library_build.make_profiles(source, prefix)
-    library_build.translate_profiles(prefix)
+    library_build.build_library(source, prefix)
     return str(prefix)

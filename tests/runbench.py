@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from proteofold.runs import load_run
+
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "config" / "demo"
 TEMPLATES = ("4HHB_A", "1MBN_A", "1LZ1_A", "1UBQ_A", "1CLL_A", "1HRC_A")
@@ -119,9 +121,28 @@ class Bench:
                 os.killpg(head.pid, signal.SIGKILL)
                 head.wait()
 
+    def predictions(self):
+        """The predictions that are there: name -> time."""
+        return {path.name: path.stat().st_mtime_ns for path in self.path.glob("results/shared/predictions/*/horiz/*")}
+
     def searched(self):
         """Ids searched since the last start, in the order of starting."""
         return (self.spy / "searched").read_text(encoding="utf-8").splitlines()
+
+    @property
+    def run(self):
+        """The run as its folder describes it."""
+        return load_run(self.results)
+
+    def out(self, accession):
+        """The .out of a protein."""
+        run = self.run
+        return run.search.out(run.members[accession].entry)
+
+    def hhr(self, accession):
+        """The .hhr.gz of a protein."""
+        run = self.run
+        return run.search.hhr(run.members[accession].entry)
 
     def mark(self, kind, *query_ids):
         """Have searches of these ids fail or die (kind: fail, die, slow)."""

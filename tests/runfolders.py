@@ -2,34 +2,60 @@
 
 import hashlib
 import os
-from pathlib import Path
 
 from proteofold import hits
-from proteofold.alignments import pack_alignments
-from proteofold.fasta import protein_stem, read_fasta
+from proteofold.alignments import pack_hhr
+from proteofold.batches import make_batch, new_batches, read_batch
+from proteofold.fasta import protein_stem
 from proteofold.inputs import Query
-from proteofold.planning import assign_batches
-from proteofold.process import JobLog, Usage, usage_tsv
+from proteofold.layout import RunFolder
+from proteofold.planning import entry_of
+from proteofold.process import Usage, format_usage
 from proteofold.psipred import Prediction, format_horiz
-from proteofold.runs import Run, RunFolder, load_run, read_members, write_plan
+from proteofold.results import sha256, write_out
+from proteofold.runs import Member, Run, load_run, write_run
+from proteofold.weights import BATCH_RESIDUES
 
 SETTINGS = {
-    "key": "0123456789abcdef",
+    "search": "few.lean.01234567",
+    "predictions": "demo-89abcdef",
+    "depends_on": {"predictions": {}, "search": {}},
     "mode": "lean",
     "keep": [],
     "library": {"prefix": "resources/few/few", "templates": 283, "columns": 37049, "longest": 700, "key": "feed"},
     "weights": "config/demo/s4pred",
+    "device": "cpu",
 }
 
 START = 1_790_000_000.0
-
-HHR = Path(__file__).parent / "data" / "hhsearch3.hhr"
 
 
 def make_hit(rank=1, template="1ABC_A", evalue=1e-20, score=150.0, **values):
     """A hit whose description has quotes, a comma and a semicolon."""
     values = {"probability": 99.5, "pvalue": 1e-25, "ss_score": 9.7, "aligned_columns": 50} | values
     return hits.Hit(rank, template, f'about "{template}", a; b', evalue=evalue, score=score, **values)
+
+
+def format_hhr(query_id, found):
+    """The text of an .hhr of these hits, each aligned in a few columns."""
+    head = f"Query         {query_id}\nMatch_columns 60\nNo_of_seqs    1 out of 1\n\n"
+    head += " No Hit                             Prob E-value P-value  Score    SS Cols Query HMM  Template HMM\n"
+    rows, blocks = [], []
+    for hit in found:
+        first, last = hit.query_start or 1, hit.query_end or hit.aligned_columns
+        there = f"{hit.template_start or 1}-{hit.template_end or hit.aligned_columns} ({hit.template_length or 90})"
+        name = f"{hit.template} {hit.description}"[:30].ljust(30)
+        rows.append(
+            f"{hit.rank:3d} {name} {hit.probability:5.1f} {hit.evalue:.1E} {hit.pvalue:.1E} {hit.score:6.1f}"
+            f" {hit.ss_score:5.1f} {hit.aligned_columns:4d} {first}-{last} {there}\n"
+        )
+        blocks.append(
+            f"No {hit.rank}\n>{hit.template} {hit.description}\n"
+            f"Probab={hit.probability}  E-value={hit.evalue}  Score={hit.score}  Aligned_cols={hit.aligned_columns}\n\n"
+            f"Q {query_id[:14]:14} {first:4} MKV {first + 2:4} (60)\n"
+            f"                    |||\nT {hit.template[:14]:14}    1 MKV    3 (90)\n\n"
+        )
+    return (head + "".join(rows) + "\n" + "".join(blocks)).encode()
 
 
 class FolderOfRuns:
@@ -41,26 +67,30 @@ class FolderOfRuns:
     def plan(self, run_id="demo", proteins=("P1", "P2", "P3"), **settings):
         """Write the plan of a run, as its head does when it starts; proteins are ids, or ids to sequences."""
         sequences = proteins if isinstance(proteins, dict) else dict.fromkeys(proteins, "MKV")
-        folder = RunFolder(self.path / run_id)
         queries = [
             Query(name, protein_stem(name), text, hashlib.md5(text.encode()).hexdigest())
             for name, text in sequences.items()
         ]
-        history = read_members(folder.manifest)
-        members, batches = assign_batches(queries, history, history)
-        write_plan(Run(folder, members, {"run": run_id} | SETTINGS | settings, batches, history))
-        for batch in batches:
-            os.utime(folder.batch_fasta(batch), (START, START))
-        return load_run(folder.path)
+        run = Run(RunFolder(self.path / run_id), {}, {"run": run_id} | SETTINGS | settings)
+        batches = new_batches(queries, BATCH_RESIDUES)
+        batch_of = {query.md5: name for name, members in batches.items() for query in members}
+        for query in queries:
+            run.members[query.protein] = Member(
+                query.query_id, query.protein, len(query.sequence), query.md5, entry_of(query), batch_of[query.md5]
+            )
+        write_run(run)
+        for name, members in batches.items():
+            _write(run.predictions.fasta(name), make_batch(members)[1].encode(), START)
+        return load_run(run.folder.path)
 
     @staticmethod
     def predict(run, batch, at=START + 50):
         """Write the prediction of a batch, as its job does: helix, strand, coil, helix, ... with confidence 0 to 9."""
         predictions = [
             Prediction(record.sequence, _repeated("HEC", record.sequence), _repeated("0123456789", record.sequence))
-            for record in read_fasta(run.folder.batch_fasta(batch))
+            for record in read_batch(run.predictions.fasta(batch))
         ]
-        _write(run.folder.horiz(batch), "".join(map(format_horiz, predictions)).encode(), at)
+        _write(run.predictions.horiz(batch), "".join(map(format_horiz, predictions)).encode(), at)
 
     @classmethod
     def finish(
@@ -72,36 +102,32 @@ class FolderOfRuns:
         node="worker1",
         cpu_s=19.5,
         max_rss_mb=300.0,
-        reused_from=None,
+        computed_in=None,
         hhr=None,
     ):
-        """Write the result files of a protein, as its job does, or as they are taken from another run.
+        """Write the result files of a protein, as its steps do, or as they did for the run ``computed_in``.
 
-        The alignments are those of the .hhr file ``hhr``, whatever the hits ``found`` are. The prediction of its batch
-        is written where it is missing.
+        The hits are ``found``, or those of the .hhr file ``hhr``. The prediction of its batch is written where it is
+        missing.
         """
-        member, folder = run.members[protein], run.folder
-        if not folder.horiz(member.batch).exists():
+        member, search = run.members[protein], run.search
+        if not run.predictions.horiz(member.batch).exists():
             cls.predict(run, member.batch)
-        found = [make_hit()] if found is None else found
-        usage = usage_tsv(Usage(20.0, cpu_s, max_rss_mb, node, run.result_key(member)))
-        if reused_from:
-            usage = "".join(map("{}\t{}\n".format, usage.splitlines(), ("reused_from", reused_from)))
-        files = {
-            folder.hits(protein): hits.hits_csv_gz(member.query_id, found),
-            folder.alignments(protein): pack_alignments((hhr or HHR).read_bytes()),
-            folder.out(protein): hits.format_summary(hits.summarise(member.query_id, found)).encode(),
-            folder.usage("search_templates", protein): usage.encode(),
-        }
-        for path, content in files.items():
-            _write(path, content, at)
+        usage = Usage(20.0, cpu_s, max_rss_mb, node, computed_in or run.name, "3.3.0")
+        text = hhr.read_bytes() if hhr else format_hhr(member.query_id, [make_hit()] if found is None else found)
+        packed = pack_hhr(text)
+        _write(search.usage(member.entry), format_usage(usage).encode(), at)
+        _write(search.hhr(member.entry), packed, at)
+        summary = hits.summarise(member.query_id, hits.parse_hhr(text, "made").hits)
+        write_out(search.out(member.entry), member.entry, search.name, summary, sha256(packed))
+        os.utime(search.out(member.entry), (at, at))
 
     @staticmethod
     def fail(run, protein, reason="hhsearch was killed (SIGKILL)"):
-        """Leave the log of a job that failed."""
-        with JobLog(run.folder.log("search_templates", protein)) as log:
-            log.step("search")
-            raise ValueError(reason)
+        """Leave the log of a search that failed."""
+        log = run.search.log("search", run.members[protein].entry)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(f"$ hhsearch\nError: {reason}\n")
 
 
 def _repeated(letters, sequence):

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -106,6 +107,17 @@ class Slurm:
         controller = self._daemons.pop("slurmctld")
         controller.terminate()
         controller.wait(timeout=60)
+
+    def forget_everything(self):
+        """End controller and nodes as a power cut does, and lose what the controller had saved."""
+        for name in ["slurmctld", *self.nodes]:
+            self.kill(name)
+        shutil.rmtree(self.folder / "state")
+        (self.folder / "state").mkdir()
+        self.start_controller()
+        for name in self.nodes:
+            self.start_node(name)
+        wait_until(self._all_idle, 60, "idle nodes")
 
     def start_node(self, name):
         """Start the daemon of a node."""

@@ -69,7 +69,7 @@ def test_results_equal_those_of_one_machine_without_slurm(testbed):
 SEARCH_ON_WORKER = """set -e; folder=/shared/results/.on-worker; rm -rf $folder; mkdir $folder; cd $folder
 awk '/^>/ { n++ } n == 1' /opt/proteofold/config/demo/proteins.fasta >one.fasta
 library=$(ls -d /shared/resources/templates/demo-*)/demo
-printf 'run: one\nproteins: [one.fasta]\ntemplates: %s\ns4pred: {weights: demo}\nreuse: false\n' "$library" >config.yaml
+printf 'run: one\nproteins: [one.fasta]\ntemplates: %s\ns4pred: {weights: demo}\n' "$library" >config.yaml
 sbatch --quiet --wait --nodelist=worker1 --mem=1500 --output=log --wrap 'export PROTEOFOLD_STORE=$(mktemp -d)/store.db
     hostname >node; snakemake --snakefile /opt/proteofold/workflow/Snakefile --configfile config.yaml --cores 1 \
         --workflow-profile /opt/proteofold/profiles/default' || { tail log >&2; exit 1; }

@@ -5,11 +5,13 @@ them in the time of log2(N) copies, and no node, nor the server of the shared fo
 """
 
 import contextlib
+import os
 import random
 import subprocess
 import time
+from functools import partial
 
-from proteofold.process import die_with_parent
+from proteofold.process import die_with
 
 _SECONDS_BETWEEN_ROUNDS = 2.0
 _SECONDS_OF_PATIENCE = 3600
@@ -73,7 +75,8 @@ def _copy(address, files, part, meter):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            preexec_fn=die_with_parent,  # else the copy of a killed process would go on beside the next one's
+            # else the copy of a killed process would go on beside the next one's
+            preexec_fn=partial(die_with, os.getpid()),
         )
     except OSError as error:
         return -1, f"rsync cannot be started: {error.strerror}"

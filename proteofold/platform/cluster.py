@@ -2,6 +2,7 @@
 
 import os
 import platform as machine
+import re
 import time
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from proteofold.platform.cache import cached
 from proteofold.platform.database import dicts
 from proteofold.platform.places import run_folder
 from proteofold.platform.runner import runner_of
+from proteofold.slurm.jobs import read_comment
 from proteofold.slurm.nodes import node_states
-from proteofold.slurm.registry import rule_and_name
 from proteofold.slurm.states import AT_WORK
 from proteofold.slurm.tools import SlurmError, call
 from proteofold.store.database import path_of
@@ -22,9 +23,10 @@ _SECONDS_OF_FINISHED = 30  # a second's work with twenty runs of a proteome
 _PATIENCE_S = 5
 _MOST_JOBS = 2000
 
-# The name comes last: that of a job of somebody else may hold the separator.
-_QUESTION = ["squeue", "--noheader", "--format=%A|%T|%N|%C|%m|%S|%r|%u|%j"]
-_STEPS = {"search_templates": "search", "predict_secondary_structure": "secondary_structure"}
+# Comment and name come last: those of a job of somebody else may hold the separator.
+_QUESTION = ["squeue", "--noheader", "--format=%A|%T|%N|%C|%m|%S|%r|%u|%k|%j"]
+
+_ENTRY, _BATCH = re.compile("(.+)-[0-9a-f]{8}"), re.compile("[0-9a-f]{16}")
 
 
 def cluster(store, platform):
@@ -52,7 +54,7 @@ def _finished_runs(store, platform, limit):
     rows = dicts(
         store,
         "select run_id, status, author, date_finished, total as proteins, duration_s, (select sum(cpu_s)"
-        " from protein_results where run_id = runs.run_id and reused_from is null) as cpu_s from runs"
+        " from protein_results where run_id = runs.run_id and computed_in = run_id) as cpu_s from runs"
         " where status in ('SUCCESS', 'FAILED', 'INTERRUPTED') and date_finished is not null"
         " order by date_finished desc limit ?",
         (limit,),
@@ -100,22 +102,22 @@ def _slurm_jobs():
         lines = call(_QUESTION, timeout_s=_PATIENCE_S).splitlines()
     except SlurmError:
         return None
-    return [_job(line) for line in lines[:_MOST_JOBS] if line.count("|") >= 8]
+    return [_job(line) for line in lines[:_MOST_JOBS] if line.count("|") >= 9]
 
 
 def _job(line):
-    job_id, state, node, cores, memory, started, reason, user, name = line.strip().split("|", 8)
-    run_id, slash, _ = name.partition("/")
-    rule, stem = rule_and_name(name) if slash else (None, name)
+    job_id, state, node, cores, memory, started, reason, user, comment, name = line.strip().split("|", 9)
+    run_id, _ = read_comment(comment)
+    step, stem = _step_and_stem(name) if run_id else (None, name)
     try:
         seconds = round(time.time() - time.mktime(time.strptime(started, "%Y-%m-%dT%H:%M:%S")))
     except ValueError:
         seconds = None
     return {
         "job_id": job_id,
-        "run_id": run_id if slash else None,
+        "run_id": run_id,
         "name": stem,
-        "step": _STEPS.get(rule, rule),
+        "step": step,
         "node": node or None,
         "state": state,
         "seconds": seconds if state in AT_WORK else None,
@@ -124,6 +126,14 @@ def _job(line):
         "cores": int(cores) if cores.isdigit() else None,
         "memory": memory,
     }
+
+
+def _step_and_stem(name):
+    """What a job of ours does, and the protein or batch it does it for, by its name in Slurm (rules/resources.smk)."""
+    made = name.rpartition(":")[2]
+    if entry := _ENTRY.fullmatch(made):
+        return "search", entry[1]
+    return ("secondary_structure" if _BATCH.fullmatch(made) else None), made
 
 
 # --- this machine -----------------------------------------------------------------------------------

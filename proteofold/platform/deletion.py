@@ -15,8 +15,9 @@ _ROWS_AT_ONCE = 200  # each takes its hits with it: 0.1 s
 def delete_run(store, platform, run_id, user):
     """Delete a run: its folder, its rows in the store, its order. A deletion that is killed is finished by the runner.
 
-    Proteins stay, and results that other runs took from it. Raises NotFoundError, NotAllowedError, and UserError for a
-    run that waits or works, or whose folder is not one of ``results``.
+    Proteins stay, and so do its results in ``results/shared``, which other runs use ('proteofold clean' removes those
+    that none does). Raises NotFoundError, NotAllowedError, and UserError for a run that waits or works, or whose folder
+    is not one of ``results``.
     """
     row = find_named(store, run_id)
     if not may_change(store, platform, run_id, user):

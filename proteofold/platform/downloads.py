@@ -2,18 +2,15 @@
 
 import io
 import os
-import re
 import time
 import zipfile
 from pathlib import Path
 
+from proteofold.errors import UserError
 from proteofold.merge import MERGED
 from proteofold.platform.heads import log_files
-from proteofold.runs import RunFolder
+from proteofold.runs import load_run
 from proteofold.store.queries import NotFoundError
-
-_RULES = {"search": "search_templates", "secondary_structure": "predict_secondary_structure"}
-_STEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # of a protein, or a batch
 
 _LONGEST_LOG = 256 << 10
 _PIECE = 1 << 20
@@ -46,15 +43,27 @@ def run_zip(folder, stream):
 
 
 def job_log(folder, step, name, lines=200):
-    """The last lines of a job's log; NotFoundError if there is none.
+    """The last lines of the log of a step of a run; NotFoundError if there is none.
 
-    ``folder`` is the run's folder, ``step`` search or secondary_structure (steps a3m and summary are in the log of the
-    search), ``name`` the file stem of the protein (fasta.protein_stem) or the batch.
+    ``folder`` is the run's folder, ``step`` one of those of failed.csv (failures.failure_of), ``name`` the file stem of
+    a protein of the run (fasta.protein_stem) or one of its batches.
     """
-    rule = _RULES.get({"a3m": "search", "summary": "search"}.get(step, step))
-    if rule is None or not _STEM.fullmatch(name):
+    try:
+        run = load_run(folder)
+    except (UserError, OSError):
+        raise NotFoundError(f"There is no run in {folder}.") from None
+    member, logs = run.members.get(name), {}
+    batch = member.batch if member else name
+    if batch and any(one.batch == batch for one in run.members.values()):
+        logs["batch"] = run.folder.log("write_batch", batch)
+        logs["secondary_structure"] = run.predictions.log(batch)
+    if member:
+        logs["a3m"] = run.folder.log("write_a3m", member.entry)
+        logs["search"] = run.search.log("search", member.entry)
+        logs["summary"] = run.search.log("summary", member.entry)
+    if step not in logs:
         raise NotFoundError(f"There is no log of step {step[:80]!r} of {name[:80]!r}.")
-    return _tail(RunFolder(folder).log(rule, name), lines)
+    return _tail(logs[step], lines)
 
 
 def head_log(platform, run_id, lines=200):

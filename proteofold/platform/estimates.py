@@ -24,7 +24,7 @@ _MOST_UNFIT = 100
 def estimate(store, platform, new_run):
     """What a NewRun would take, as a dict. Nothing is written; UserError for what cannot be ordered or planned.
 
-    total, already_predicted (their results are taken from other runs), new (to be searched), residues, longest
+    total, already_predicted (their results are there), new (to be searched), residues, longest
     ({query_id, length}), cpu_hours, expected_s (wall seconds once it starts), not_fitting (the first of {query_id,
     length, mem_mb, advice}), not_fitting_count, machine (in words), ahead (orders that wait or work), notes.
     """
@@ -83,13 +83,13 @@ def _planned(asked):
         json.dump(asked["config"], config_file)  # JSON is YAML
         config_file.flush()
         config = load_config(config_file.name)
-    run, notes = plan_run(config)
+    planned = plan_run(config)
     kinds, machine = _machines(asked["runner"])
-    plan = make_plan(run, kinds)
-    longest = max(run.members.values(), key=lambda member: member.length)
+    plan = make_plan(planned.run, kinds)
+    longest = max(planned.run.members.values(), key=lambda member: member.length)
     return {
         "total": plan.proteins,
-        "already_predicted": plan.done + plan.reused,
+        "already_predicted": plan.done,
         "new": len(plan.left),
         "residues": plan.residues,
         "longest": {"query_id": longest.query_id, "length": longest.length},
@@ -101,7 +101,7 @@ def _planned(asked):
         ],
         "not_fitting_count": len(plan.unfit),
         "machine": machine,
-        "notes": [*notes, *plan.notes],
+        "notes": [*planned.notes, *plan.notes],
     }
 
 

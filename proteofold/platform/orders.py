@@ -9,21 +9,16 @@ import signal
 import sqlite3
 import subprocess
 import time
-from functools import lru_cache
-from pathlib import Path
 
-from proteofold import hhsuite
-from proteofold.config import template_choice
 from proteofold.errors import UserError
 from proteofold.headlock import head_is_alive
-from proteofold.platform import choices, heads
+from proteofold.platform import heads
 from proteofold.platform.database import dicts
 from proteofold.platform.deletion import finish_deletion
-from proteofold.platform.places import order_lock, run_folder, working_folder
+from proteofold.platform.places import order_lock, run_folder
 from proteofold.platform.runs import show_queued, show_stopped
 from proteofold.runs import load_run
-from proteofold.slurm.cancel import cancel
-from proteofold.slurm.registry import ask_slurm
+from proteofold.slurm.cancel import cancel_run
 from proteofold.store import Event, finish_run, import_run, mark_interrupted, record_events, transaction
 from proteofold.store.journal import note_end, read_history
 from proteofold.store.states import seconds_of
@@ -65,11 +60,9 @@ def start_next(store, platform, profile, parallel, cores, log):
     """
     started = {}
     for (run_id,) in platform.execute("select run_id from orders where state = 'queued' order by queued_at").fetchall():
-        at_work = dicts(platform, "select run_id, templates, started_at from orders where state = 'running'")
-        if len(at_work) >= parallel:
+        (at_work,) = platform.execute("select count(*) from orders where state = 'running'").fetchone()
+        if at_work >= parallel:
             break
-        if _waits_for_library(platform, run_id, at_work):
-            continue
         order = _claim(platform, run_id)
         if order and (process := _start(store, platform, order, profile, cores, log)):
             started[run_id] = process
@@ -102,29 +95,6 @@ def _start(store, platform, order, profile, cores, log):
         return None
     log(f"{run_id}: started for {order['author']}, {order['proteins']} proteins, process {process.pid}")
     return process
-
-
-def _waits_for_library(platform, run_id, at_work):
-    """Whether a run at work builds, or built, the library that this one needs.
-
-    Snakemake keeps what a head makes locked against others until the head ends.
-    """
-    order, working = _read(platform, run_id), working_folder(platform)
-    began = [other["started_at"] for other in at_work if order and other["templates"] == order["templates"]]
-    if not began:
-        return False
-    with contextlib.suppress(UserError, OSError):
-        last_file = _last_file_to_build(working, order["templates"], time.time() // 60)
-        return last_file is not None and not (last_file.exists() and last_file.stat().st_mtime < min(began))
-    return False
-
-
-@lru_cache(maxsize=8)
-def _last_file_to_build(working, templates, minute):
-    """The file that is there when a library is built; None for one that is not built here. Reads the library's text."""
-    value = choices.value_of(choices.template_choices(working), templates, "templates")
-    choice = template_choice({"templates": value})
-    return Path(hhsuite.library_files(choice.library.prefix, ["cs219"])[-1]) if choice.source else None
 
 
 # --- at work ----------------------------------------------------------------------------------------
@@ -250,7 +220,7 @@ def _bring_up_to_date(store, run, status):
 def _cancel_jobs(run_id):
     """Cancel what a head that had to be killed left in Slurm; returns what is to be told of it."""
     try:
-        cancel([job.job_id for job in ask_slurm(run_id)], patience_s=_CANCEL_PATIENCE_S)
+        cancel_run(run_id, patience_s=_CANCEL_PATIENCE_S)
     except UserError as error:
         return f"; jobs of it may be left in Slurm: {error}"
     return ""

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from proteofold.errors import UserError
-from proteofold.runs import RESULTS
+from proteofold.layout import RESULTS, SHARED
 from proteofold.store.database import path_of
 
 # As in the schema of the configuration.
@@ -19,6 +19,8 @@ _FOLDER = ".platform"
 
 def check_name(name):
     """The name of a run, if it will do as one; UserError tells what is wrong."""
+    if name == SHARED:
+        raise UserError(f"{name!r} will not do as the name of a run: results/{name} holds the results of all runs.")
     if not _RUN_NAME.fullmatch(name):
         raise UserError(
             f"{name[:80]!r} will not do as the name of a run: letters, digits and . _ - that start with a letter or "

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 from proteofold.errors import UserError
+from proteofold.layout import RESULTS
 from proteofold.platform import orders
 from proteofold.platform.database import open_platform, platform_path
 from proteofold.platform.heads import PROFILES
 from proteofold.platform.places import default_working_folder
-from proteofold.runs import RESULTS
 from proteofold.store import interrupt_dead_runs, open_store, transaction
 
 _SECONDS_BETWEEN_LOOKS = 0.5

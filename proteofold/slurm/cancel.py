@@ -1,30 +1,46 @@
-"""Cancelling jobs until Slurm says that they are gone: ``python -m proteofold.slurm.cancel ID...``."""
+"""Cancelling jobs until Slurm has none of them any more: ``python -m proteofold.slurm.cancel``.
 
-import sys
+The program cancels what the head submitted that started it, and not what it adopted: that is another head's. Snakemake
+names jobs to it; they are not looked at, because Snakemake does not know of one that is just being submitted.
+"""
+
+import os
 import time
 
+from proteofold.slurm.jobs import HEAD_VARIABLE, ask_slurm, is_at_work
 from proteofold.slurm.tools import SlurmError, SlurmSilentError, call
 
 PATIENCE_S = 300
-_PAUSE_S = 5
+_PAUSE_S = 1
 _IDS_AT_ONCE = 500
 
 
-def cancel(job_ids, patience_s=PATIENCE_S):
-    """Cancel jobs; ones that have ended are passed over. While Slurm is silent it is asked again; then SlurmError."""
+def cancel_run(run, patience_s=PATIENCE_S):
+    """Cancel all jobs of a run, whichever head submitted them. SlurmError if Slurm stays silent."""
+    _cancel(lambda job: job.run_and_head[0] == run, patience_s)
+
+
+def cancel_head(head, patience_s=PATIENCE_S):
+    """Cancel all jobs that a head submitted. SlurmError if Slurm stays silent."""
+    _cancel(lambda job: job.run_and_head[1] == head, patience_s)
+
+
+def _cancel(is_meant, patience_s):
     deadline = time.monotonic() + patience_s
-    for start in range(0, len(job_ids), _IDS_AT_ONCE):
-        while True:
-            try:
-                call(["scancel", "--quiet", *job_ids[start : start + _IDS_AT_ONCE]])
-                break
-            except SlurmSilentError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(_PAUSE_S)
-            except SlurmError:
-                break  # scancel also fails when all of them have ended
+    while True:
+        try:
+            left = [job.job_id for job in ask_slurm() if is_meant(job) and is_at_work(job)]
+            if not left:
+                return
+            for start in range(0, len(left), _IDS_AT_ONCE):
+                call(["scancel", "--quiet", *left[start : start + _IDS_AT_ONCE]])
+        except SlurmError as error:  # scancel also fails when its jobs have ended meanwhile
+            if not isinstance(error, SlurmSilentError) and "squeue" in str(error):
+                raise
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 if __name__ == "__main__":
-    cancel(sys.argv[1:])
+    cancel_head(os.environ[HEAD_VARIABLE])

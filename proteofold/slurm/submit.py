@@ -1,176 +1,142 @@
-"""Submitting one job of Snakemake to Slurm.
+"""Submitting one job of Snakemake to Slurm; ``python -m proteofold.slurm.submit OPTIONS... SCRIPT`` prints its id.
 
-The job script that Snakemake writes holds the job's properties as JSON; what to ask for is read from them. A rule that
-names its command (``params.command``) is run by Slurm directly: the Snakemake that would otherwise start on the node
-costs a second of CPU and 110 MB a job, and would remove and record files behind the head's back. Any other rule's
-script is submitted as it is.
+Snakemake formats the options from the job's properties (profiles/cluster/config.yaml). The script that it wrote starts
+Snakemake on the node, which runs the command of the rule.
 """
 
-import json
+import argparse
 import os
-import shlex
+import signal
 import sys
 import time
-from collections import namedtuple
 from pathlib import Path
 
-from proteofold import paths
-from proteofold.failures import must_fail_again
+from proteofold.failures import ERROR_MARK, must_fail_again
 from proteofold.files import write_aside
-from proteofold.process import ERROR_MARK
-from proteofold.slurm.registry import Submission, ask_slurm, job_name
+from proteofold.process import die_with
+from proteofold.slurm.jobs import FOLDER_VARIABLE, HEAD_VARIABLE, JobFolder, Submission, comment_of, is_at_work
 from proteofold.slurm.tools import SlurmError, SlurmSilentError, call
 
 # A restart of the controller takes seconds, its upgrade minutes, a site's maintenance hours.
 PATIENCE_S = 6 * 3600
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1, 30
 
-# Files that another node wrote may take this long to be seen over NFS.
-_WAIT_FOR_INPUT_S = 60
 
+def submit(script, job, job_folder, head, patience_s=PATIENCE_S):
+    """Submit a job script, or adopt the job that does the same already; returns the job's id.
 
-class Request(
-    namedtuple("Request", "name key rule threads attempt shards mem_mb minutes gpus inputs output log command")
-):
-    """What a job asks of Slurm.
-
-    ``mem_mb`` and ``minutes`` are None where the site's defaults shall hold; with an empty ``command`` the script is
-    run as it is.
+    ``job`` has what the command line says of it. While Slurm is silent it is asked again. SlurmError, with the reason
+    also in the job's log, if the job must not or cannot be submitted.
     """
-
-    __slots__ = ()
-
-
-def read_request(script, run):
-    """The Request in the text of a job script; ValueError if it holds no properties."""
-    line = next((line for line in script.splitlines() if line.startswith("# properties = ")), None)
-    if line is None:
-        raise ValueError("the job script has no line '# properties = ...'")
-    job = json.loads(line.partition("=")[2])
-    params, resources = job.get("params") or {}, job.get("resources") or {}
-    wildcards = job.get("wildcards") or {}
-    rule = job.get("rule") or job.get("groupid") or "job"
-    # software that Snakemake deploys is found by Snakemake alone
-    deployed = " --software-deployment-method " in script
-    return Request(
-        name=job_name(run, rule, *map(str, wildcards.values())),
-        key=str(params.get("result_key") or "-"),
-        rule=rule,
-        threads=int(job.get("threads") or 1),
-        attempt=int(resources.get("attempt") or 1),
-        shards=int(resources.get("shards") or 1),
-        mem_mb=resources.get("mem_mb"),
-        minutes=resources.get("runtime"),
-        gpus=int(resources.get("gpus") or 0),
-        inputs=tuple(job.get("input") or ()),
-        output=(job.get("output") or [""])[0],
-        log=(job.get("log") or [""])[0],
-        command=() if deployed else tuple(map(str, params.get("command") or ())),
-    )
-
-
-def job_script(request, log):
-    """The script that runs a request's command on a node; ``log`` is what Slurm writes its output to."""
-    words = [*paths.PYTHON, *request.command, "--threads", str(request.threads)]
-    if request.shards > 1:
-        words += ["--shards", str(request.shards)]
-    command = shlex.join(words)
-    waiting = "\n".join(
-        f"n=0; while [ ! -e {shlex.quote(path)} ] && [ $n -lt {_WAIT_FOR_INPUT_S} ]; do n=$((n+1)); sleep 1; done"
-        for path in request.inputs
-    )
-    # what a step has to say is in its own log; an empty one of Slurm would only be one more file a protein
-    return (
-        f"#!/bin/sh\n{waiting}\n{command}\ncode=$?\n[ -s {shlex.quote(log)} ] || rm -f {shlex.quote(log)}\nexit $code\n"
-    )
-
-
-def sbatch_command(request, log):
-    """The sbatch call of a request; the script is its last argument, or comes from stdin if there is none."""
-    words = [
-        "sbatch",
-        "--parsable",
-        # Snakemake tries again itself, and knows that it did
-        "--no-requeue",
-        f"--job-name={request.name}",
-        f"--comment={request.key}",
-        f"--chdir={os.getcwd()}",
-        f"--output={log}",
-        "--open-mode=truncate",
-        f"--cpus-per-task={request.threads}",
-    ]
-    if request.mem_mb:
-        words.append(f"--mem={request.mem_mb}M")
-    if request.minutes:
-        words.append(f"--time={request.minutes}")
-    if request.gpus:
-        words.append(f"--gres=gpu:{request.gpus}")
-    return words
-
-
-def submit(script_path, registry, largest_node_mb=0, patience_s=PATIENCE_S, pause=time.sleep):
-    """Submit a job script, or find the job of an earlier head that does the same; returns the job's id.
-
-    While Slurm is busy or down it is asked again, after a ``pause`` of some seconds, which is to return True if nobody
-    wants the job any more. SlurmError, with the reason also in the job's log, if the job must not or cannot be
-    submitted; ``largest_node_mb`` is 0 where nobody knows it.
-    """
-    script = Path(script_path).read_text(encoding="utf-8", errors="surrogateescape")
-    request = read_request(script, registry.run)
-    if adopted := registry.adopt(request.name, request.key):
-        return adopted
+    if job.attempt > 1 and job.log and must_fail_again(job.log):
+        raise SlurmError(f"not tried again: {job.log} tells an error that more memory does not mend")
     try:
-        _check(request, largest_node_mb)
-        job_id = _sbatch(request, script, registry, patience_s, pause)
+        job_id, mem_mb = _find_or_submit(script, job, job_folder, head, patience_s)
     except SlurmError as error:
-        if request.log and not must_fail_again(request.log):
-            write_aside(request.log, f"{ERROR_MARK} submit: {error}\n")
+        if job.log:
+            write_aside(job.log, f"{ERROR_MARK}submit: {error}\n")
         raise
-    registry.add(Submission(job_id, request.name, request.key, time.time(), request.output))
+    job_folder.note(Submission(job_id, job.name, time.time(), mem_mb, job.output))
     return job_id
 
 
-def _check(request, largest):
-    """SlurmError for a job that would be in vain."""
-    if request.attempt > 1 and request.log and must_fail_again(request.log):
-        raise SlurmError(f"not tried again: {request.log} tells an error that more memory does not mend")
-    if largest and (request.mem_mb or 0) > largest:
-        in_shards = ""
-        if request.shards > 1:
-            in_shards = (
-                f" even with the templates searched in {request.shards} parts, for its length and the longest template"
-            )
-        raise SlurmError(
-            f"needs {request.mem_mb} MB of memory{in_shards}, the largest node has {largest} MB: add a node with more "
-            "memory"
-        )
-
-
-def _sbatch(request, script, registry, patience_s, pause):
-    folder = registry.folder / "out"
-    folder.mkdir(parents=True, exist_ok=True)
-    # relative: Slurm reads % as a pattern, which the working directory may hold, names of runs and proteins not
-    log = os.path.relpath(folder / f"{request.name.partition('/')[2]}.txt")
-    if request.command:
-        script = job_script(request, log)
-    command, seconds, is_lost = sbatch_command(request, log), _FIRST_PAUSE_S, False
-    deadline = time.monotonic() + patience_s
+def _find_or_submit(script, job, job_folder, head, patience_s):
+    """(id, memory) of the job."""
+    earlier = [each for each in job_folder.submissions() if each.name == job.name] if job.attempt > 1 else []
+    deadline, pause_s, newer_than = time.time() + patience_s, _FIRST_PAUSE_S, 0.0
     while True:
         try:
-            # Slurm may have taken the job although its answer was lost: until it says no, nothing is submitted again
-            if is_lost and (found := _already_there(request)):
-                return found
-            return call(command, stdin=script).split(";")[0].strip()
+            answered, jobs = job_folder.ask(newer_than)
+            if answered is None:
+                raise SlurmSilentError("squeue does not answer")
+            mem_mb = _memory(job, earlier, jobs, job_folder)
+            # also one that Slurm took although its answer to sbatch was lost
+            for known in jobs.values():
+                if known.name == job.name and is_at_work(known):
+                    return known.job_id, mem_mb
+            newer_than = time.time()
+            if job.attempt == 1 and job.log:
+                Path(job.log).unlink(missing_ok=True)  # what it tells is of an earlier start
+            # who is killed here must not leave an sbatch that goes on trying
+            command = _sbatch(job, mem_mb, job_folder, head)
+            printed = call(command, stdin=_job_script(script, job, job_folder), dies_with_us=True)
+            return printed.split(";")[0].strip(), mem_mb
         except SlurmSilentError as error:
-            if time.monotonic() + seconds > deadline:
+            if time.time() + pause_s > deadline:
                 raise SlurmError(f"{error}; tried for {patience_s} s") from None
-            print(f"{error}; {request.name} is submitted again in {seconds} s", file=sys.stderr, flush=True)
-            if pause(seconds):
-                raise SlurmError(f"{error}; the run ended before Slurm answered") from None
-            seconds, is_lost = min(2 * seconds, _LONGEST_PAUSE_S), True
+            print(f"{error}; {job.name} is submitted again in {pause_s} s", file=sys.stderr, flush=True)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
-def _already_there(request):
-    """The id of a request's job that waits or runs, or None."""
-    jobs = ask_slurm(request.name.partition("/")[0])
-    return next((job.job_id for job in jobs if (job.name, job.key) == (request.name, request.key)), None)
+def _memory(job, earlier, jobs, job_folder):
+    """What to ask for in MB: what the rule says, and no more than the largest node has.
+
+    It is what the last try had if somebody cancelled that: a job of another head that this one had adopted.
+    """
+    largest = job_folder.largest_node_mb() or job.mem_mb
+    asked = min(job.mem_mb, largest)
+    if earlier and (last := jobs.get(earlier[-1].job_id)) and last.state == "CANCELLED":
+        asked = min(asked, earlier[-1].mem_mb)
+    return asked
+
+
+def _sbatch(job, mem_mb, job_folder, head):
+    words = [
+        "sbatch",
+        "--parsable",
+        "--no-requeue",  # Snakemake tries again itself, and knows that it did
+        f"--job-name={job.name}",
+        f"--comment={comment_of(job_folder.run, head)}",
+        f"--chdir={os.getcwd()}",
+        f"--output={job_folder.output(job.name)}",
+        "--open-mode=truncate",
+        f"--cpus-per-task={job.threads}",
+        f"--mem={mem_mb}M",
+        f"--time={job.minutes}",
+        f"--nice={job.nice}",
+    ]
+    if job.gpu:
+        words.append(f"--gres=gpu:{job.gpu}")
+    return words
+
+
+def _job_script(script, job, job_folder):
+    """Snakemake's script, and the removal of its output if it ends well: nobody would read it."""
+    output = job_folder.output(job.name)
+    Path(output).parent.mkdir(parents=True, exist_ok=True)
+    text = Path(script).read_text(encoding="utf-8", errors="surrogateescape")
+    return f"#!/bin/sh\n(\n{text}\n) || exit\nrm -f '{output}'\n"
+
+
+def _options(arguments):
+    parser = argparse.ArgumentParser(prog="python -m proteofold.slurm.submit")
+    parser.add_argument("--name", help="what the job makes; its first output if that is empty")
+    parser.add_argument("--attempt", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--mem", dest="mem_mb", metavar="MB", type=int, required=True)
+    parser.add_argument("--time", dest="minutes", metavar="MINUTES", type=int, required=True)
+    parser.add_argument("--gpu", type=int, default=0)
+    parser.add_argument("--nice", type=int, default=0)
+    parser.add_argument("--log", nargs="*", default=[])
+    parser.add_argument("--output", nargs="*", default=[])
+    parser.add_argument("script")
+    job = parser.parse_args(arguments)
+    job.name = (job.name or job.output[0]).replace(" ", "_")
+    job.log = next(iter(job.log), None)
+    return job
+
+
+def main():
+    """Entry point of the submit command."""
+    die_with(os.getppid())
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word
+    job = _options(sys.argv[1:])
+    try:
+        print(submit(job.script, job, JobFolder(os.environ[FOLDER_VARIABLE]), os.environ[HEAD_VARIABLE]))
+    except (SlurmError, OSError) as error:
+        sys.exit(f"proteofold: {error}")
+
+
+if __name__ == "__main__":
+    main()

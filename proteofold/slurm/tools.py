@@ -2,8 +2,10 @@
 
 import os
 import subprocess
+from functools import partial
 
 from proteofold.errors import UserError
+from proteofold.process import die_with
 
 # A controller that reads its state again after a restart keeps its clients waiting for about ten seconds.
 TIMEOUT_S = 20
@@ -36,15 +38,25 @@ _TRANSIENT = (
 _UNCONFIGURED = "Could not establish a configuration source"
 
 
-def call(command, *, stdin=None, timeout_s=TIMEOUT_S):
-    """Run a command of Slurm; returns its output. SlurmSilentError if it may answer later, else SlurmError."""
+def call(command, *, stdin=None, timeout_s=TIMEOUT_S, dies_with_us=False):
+    """Run a command of Slurm; returns its output. SlurmSilentError if it may answer later, else SlurmError.
+
+    With ``dies_with_us`` it does not go on when this process is killed.
+    """
     # a head inside a Slurm job must not hand its own job's limits on
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
     if "SLURM_CONF" in os.environ:
         environment["SLURM_CONF"] = os.environ["SLURM_CONF"]
     try:
         done = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, errors="replace", timeout=timeout_s, env=environment
+            command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            env=environment,
+            preexec_fn=partial(die_with, os.getpid()) if dies_with_us else None,
         )
     except subprocess.TimeoutExpired:
         raise SlurmSilentError(f"{command[0]} did not answer within {timeout_s} s") from None

@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import os
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -11,8 +10,10 @@ from itertools import islice
 from multiprocessing import get_context, parent_process
 
 from proteofold.errors import UserError
-from proteofold.headlock import head_is_alive
-from proteofold.process import die_with_parent
+from proteofold.failures import DAMAGED
+from proteofold.headlock import head_is_alive, hold_run
+from proteofold.process import die_with
+from proteofold.results import remove
 from proteofold.runs import load_run
 from proteofold.store.database import importing_alone, transaction
 from proteofold.store.journal import read_history
@@ -42,8 +43,11 @@ _READ_AHEAD = 2  # transactions' worth of results that wait for the writer, for 
 _reader = None  # of a process that reads
 
 
-def import_run(conn, folder, workers=1):
+def import_run(conn, folder, workers=1, warn=None):
     """Replace a run's rows by what its folder holds; returns the run's id. Raises UserError if it is no run folder.
+
+    A damaged result is removed, so that the next start of the run makes it again, unless a head works on the run or
+    the file cannot be removed. ``warn`` is called with a text on each.
 
     Of more than one ``workers`` all read while this process writes; with 1 it does both. A script that asks for more
     must be importable without side effects (``if __name__ == "__main__"``).
@@ -55,7 +59,7 @@ def import_run(conn, folder, workers=1):
     run = _load(folder)
     with importing_alone(conn), _pragmas(conn, _FOR_IMPORT), _without_garbage_collection():
         _remove_unused(conn)
-        _import(conn, run, workers)
+        _import(conn, run, workers, warn or (lambda text: None))
         _remove_unused(conn)
         remove_unused_predictions(conn)
     return run_id_of(run)
@@ -67,12 +71,12 @@ def _load(folder):
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise UserError(
-            f"{folder}: not the folder of a run ({why}). Give a folder that holds settings.json and queries.tsv, such "
+            f"{folder}: not the folder of a run ({why}). Give a folder that holds settings.json and manifest.tsv, such "
             "as results/demo."
         ) from None
 
 
-def _import(conn, run, workers):
+def _import(conn, run, workers, warn):
     run_id, history, files = run_id_of(run), read_history(run.folder.path), RunFiles(run)
     ended = _ending(run, history, files)
     order = files.by_batch()
@@ -80,11 +84,21 @@ def _import(conn, run, workers):
         first = new_result_ids(conn, len(order))
         reserved = (first, first + len(order) - 1)
         conn.execute("insert into unused_results values (?, ?)", reserved)
-        conn.execute("insert or ignore into unused_predictions values (?)", (run.settings["key"],))
-    rows, numbered = [], enumerate(order, first)
+        conn.execute("insert or ignore into unused_predictions values (?)", (run.settings["predictions"],))
+    rows, damaged, numbered = [], [], enumerate(order, first)
+
+    def add_row(result_id, position, member, result):
+        rows.append((result_id, *files.row(position, member, history.state(member.protein), ended, result)))
+
     with contextlib.closing(_write_hidden(conn, files, order, first, workers)) as results:
         for result, (result_id, (position, member)) in zip(results, numbered, strict=True):
-            rows.append((result_id, *files.row(position, member, history.state(member.protein), ended, result)))
+            if member.entry in files.damaged:
+                damaged.append((result_id, position, member, None))
+            else:
+                add_row(result_id, position, member, result)
+    _remove_damaged(files, warn)
+    for row in damaged:
+        add_row(*row)
     rows.sort(key=lambda row: row[2])  # query_id: in the order of the key it is written in half the time
     with transaction(conn):
         old = conn.execute("select min(result_id), max(result_id) from protein_results where run_id = ?", (run_id,))
@@ -100,23 +114,43 @@ def _import(conn, run, workers):
         count_run(conn, run_id)
 
 
+def _remove_damaged(files, warn):
+    """Remove the results that were found damaged, where that is possible, and report each."""
+    if not files.damaged:
+        return
+    search = files.run.search
+    with hold_run(files.run.folder.path) as held:
+        for entry, why in list(files.damaged.items()):
+            try:
+                if held:
+                    remove(search, entry, why)
+                    del files.damaged[entry]
+                    warn(f"{why}: {DAMAGED}")
+                    continue
+                reason = "a Snakemake process works on the run"
+            except OSError as error:
+                reason = error.strerror
+            warn(f"{why}: not removed: {reason}")
+
+
 def _write_hidden(conn, files, order, first, workers):
     """Write what nobody sees until results name it: proteins, hits, predictions. Yields the Result, or None, of each.
 
     The results of the members in ``order`` have the ids ``first`` and following.
     """
-    library, settings = files.run.settings["library"]["key"], files.run.settings["key"]
+    library, weights = files.run.settings["library"]["key"], files.run.settings["predictions"]
     known = {name for (name,) in conn.execute("select template from templates where library_key = ?", (library,))}
     files.described |= known
     numbered = enumerate((member for _, member in order), first)
     with contextlib.closing(_read(_Reader(files, order), workers)) as parts:
-        for proteins, results in parts:
+        for proteins, results, damaged in parts:
+            files.damaged |= damaged
             named = zip(results, islice(numbered, len(results)), strict=True)
             done = [(result_id, member.md5, result) for result, (result_id, member) in named if result]
             with transaction(conn):
                 write_members(conn, proteins)
                 known |= write_hits(conn, library, ((result_id, result) for result_id, _, result in done), known)
-                write_predictions(conn, settings, ((md5, result.prediction) for _, md5, result in done))
+                write_predictions(conn, weights, ((md5, result.prediction) for _, md5, result in done))
             yield from results
 
 
@@ -151,22 +185,20 @@ class _Reader:
     order: list
 
     def read(self, part):
-        """The rows of a part's proteins, and the Result, or None, of each."""
+        """The rows of a part's proteins, the Result, or None, of each, and entry -> why of damaged ones."""
         members = [member for _, member in self.order[part]]
         results = []
         for member in members:
             results.append(self.files.result(member))
             if results[-1]:
                 self.files.described.update(results[-1].descriptions)
-        return list(member_rows(self.files.run, members)), results
+        return list(member_rows(self.files.run, members)), results, dict(self.files.damaged)
 
 
 def _begin_reading(reader):
     global _reader
     # else those of an import that was killed would wait for ever: each holds the other end of the pipe that it reads
-    die_with_parent()
-    if not parent_process().is_alive():
-        os._exit(1)
+    die_with(parent_process().pid)
     _reader = reader
     gc.disable()
 
@@ -248,15 +280,13 @@ def _ending(run, history, files):
 
 
 def _date_by_results(conn, run_id, ended):
-    """Of a run without a journal: its first and last result as its start and end, and failed if any protein did."""
+    """Of a run without a journal: its first and last result as its start and end."""
     conn.execute(
         """
         update runs set date_started = first, date_finished = iif(:ended is null, null, last),
-            duration_s = iif(:ended is null, null, round((julianday(last) - julianday(first)) * 86400, 3)),
-            status = iif(:ended = 'SUCCESS' and any_failed, 'FAILED', status)
+            duration_s = iif(:ended is null, null, round((julianday(last) - julianday(first)) * 86400, 3))
         from (
-            select min(started_at) as first, max(finished_at) as last, max(phase = 'failed') as any_failed
-            from protein_results where run_id = :run_id
+            select min(started_at) as first, max(finished_at) as last from protein_results where run_id = :run_id
         )
         where run_id = :run_id
         """,

@@ -1,5 +1,6 @@
 """Proteins of the store: from FASTA files with full headers, and from the batches of runs."""
 
+import hashlib
 import os
 import re
 import time
@@ -7,12 +8,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain, groupby, islice
 from operator import attrgetter
-from pathlib import Path
 from typing import NamedTuple
 
+from proteofold.batches import read_batch
 from proteofold.fasta import FastaError, read_fasta
 from proteofold.inputs import Checked, Sequences
-from proteofold.runs import RESULTS
+from proteofold.layout import RESULTS
 from proteofold.store.database import transaction
 from proteofold.store.results import RunFiles, run_id_of
 from proteofold.store.states import timestamp
@@ -173,18 +174,17 @@ def _add_members(count):
 def member_rows(run, members):
     """Yield what the store is to know of members as proteins; those of a batch together, so that it is read once."""
     for batch, of_batch in groupby(members, key=attrgetter("batch")):
-        path = run.folder.batch_fasta(batch)
-        source = str(RESULTS / run_id_of(run) / Path(path).relative_to(run.folder.path))
-        try:
-            records, made = {record.id: record for record in read_fasta(path)}, os.stat(path).st_mtime
-        except (FastaError, OSError):
-            records, made = {}, os.stat(run.folder.queries).st_mtime
+        path = run.predictions.fasta(batch)
+        source = str(RESULTS / run_id_of(run) / run.folder.manifest.name)
+        made = os.stat(run.folder.manifest).st_mtime
+        # by sequence: the batch may have been made for another run, under another id
+        sequences = {record.sequence for record in (read_batch(path) if batch and path.exists() else None) or ()}
+        sequence_of = {hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(): text for text in sequences}
         for member in of_batch:
-            record = records.get(member.query_id)
-            header = parse_header(member.query_id, record.description if record else "")
+            header = parse_header(member.query_id, member.description)
             yield (
                 *(member.query_id, *header),
-                *(member.length, record and record.sequence, member.md5, timestamp(made), source),
+                *(member.length, sequence_of.get(member.md5), member.md5, timestamp(made), source),
             )
 
 

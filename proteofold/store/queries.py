@@ -71,7 +71,7 @@ def results_of(conn, query_id):
     """The results of a protein, the newest run first."""
     rows = _rows(
         conn,
-        "select protein_results.* from protein_results join runs using (run_id) where query_id = ?"
+        "select protein_results.*, search from protein_results join runs using (run_id) where query_id = ?"
         " order by runs.date_started desc",
         query_id,
     )
@@ -85,39 +85,22 @@ def hits_of(conn, run_id, query_id, limit):
     )
 
 
-def reusable_results(conn, md5s, settings_key, run_id):
-    """Where sequences have a result of these settings: md5 -> [(run, query_id), ...], the latest first.
-
-    Results of the run ``run_id`` itself are left out, and sequences that have none.
-    """
-    query = (
-        "select run_id, query_id from protein_results join runs using (run_id)"
-        " where protein_results.md5 = ? and phase = 'done' and settings_key = ? and run_id <> ?"
-        " order by finished_at desc"
-    )
-    found = ((md5, conn.execute(query, (md5, settings_key, run_id)).fetchall()) for md5 in md5s)
-    return {md5: rows for md5, rows in found if rows}
-
-
-def reused_from(conn, run_id):
-    """From which runs the results of a run were taken: run -> proteins, most first."""
+def computed_elsewhere(conn, run_id):
+    """Which other runs computed results of a run: run -> proteins, most first."""
     return dict(
         conn.execute(
-            "select reused_from, count(*) from protein_results"
-            " where run_id = ? and reused_from is not null and phase = 'done' group by reused_from order by 2 desc, 1",
+            "select computed_in, count(*) from protein_results"
+            " where run_id = ? and computed_in <> run_id group by computed_in order by 2 desc, 1",
             (run_id,),
         )
     )
 
 
 def prediction_of(conn, run_id, query_id):
-    """What was predicted for a protein in a run, as a row of ``predictions``; None if nothing is known.
-
-    ``alignments`` are the bytes that proteofold.alignments reads.
-    """
+    """What was predicted for a protein in a run, as a row of ``predictions``; None if nothing is known."""
     query = (
         "select predictions.* from protein_results join runs using (run_id)"
-        " join predictions on (predictions.settings_key, predictions.md5) = (runs.settings_key, protein_results.md5)"
+        " join predictions on (predictions.weights, predictions.md5) = (runs.weights, protein_results.md5)"
         " where run_id = ? and query_id = ?"
     )
     return next(iter(_rows(conn, query, run_id, query_id)), None)

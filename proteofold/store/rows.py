@@ -18,11 +18,11 @@ WRITE_RESULT = f"{ADD_RESULT} on conflict ({', '.join(_KEY)}) do update set " + 
 )
 _WRITE_TEMPLATE = "insert into templates (library_key, template, description) values (?, ?, ?) on conflict do nothing"
 
-# The same sequence and settings give the same prediction: what is there already is not written again.
+# The same sequence and weights give the same prediction: what is there already is not written again.
 _NEW_PREDICTION = ", ".join(f"coalesce(excluded.{name}, {name})" for name in PREDICTION_COLUMNS)
 _WRITE_PREDICTION = (
-    f"insert into predictions (settings_key, md5, {', '.join(PREDICTION_COLUMNS)}) values (?, ?, ?, ?, ?)"
-    f" on conflict (settings_key, md5) do update set ({', '.join(PREDICTION_COLUMNS)}) = ({_NEW_PREDICTION})"
+    f"insert into predictions (weights, md5, {', '.join(PREDICTION_COLUMNS)}) values (?, ?, ?, ?)"
+    f" on conflict (weights, md5) do update set ({', '.join(PREDICTION_COLUMNS)}) = ({_NEW_PREDICTION})"
     f" where ({_NEW_PREDICTION}) is not ({', '.join(PREDICTION_COLUMNS)})"
 )
 
@@ -54,9 +54,9 @@ def _write_hits(count):
     return f"insert or ignore into hit_rows (result_id, {', '.join(HIT_ROW_COLUMNS)}) values {', '.join(rows)}"
 
 
-def write_predictions(conn, settings_key, predictions):
+def write_predictions(conn, weights, predictions):
     """Write the predictions of (md5, values of PREDICTION_COLUMNS) pairs, but for those of which nothing is known."""
-    rows = [(settings_key, md5, *values) for md5, values in predictions if any(values)]
+    rows = [(weights, md5, *values) for md5, values in predictions if any(values)]
     conn.executemany(_WRITE_PREDICTION, rows)
 
 
@@ -80,7 +80,7 @@ def write_rows(conn, run, rows):
     conn.executemany(WRITE_RESULT, [(result_id, *row) for result_id, row, _ in written])
     found = [(result_id, row, result) for result_id, row, result in written if result]
     write_hits(conn, run.settings["library"]["key"], ((result_id, result) for result_id, _, result in found))
-    write_predictions(conn, run.settings["key"], ((row[_MD5], result.prediction) for _, row, result in found))
+    write_predictions(conn, run.settings["predictions"], ((row[_MD5], result.prediction) for _, row, result in found))
 
 
 def write_run(conn, run, history, ended):
@@ -106,16 +106,19 @@ def write_run(conn, run, history, ended):
 
 
 def count_run(conn, run_id):
-    """Bring the counts and mean statistics of a run up to date. Inside a transaction."""
+    """Bring the counts and mean statistics of a run up to date. Inside a transaction.
+
+    A run that succeeded has failed since if a result is damaged or gone.
+    """
     # both are answered by an index alone: this is asked with every batch of events
     by_phase = "select phase, count(*) from protein_results where run_id = ? group by phase"
-    reused = "select count(*) from protein_results where run_id = ? and reused_from is not null and phase = 'done'"
+    shared = "select count(*) from protein_results where run_id = ? and computed_in <> run_id"
     phases = dict(conn.execute(by_phase, (run_id,)))
     counts = (sum(phases.values()), phases.get("done", 0), phases.get("failed", 0))
     conn.execute(
-        "update runs set total = ?, succeeded = ?, failed = ?, reused = ?, score_std = null, score_gmean = null"
-        " where run_id = ?",
-        (*counts, conn.execute(reused, (run_id,)).fetchone()[0], run_id),
+        "update runs set total = ?1, succeeded = ?2, failed = ?3, shared = ?4, score_std = null, score_gmean = null,"
+        " status = iif(status = 'SUCCESS' and ?3, 'FAILED', status) where run_id = ?5",
+        (*counts, conn.execute(shared, (run_id,)).fetchone()[0], run_id),
     )
     (status,) = conn.execute("select status from runs where run_id = ?", (run_id,)).fetchone()
     if status != "RUNNING":

@@ -72,20 +72,21 @@ _FIRST = (
         duration_s real,
         author text,
         settings text check (settings is null or json_valid(settings)),
-        settings_key text generated always as (json_extract(settings, '$.key')) stored,
+        search text generated always as (json_extract(settings, '$.search')) stored,
+        weights text generated always as (json_extract(settings, '$.predictions')) stored,
         library_key text generated always as (json_extract(settings, '$.library.key')) stored,
         mode text generated always as (json_extract(settings, '$.mode')) stored,
         total integer not null default 0,
         succeeded integer not null default 0,
         failed integer not null default 0,
-        reused integer not null default 0,
+        shared integer not null default 0,
         score_std real,
         score_gmean real
     ) strict
     """,
     *(
         f"create index runs_{name} on runs ({name})"
-        for name in ("status", "date_started", "author", "settings_key", "library_key", "mode")
+        for name in ("status", "date_started", "author", "search", "weights", "library_key", "mode")
     ),
     f"""
     create table protein_results (
@@ -95,6 +96,7 @@ _FIRST = (
         result_id integer not null unique,
         position integer not null,
         md5 text not null,
+        entry text not null,
         phase text not null check (phase in ({_PHASE_IS_KNOWN})),
         status text not null generated always as (case phase {_STATUS_OF_PHASE} end) virtual,
         attempts integer not null default 0,
@@ -108,7 +110,7 @@ _FIRST = (
         node text,
         cpu_s real,
         max_rss_mb real,
-        reused_from text,
+        computed_in text,
         step text,
         reason text,
         log text,
@@ -128,8 +130,9 @@ _FIRST = (
     "create index protein_results_query_id on protein_results (query_id)",
     "create index protein_results_best_hit on protein_results (best_hit) where best_hit is not null",
     "create index protein_results_step on protein_results (run_id, step) where step is not null",
-    "create index protein_results_reused_from on protein_results (run_id, reused_from) where reused_from is not null",
-    # where a sequence was predicted already; joined to runs for the settings
+    # of the results that a run shares only
+    "create index protein_results_computed_in on protein_results (run_id, computed_in) where computed_in <> run_id",
+    # whether a sequence was predicted with other settings, too
     "create index protein_results_md5 on protein_results (md5) where phase = 'done'",
     # a description is two thirds of a hit's row, and the same in each of thousands of rows
     """
@@ -188,24 +191,23 @@ _FIRST = (
 # not "or ignore": the statement that fires a trigger overrules that
 _LOST_BY_RESULT = """
     insert into unused_predictions
-    select settings_key from runs where run_id = old.run_id and settings_key is not null on conflict do nothing;
+    select weights from runs where run_id = old.run_id and weights is not null on conflict do nothing;
 """
 
 _PREDICTIONS = (
-    # with rowid: its key is an index beside the rows, so looking keys up passes no alignments
+    # with rowid: its key is an index beside the rows, so looking keys up passes no predictions
     """
     create table predictions (
         md5 text not null,
-        settings_key text not null,
+        weights text not null,
         secondary_structure text,
         confidence text,
-        alignments blob,
-        primary key (settings_key, md5)
+        primary key (weights, md5)
     ) strict
     """,
-    # Settings with predictions that may have no result any more: noted where a run loses a result. What is unused
+    # Weights with predictions that may have no result any more: noted where a run loses a result. What is unused
     # is found and removed later, in short transactions, because other results may use the same.
-    "create table unused_predictions (settings_key text not null primary key) strict, without rowid",
+    "create table unused_predictions (weights text not null primary key) strict, without rowid",
     f"""
     create trigger protein_results_replaced after update of md5, phase on protein_results
     when old.phase = 'done' and (new.phase <> 'done' or new.md5 <> old.md5) begin {_LOST_BY_RESULT} end
@@ -217,13 +219,13 @@ _PREDICTIONS = (
     """,
     *(
         f"""
-        create trigger runs_{name} {event} on runs when old.settings_key is not null {and_when} begin
-            insert into unused_predictions values (old.settings_key) on conflict do nothing;
+        create trigger runs_{name} {event} on runs when old.weights is not null {and_when} begin
+            insert into unused_predictions values (old.weights) on conflict do nothing;
         end
         """
         for name, event, and_when in (
-            ("set_anew", "after update of settings", "and old.settings_key is not new.settings_key"),
-            # before: with the run its results go, which find no settings then
+            ("set_anew", "after update of settings", "and old.weights is not new.weights"),
+            # before: with the run its results go, which find no weights then
             ("removed", "before delete", ""),
         )
     ),
@@ -255,7 +257,7 @@ _PLANNED_FOR = (
     ),
     *(("protein_results", f"protein_results_{name}", f"{_RESULTS} {_RUNS}") for name in ("query_id", "md5")),
     ("protein_results", "protein_results_best_hit", f"{_RESULTS} {_RUNS * 4}"),
-    *(("protein_results", f"protein_results_{name}", f"{_RUNS * 400} 400 100") for name in ("step", "reused_from")),
+    *(("protein_results", f"protein_results_{name}", f"{_RUNS * 400} 400 100") for name in ("step", "computed_in")),
 )
 _FOR_THE_PLANNER = (
     "analyze unused_predictions",  # makes the table sqlite_stat1, which cannot be made otherwise

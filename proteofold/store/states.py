@@ -31,13 +31,13 @@ class Event:
 class State:
     """The columns of protein_results that change while a run goes on; times are text in UTC.
 
-    Events decide them, but for ``reused_from``, which stands in the files of a result.
+    Events decide them, but for ``computed_in``, which is in the files of a result.
     """
 
     phase: str = "waiting"
     attempts: int = 0
     node: str | None = None
-    reused_from: str | None = None
+    computed_in: str | None = None
     step: str | None = None
     reason: str | None = None
     log: str | None = None
@@ -47,7 +47,7 @@ class State:
 
     def wait_again(self):
         """Back to the start, with the attempts and the clock kept."""
-        for name in ("node", "reused_from", "step", "reason", "log", "started_at", "finished_at"):
+        for name in ("node", "computed_in", "step", "reason", "log", "started_at", "finished_at"):
             setattr(self, name, None)
         self.phase = "waiting"
 

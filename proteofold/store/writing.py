@@ -16,7 +16,7 @@ from proteofold.headlock import head_is_alive
 from proteofold.runs import load_run
 from proteofold.store.database import importing_alone, transaction
 from proteofold.store.journal import note_end, note_events, note_start, read_history
-from proteofold.store.proteins import add_members
+from proteofold.store.proteins import add_members, member_rows, write_members
 from proteofold.store.results import RunFiles, run_id_of
 from proteofold.store.rows import count_run, write_rows, write_run
 from proteofold.store.states import STATE_COLUMNS, State, apply_event, seconds_of
@@ -50,7 +50,7 @@ def write_running(conn, run):
     def rows():
         for position, member in files.by_batch():
             made = files.finished_at(member)
-            if made is None or known.get(member.query_id) != (position, member.md5, made):
+            if made is None or known.get(member.query_id) != (position, member.entry, made):
                 result = files.result(member)
                 yield files.row(position, member, history.state(member.protein), None, result), result
 
@@ -124,6 +124,9 @@ def _record(conn, run, files, events, results):
             if changed:
                 result = results.get(protein) if state.phase == "done" else None
                 rows.append((files.row(position, run.members[protein], state, None, result), result))
+        # the sequences of a batch are there since it was predicted
+        predicted = [run.members[event.protein] for event in new if event.phase == "waiting"]
+        write_members(conn, member_rows(run, predicted))
         write_rows(conn, run, rows)
         count_run(conn, files.run_id)
 
@@ -199,6 +202,7 @@ def write_ended(conn, run, ended):
     run_id, files, history = run_id_of(run), RunFiles(run), read_history(run.folder.path)
     query = "select query_id, position from protein_results where run_id = ? and phase <> 'done'"
     unsettled = dict(conn.execute(query, (run_id,)).fetchall())
+    add_members(conn, run)  # with the sequences of batches that were written since the run began
 
     def rows():
         for _, member in files.by_batch():
@@ -213,11 +217,11 @@ def write_ended(conn, run, ended):
 
 
 def _stored_results(conn, run):
-    """query_id -> (position, md5, finished_at) of the finished proteins that the store has, of the same settings."""
+    """query_id -> (position, entry, finished_at) of the finished proteins that the store has, of the same search."""
     rows = conn.execute(
-        "select query_id, position, md5, finished_at from protein_results join runs using (run_id)"
-        " where run_id = ? and phase = 'done' and settings_key = ?",
-        (run_id_of(run), run.settings["key"]),
+        "select query_id, position, entry, finished_at from protein_results join runs using (run_id)"
+        " where run_id = ? and phase = 'done' and search = ?",
+        (run_id_of(run), run.settings["search"]),
     )
     return {row[0]: row[1:] for row in rows}
 
@@ -238,7 +242,7 @@ def _write_in_batches(conn, run, rows):
 
 
 def remove_unused_predictions(conn):
-    """Remove predictions without a result of their sequence and settings, in short transactions.
+    """Remove predictions without a result of their sequence and weights, in short transactions.
 
     Only while ``importing_alone`` holds: what an import has written has no results until it ends.
     """
@@ -246,18 +250,16 @@ def remove_unused_predictions(conn):
         not exists (
             select 1 from protein_results join runs using (run_id)
             where protein_results.md5 = predictions.md5 and phase = 'done'
-                and runs.settings_key = predictions.settings_key
+                and runs.weights = predictions.weights
         )
     """
-    for (key,) in conn.execute("select settings_key from unused_predictions").fetchall():
-        query = f"select rowid from predictions where settings_key = ? and {unused}"
+    for (key,) in conn.execute("select weights from unused_predictions").fetchall():
+        query = f"select rowid from predictions where weights = ? and {unused}"
         found = iter(conn.execute(query, (key,)).fetchall())
         while part := list(islice(found, ROWS_AT_ONCE)):
             with transaction(conn):
                 # a run may have come to use it meanwhile
                 conn.executemany(f"delete from predictions where rowid = ? and {unused}", part)
         with transaction(conn):  # and another may have come to be unused
-            left = f"select 1 from predictions where settings_key = :key and {unused}"
-            conn.execute(
-                f"delete from unused_predictions where settings_key = :key and not exists ({left})", {"key": key}
-            )
+            left = f"select 1 from predictions where weights = :key and {unused}"
+            conn.execute(f"delete from unused_predictions where weights = :key and not exists ({left})", {"key": key})

@@ -1,7 +1,6 @@
 """Files of a run: the zip of its results, the pages of its report, the last lines of its logs."""
 
 import mimetypes
-from pathlib import PurePath
 
 from datasette import Response
 
@@ -86,10 +85,7 @@ async def report_file(visit):
 
 def lines_of(folder, row, **limit):
     """The last lines of the log of a protein's job, by its row of protein_results; NotFoundError if it has none."""
-    if row["step"] == "secondary_structure":
-        # the job of a whole batch, which its log is called after
-        return job_log(folder, "secondary_structure", PurePath(row["log"] or "").stem, **limit)
-    return job_log(folder, "search", protein_stem(row["query_id"]), **limit)
+    return job_log(folder, row["step"] or "search", protein_stem(row["query_id"]), **limit)
 
 
 async def last_lines(visit, run_id, failures):
@@ -117,11 +113,11 @@ async def _log(visit):
         return "the run's head", await _found(ask_platform(visit.datasette, head_log, run_id))
 
     def read(conn):
-        query = "select query_id, step, log from protein_results where run_id = ? and query_id = ?"
+        query = "select query_id, step from protein_results where run_id = ? and query_id = ?"
         row = conn.execute(query, (run_id, query_id)).fetchone()
         if row is None:
             raise NotFoundError(f"Run {run_id!r} has no protein {query_id!r}.")
-        return dict(zip(("query_id", "step", "log"), row, strict=True))
+        return dict(zip(("query_id", "step"), row, strict=True))
 
     row = await answers.ask(visit.datasette, visit.request, read)
     return query_id, await _found(at_length(lines_of, folder, row))

@@ -1,7 +1,10 @@
 """Pages of the store, with what the platform adds to them."""
 
+from proteofold.layout import RESULTS
+from proteofold.platform.places import working_folder
 from proteofold_site import protein_page, run_pages
 from proteofold_site.platform import same
+from proteofold_site.platform.databases import ask_platform
 
 
 async def runs_page(visit):
@@ -11,6 +14,7 @@ async def runs_page(visit):
 
 async def protein(visit):
     """A protein, by its id in the path or by ``?id=``."""
+    results = await ask_platform(visit.datasette, working_folder) / RESULTS
     return await protein_page.protein_page(
-        visit.datasette, visit.request, lambda query_id: {"same": same.protein(visit, query_id)}
+        visit.datasette, visit.request, [results], lambda query_id: {"same": same.protein(visit, query_id)}
     )

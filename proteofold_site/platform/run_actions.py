@@ -4,7 +4,7 @@ import contextlib
 import re
 
 from proteofold.errors import UserError
-from proteofold.merge import MERGED
+from proteofold.merge import MERGED, new_results
 from proteofold.platform.deletion import delete_run
 from proteofold.platform.places import run_folder
 from proteofold.platform.runs import ask_retry, ask_stop, may_change, order_of, repeat_run
@@ -29,6 +29,7 @@ async def run_page(visit):
             row["log_path"] = log_path(visit.datasette, run_id, row["query_id"])
             row["last_lines"] = lines.get(row["query_id"])
         told = await _standing(visit, run_id)
+        told["new_results"] = await ask_platform(visit.datasette, _new_results, run) if run["status"] in RETRIED else 0
         rights = visit.actor.rights if visit.actor else ()
         here = run_path(visit.datasette, run_id)
         return told | {
@@ -57,6 +58,14 @@ async def _standing(visit, run_id):
         return told
 
     return await ask_platform(visit.datasette, look)
+
+
+def _new_results(platform, run):
+    """How many results of a run other runs have computed since its tables were merged."""
+    try:
+        return new_results(run_folder(platform, run["run_id"]))
+    except (UserError, OSError):  # its folder is elsewhere, or damaged
+        return 0
 
 
 def _actions(run, told):

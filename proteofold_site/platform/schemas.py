@@ -155,7 +155,7 @@ _RUN = {
     "total": NUMBER,
     "succeeded": NUMBER,
     "failed": NUMBER,
-    "reused": NUMBER,
+    "shared": NUMBER,
 }
 _PAGES = {"total": NUMBER, "page": NUMBER, "pages": NUMBER}
 PROGRESS = described(

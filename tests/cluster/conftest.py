@@ -7,8 +7,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import yaml
 from runbench import ROOT, Bench, finished, template_folder  # noqa: F401 - fixtures
 from slurm_here import NEEDED, Slurm, SlurmDoesNotStartError
+
+from proteofold.slurm.jobs import JobFolder
 
 # Stands before the real hhsearch on PATH: as tests/runbench.py's, and eats memory or hangs at a protein's first try.
 HUNGRY = """
@@ -51,9 +54,23 @@ class ClusterBench(Bench):
         (self.spy / "hungry_program").write_text(HUNGRY)
 
     def searches(self, *states):
-        """The run's searches that Slurm knows, the earliest first; of some states only if any are given."""
-        rows = [row for row in self.slurm.jobs(self.path) if ":" not in row[2]]
-        return [row for row in rows if not states or row[1] in states]
+        """The searches that Slurm knows, the earliest first: id, state, protein, node, memory; of some states only if
+        any are given."""
+        searches = {path.name for path in (self.path / "results/shared/searches").glob("*")}
+        rows = []
+        for job_id, state, name, node, memory in self.slurm.jobs(self.path):
+            folder, _, entry = name.rpartition(":")
+            if folder in searches and (not states or state in states):
+                rows.append((job_id, state, entry.rpartition("-")[0], node, memory))
+        return rows
+
+    def submissions(self, run="test"):
+        """What a run noted of the jobs that it submitted or adopted."""
+        return JobFolder(self.path / "results" / run / "slurm").submissions()
+
+    def write_second_run(self):
+        """Write the configuration of another run of the same proteins."""
+        (self.path / "second.yaml").write_text(yaml.safe_dump(self.config | {"run": "second"}))
 
     def store(self):
         """A connection to the results store."""

@@ -94,11 +94,12 @@ def test_stopped_run_leaves_no_process_is_interrupted_and_goes_on_when_asked(ben
     delete_run(bench.store, bench.platform, "test", ALICE)
     assert bench.order_of() is None and bench.row() is None and not bench.results.exists()
     assert sorted(path.name for path in bench.results.parent.iterdir() if not path.name.startswith("p")) == [
-        ".platform"
+        ".platform",
+        "shared",
     ]
 
 
-def test_runs_at_once_with_a_library_that_one_of_them_builds_all_succeed_and_a_repeat_takes_their_results(bench):
+def test_runs_at_once_with_a_library_that_one_of_them_builds_all_succeed_and_a_repeat_shares_their_results(bench):
     shutil.rmtree(bench.path / "resources")
     bench.order("one", ids=[HBA])
     bench.order("two", ids=[MYG])
@@ -106,8 +107,8 @@ def test_runs_at_once_with_a_library_that_one_of_them_builds_all_succeed_and_a_r
     assert [bench.row(run_id)[0] for run_id in ("one", "two")] == ["SUCCESS", "SUCCESS"]
     repeat_run(bench.store, bench.platform, "one", "three", ALICE)
     assert bench.start_runner("--once").wait(timeout=600) == 0
-    (reused,) = open_store(bench.store_path).execute("select reused from runs where run_id = 'three'").fetchone()
-    assert reused == 1
+    (shared,) = open_store(bench.store_path).execute("select shared from runs where run_id = 'three'").fetchone()
+    assert shared == 1
 
 
 @pytest.mark.slow

@@ -1,7 +1,9 @@
-"""The alignments that are kept of a .hhr file: packed, read again, and refused where they are damaged."""
+"""What is kept of a .hhr file: the same hits for every reader, the same bytes again, damage is refused."""
 
 import contextlib
 import gzip
+import io
+import re
 import subprocess
 import time
 import warnings
@@ -12,76 +14,117 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proteofold import hhsuite
-from proteofold.alignments import ALIGNED_HITS, looks_whole, pack_alignments, read_alignments
+from proteofold.alignments import ALIGNED_HITS, pack_hhr, read_alignments, unpack
 from proteofold.errors import UserError
-from proteofold.hits import read_hhr
+from proteofold.hits import parse_hhr, read_hhr, summarise
 
 FILES = ["hhsearch3.hhr", "hhblits3.hhr", "hhsuite2.hhr", "hhpred_server.hhr", "hhsearch3_no_hits.hhr"]
+READ_BY_BIOPYTHON = [name for name in FILES if name != "hhsearch3_no_hits.hhr"]
 ROWS = ("query_sequence", "query_consensus", "match", "template_consensus", "template_sequence")
 
 
 def packed_file(data, name):
-    return pack_alignments((data / name).read_bytes())
+    return pack_hhr((data / name).read_bytes())
 
 
-def unpacked(packed, path):
-    """The hits that the pipeline's own reader finds in what was packed."""
-    path.write_bytes(gzip.decompress(packed))
-    return read_hhr(path)
+def biopython(text):
+    """What Bio.SearchIO's reader finds in a .hhr: every value of every hit, aligned residues included."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from Bio import SearchIO
+
+        (result,) = SearchIO.parse(io.StringIO(text.decode()), "hhsuite3-text")
+        return (
+            result.id,
+            result.seq_len,
+            [
+                (hit.id, hit.description, hit.evalue, hit.score)
+                + tuple(
+                    (
+                        hsp.evalue,
+                        hsp.score,
+                        hsp.prob,
+                        hsp.query_range,
+                        hsp.hit_range,
+                        str(hsp.query.seq),
+                        str(hsp.hit.seq),
+                    )
+                    for hsp in hit
+                )
+                for hit in result
+            ],
+        )
 
 
-def many_hits(data, count):
-    """The bytes of a .hhr with one alignment of hhsearch repeated, its rank counted on."""
+def many_hits(data, count, evalues=None):
+    """The bytes of a .hhr with one alignment of hhsearch repeated, its rank and its template counted on.
+
+    ``evalues`` are those of the hits, from the first on; the others are as insignificant as a hit can be.
+    """
     text = (data / "hhsearch3.hhr").read_text()
     head, _, blocks = text.partition("\n\nNo 1\n")
     *lines, row = head.split("\n")[:10]
     block = blocks.partition("\nNo 2\n")[0]
-    rows = [f"{rank:>3d}{row[3:]}" for rank in range(1, count + 1)]
-    blocks = [f"No {rank}\n{block}\n" for rank in range(1, count + 1)]
-    return "\n".join([*lines, *rows, "", *blocks, ""]).encode()
+    rows, made = [], []
+    for rank in range(1, count + 1):
+        probability, evalue = (evalues or {}).get(rank, (12.5, "8.8"))
+        rows.append(f"{rank:>3d}{row[3:].replace('4HHB_A', f'T{rank:05d}')}")
+        values = re.sub("Probab=\\S+  E-value=\\S+", f"Probab={probability}  E-value={evalue}", block)
+        made.append(f"No {rank}\n{values.replace('4HHB_A', f'T{rank:05d}')}\n")
+    return "\n".join([*lines, *rows, "", *made, ""]).encode()
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_packed_file_is_a_hhr_with_the_same_hits(data, tmp_path, name):
-    result, expected = unpacked(packed_file(data, name), tmp_path / "q.hhr"), read_hhr(data / name)
-    assert result.hits == expected.hits
-    assert result[1:3] == expected[1:3]
+def test_packed_file_is_a_hhr_with_the_same_hits_and_the_same_summary(data, name):
+    result, expected = parse_hhr(unpack(packed_file(data, name)), name), read_hhr(data / name)
+    assert result == expected
+    assert summarise("q", result.hits) == pytest.approx(summarise("q", expected.hits), nan_ok=True) or not expected.hits
 
 
-def test_biopython_reads_the_packed_file(data, tmp_path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from Bio import SearchIO
-    (tmp_path / "q.hhr").write_bytes(gzip.decompress(packed_file(data, "hhsearch3.hhr")))
-    found, expected = (
-        [(hit.id, hit.evalue, hit.score, str(hit[0][0].query.seq)) for hit in SearchIO.read(path, "hhsuite3-text")]
-        for path in (tmp_path / "q.hhr", data / "hhsearch3.hhr")
-    )
-    assert found == expected
+@pytest.mark.parametrize("name", READ_BY_BIOPYTHON)
+def test_biopython_finds_the_same_in_the_packed_file(data, name):
+    assert biopython(unpack(packed_file(data, name))) == biopython((data / name).read_bytes())
 
 
-@pytest.mark.parametrize("count", [ALIGNED_HITS - 1, ALIGNED_HITS, ALIGNED_HITS + 1, 250])
-def test_first_hits_are_kept(data, tmp_path, count):
-    packed = pack_alignments(many_hits(data, count))
-    result = unpacked(packed, tmp_path / "q.hhr")
-    ranks = list(range(1, min(count, ALIGNED_HITS) + 1))
-    assert [hit.rank for hit in result.hits] == ranks
-    assert result.table_rows == len(ranks)
-    assert [alignment.rank for alignment in read_alignments(packed)] == ranks
+def test_many_insignificant_hits_are_all_read_from_the_packed_file(data):
+    text = many_hits(data, 250, {60: (99.9, "1e-20")})
+    packed = pack_hhr(text)
+    result, expected = parse_hhr(unpack(packed), "packed"), parse_hhr(text, "original")
+    assert result == expected and len(result.hits) == 250
+    assert summarise("q", result.hits) == summarise("q", expected.hits)
+    assert biopython(unpack(packed)) == biopython(text)
+    assert len(unpack(packed)) < 0.6 * len(text)
 
 
-def test_nothing_tells_when_where_and_for_which_id_the_search_was_made(data):
+@pytest.mark.parametrize(
+    ("values", "whole"),
+    [((94.9, "0.9"), False), ((95.0, "0.9"), True), ((1.0, "9.9e-4"), True), ((1.0, "0.001"), False)],
+)
+def test_alignments_beyond_the_first_are_whole_if_the_hit_is_confident(data, values, whole):
+    rank = ALIGNED_HITS + 1
+    aligned = read_alignments(pack_hhr(many_hits(data, rank + 1, {rank: values})))
+    rows = [[getattr(alignment, row) is not None for row in ROWS] for alignment in aligned]
+    assert [alignment.rank for alignment in aligned] == list(range(1, rank + 2))
+    assert all(map(all, rows[: rank - 1]))
+    assert all(rows[rank - 1]) == whole
+    residues_only = [name.endswith("_sequence") for name in ROWS]
+    assert rows[rank] == residues_only
+
+
+def test_nothing_tells_when_and_how_the_search_was_made(data):
     text = (data / "hhsearch3.hhr").read_bytes()
-    packed = pack_alignments(text)
+    packed = pack_hhr(text)
     other = text.replace(b"Date          Sun Nov 22", b"Date          Mon Jan  1").replace(
         b" -i P69905.a3m", b" -i q.a3m"
     )
-    assert pack_alignments(other) == packed
-    renamed = text.replace(b"sp|P69905|HBA_HUMAN", b"P1").replace(b"Q sp|P69905|HBA_", b"Q P1            ")
-    assert pack_alignments(renamed) == packed
-    for name in (b"P69905", b"Date", b"Command", b"/usr/"):
-        assert name not in gzip.decompress(packed)
+    assert other != text and pack_hhr(other) == packed
+    assert not re.search(rb"^(Date|Command)|/usr/", unpack(packed), re.MULTILINE)
+    assert b"\nSearched_HMMs " in unpack(packed) and unpack(packed).startswith(b"Query         sp|P69905|HBA_HUMAN\n")
     assert packed[3:8] == b"\0" * 5  # no name, no time
+
+
+def test_packed_file_is_one_of_gzip(data):
+    assert gzip.decompress(packed_file(data, "hhsearch3.hhr")) == unpack(packed_file(data, "hhsearch3.hhr"))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -126,7 +169,7 @@ def test_rows_that_only_some_pieces_have_and_blank_match_lines_are_read():
         "T ss_dssp             H E\n\n"
         "Q q                 4 M-V    5 (9)\n                      +\nT T1                8 A--    8 (9)\n\n\n"
     )
-    (found,) = read_alignments(pack_alignments(text.encode()))
+    (found,) = read_alignments(pack_hhr(text.encode()))
     assert (found.query_sequence, found.template_sequence) == ("MKVM-V", "AAAA--")
     assert (found.match, found.query_ss_conf, found.template_ss_dssp) == ("   +  ", "123   ", "H E   ")
     assert (found.query_start, found.query_end, found.template_start, found.template_end) == (1, 5, 5, 8)
@@ -137,7 +180,7 @@ def test_names_that_are_cut_within_a_letter_move_no_column(data):
     text = (data / "hhsearch3.hhr").read_bytes()
     name = "é蛋白质alpha".encode()[:14]  # hhsearch counts bytes
     text = text.replace(b"T 4HHB_A        ", b"T " + name.ljust(14)).replace(b">4HHB_A", ">é蛋白质alpha".encode())
-    found, expected = read_alignments(pack_alignments(text))[0], read_alignments(packed_file(data, "hhsearch3.hhr"))[0]
+    found, expected = read_alignments(pack_hhr(text))[0], read_alignments(packed_file(data, "hhsearch3.hhr"))[0]
     assert found.template == "é蛋白质alpha"
     assert found[2:] == expected[2:]
 
@@ -149,16 +192,14 @@ def test_empty_list_of_hits_is_a_result(data):
 @pytest.mark.parametrize("text", [b"", b">a\nMKV\n", b"Query         q\nMatch_columns 40\nCommand       hhsearch\n\n"])
 def test_what_is_no_hhr_is_not_packed(text):
     with pytest.raises(UserError, match="no list of hits"):
-        pack_alignments(text)
+        pack_hhr(text)
 
 
 def test_bytes_that_are_cut_short_are_refused_wherever_they_end(data):
     packed = packed_file(data, "hhsearch3.hhr")
-    for length in range(0, len(packed), 7):
+    for length in range(len(packed)):
         with pytest.raises(UserError):
             read_alignments(packed[:length])
-        assert not looks_whole(packed[:length])
-    assert looks_whole(packed)
 
 
 def test_damaged_bytes_are_an_error_of_the_user_or_change_nothing(data):
@@ -176,7 +217,7 @@ def test_damaged_bytes_are_an_error_of_the_user_or_change_nothing(data):
 
 
 def test_text_that_is_cut_short_is_an_error_of_the_user_or_ends_within_the_last_hit(data):
-    text = gzip.decompress(packed_file(data, "hhblits3.hhr"))
+    text = unpack(packed_file(data, "hhblits3.hhr"))
 
     @given(st.integers(0, len(text)))
     def cut(length):
@@ -191,16 +232,16 @@ def test_text_that_is_cut_short_is_an_error_of_the_user_or_ends_within_the_last_
 @pytest.mark.parametrize("search", hhsuite.SEARCHES)
 def test_every_search_gives_alignments_and_the_same_bytes_again(small_library, tmp_path, search):
     packed = []
-    for folder, name in ((tmp_path / "a", "sp|P1|ONE"), (tmp_path / "b", "another")):
+    for folder in (tmp_path / "a", tmp_path / "b"):
         folder.mkdir()
         query = folder / "query.a3m"
         sequence = "VKQIESKTAFQEALDAAGDKLVVVDFSATWCGPCKMIKPFFHSLSEKYSNVIFLEVDVDDCQDVASECEVKCMPTFQFFKKGQKVGEFSGA"
-        query.write_text(f">ss_pred\n{'C' * len(sequence)}\n>ss_conf\n{'5' * len(sequence)}\n>{name}\n{sequence}\n")
+        query.write_text(f">ss_pred\n{'C' * len(sequence)}\n>ss_conf\n{'5' * len(sequence)}\n>sp|P1|ONE\n{sequence}\n")
         command = hhsuite.search_command(
             search, query, small_library, folder / "q.hhr", query_length=len(sequence), maxres=400
         )
         subprocess.run(command, check=True, capture_output=True)
-        packed.append(pack_alignments((folder / "q.hhr").read_bytes()))
+        packed.append(pack_hhr((folder / "q.hhr").read_bytes()))
     assert packed[0] == packed[1]
     hits, found = read_hhr(tmp_path / "a" / "q.hhr").hits, read_alignments(packed[0])
     assert [hit.template for hit in hits] == [alignment.template for alignment in found] != []
@@ -216,5 +257,5 @@ def test_packing_is_cheap(data):
 
 def _cpu_s(text):
     started = time.process_time()
-    pack_alignments(text)
+    pack_hhr(text)
     return time.process_time() - started

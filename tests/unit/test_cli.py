@@ -2,16 +2,21 @@
 
 import gzip
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import runfolders
 import yaml
 from click.testing import CliRunner
 
 from proteofold import __version__, inputs
+from proteofold.alignments import pack_hhr
+from proteofold.batches import damaged_files
 from proteofold.cli import cli
+from proteofold.process import read_usage
 from proteofold.psipred import HEADER, read_horiz
-from proteofold.runs import Member, Run, RunFolder, write_plan
 
 
 @pytest.fixture
@@ -40,7 +45,10 @@ def write(tmp_path):
 def test_help_names_every_command(call):
     outcome = call("-h")
     assert outcome.exit_code == 0
-    assert all(name in outcome.output for name in ("s4pred", "a3m", "summarise", "check", "merge"))
+    assert all(
+        name in outcome.output for name in ("batch", "s4pred", "a3m", "search", "summarise", "merge", "build-library")
+    )
+    assert all(name in outcome.output for name in ("check", "clean"))
     for command in cli.commands:
         assert call(command, "--help").exit_code == 0
     assert call("--version").output == f"proteofold, version {__version__}\n"
@@ -62,11 +70,11 @@ def test_query_without_a_name_is_summarised(call, write, data):
     assert outcome.stdout.splitlines()[1].startswith(",4HHB_A,")
 
 
-def test_hhr_that_lacks_alignments_is_summarised_with_a_warning(call, write, data):
+def test_hhr_that_lacks_alignments_is_cut_short(call, write, data):
     text = (data / "hhsearch3.hhr").read_text()
     outcome = call("summarise", write("cut.hhr", text[: text.index("No 4")]))
-    assert outcome.exit_code == 0
-    assert "cut.hhr lists 10 hits and aligns 3: is it cut short?" in outcome.stderr
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert "cut.hhr lists 10 hits and aligns 3" in outcome.stderr
 
 
 @pytest.mark.parametrize("wrap", [lambda text: b"\xef\xbb\xbf" + text, gzip.compress], ids=["byte order mark", "gzip"])
@@ -76,6 +84,11 @@ def test_hhr_with_a_byte_order_mark_or_packed_is_summarised(call, tmp_path, data
     outcome = call("summarise", tmp_path / "x.hhr")
     assert (outcome.exit_code, outcome.stderr) == (0, "")
     assert outcome.stdout == call("summarise", data / "hhsearch3.hhr").stdout
+
+
+def test_packed_hhr_has_the_summary_of_the_whole_one(call, tmp_path, data):
+    (tmp_path / "x.hhr.gz").write_bytes(pack_hhr((data / "hhblits3.hhr").read_bytes()))
+    assert call("summarise", tmp_path / "x.hhr.gz").stdout == call("summarise", data / "hhblits3.hhr").stdout
 
 
 def test_damaged_gzip_of_a_hhr_is_told(call, tmp_path, data):
@@ -111,6 +124,35 @@ def test_missing_file_and_folder_are_errors_of_use(call, tmp_path):
         outcome = call("summarise", path)
         assert outcome.exit_code == 2
         assert "Traceback" not in outcome.output
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\x1f\x8b\x08", "cut", "lacks hits"])
+def test_damaged_hhr_is_removed_on_demand_only(call, tmp_path, data, content):
+    text = (data / "hhsearch3.hhr").read_bytes()
+    content = {"cut": pack_hhr(text)[:-9], "lacks hits": text[: text.index(b"No 4")]}.get(content, content)
+    hhr, out = tmp_path / "x.hhr.gz", tmp_path / "x.out"
+    hhr.write_bytes(content)
+    outcome = call("summarise", hhr, out)
+    assert outcome.exit_code == 1 and str(hhr) in outcome.stderr and hhr.exists() and not out.exists()
+    outcome = call("summarise", hhr, out, "--remove-damaged")
+    assert outcome.exit_code == 1 and not hhr.exists() and not out.exists()
+    assert outcome.stderr.splitlines()[-1] == f"Error: {hhr}: damaged, removed; rerun"
+
+
+def test_summary_is_written_with_what_it_belongs_to_and_only_once(call, tmp_path, data):
+    out = tmp_path / "x.out"
+    words = ["summarise", data / "hhblits3.hhr", out, "--entry", "P1-0a1b2c3d", "--search", "few.lean.01"]
+    assert (call(*words).exit_code, call(*words).output) == (0, "")
+    *table, last = out.read_text().splitlines()
+    assert "".join(f"{line}\n" for line in table) == call("summarise", data / "hhblits3.hhr").stdout
+    assert last.split()[:3] == ["#", "P1-0a1b2c3d", "few.lean.01"]
+    out.write_text("of somebody")
+    assert call(*words).exit_code == 0 and out.read_text() == "of somebody"
+
+
+def test_summary_has_the_id_it_is_given(call, data):
+    row = call("summarise", data / "hhblits3.hhr", "--id", "an id, longer").stdout.splitlines()[1]
+    assert row.startswith('"an id, longer",1UBQ_A,')
 
 
 FASTA = ">sp|P1|A first\nMKV\nLA\n>b\nMKVL\n"
@@ -174,6 +216,141 @@ def test_missing_weights_are_told(call, write):
     assert "S4PRED weights: nowhere lacks weights_1.pt" in outcome.stderr
 
 
+def test_prediction_is_written_with_its_usage_and_only_once(call, write, tiny_networks, tmp_path):
+    fasta, horiz, usage = write("p.fasta", FASTA), tmp_path / "p.horiz", tmp_path / "p.tsv"
+    words = ["s4pred", "--weights", tiny_networks, fasta, horiz, "--usage", usage, "--run", "my run"]
+    assert (call(*words).exit_code, call(*words).stdout) == (0, "")
+    assert len(read_horiz(horiz)) == 2
+    assert read_usage(usage).run == "my run" and read_usage(usage).cpu_s > 0
+    horiz.write_text("of somebody")
+    usage.unlink()
+    assert call(*words).exit_code == 0 and horiz.read_text() == "of somebody"
+    assert str(read_usage(usage).cpu_s) == "nan"  # a rule's output must be there; what it took is lost
+
+
+def test_failed_prediction_writes_nothing(call, write, tmp_path):
+    outcome = call("s4pred", "--weights", "nowhere", write("p.fasta", FASTA), tmp_path / "p.horiz")
+    assert outcome.exit_code == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["p.fasta"]
+
+
+@pytest.mark.parametrize("damage", [lambda text: "", lambda text: text[:-3], lambda text: text.replace("M", "W", 1)])
+def test_damaged_batch_is_removed_on_demand(call, batched, tiny_networks, damage):
+    run, batch, _ = batched
+    fasta, horiz = run.predictions.fasta(batch), run.predictions.horiz(batch)
+    horiz.unlink()
+    fasta.write_text(damage(fasta.read_text()))
+    outcome = call("s4pred", "--weights", tiny_networks, fasta, horiz, "--remove-damaged")
+    assert outcome.exit_code == 1 and not fasta.exists() and not horiz.exists()
+    assert outcome.stderr.splitlines()[-1] == f"Error: {fasta}: damaged, removed; rerun"
+
+
+@pytest.fixture
+def batched(tmp_path):
+    """A run of three proteins in one batch that is predicted; returns it, the batch's name, and its FASTA input."""
+    sequences = {"sp|P1|A": "MKVLAAGIV", "b": "MKVL", "c": "MKWWY"}
+    run = runfolders.FolderOfRuns(tmp_path).plan(proteins=sequences)
+    (batch,) = {member.batch for member in run.members.values()}
+    runfolders.FolderOfRuns.predict(run, batch)
+    fasta = tmp_path / "p.fasta"
+    fasta.write_text("".join(f">{query_id} x\n{sequence}\n" for query_id, sequence in sequences.items()))
+    return run, batch, fasta
+
+
+def test_batch_is_written_from_the_sequences_of_the_run_and_only_once(call, batched):
+    run, batch, fasta = batched
+    written = run.predictions.fasta(batch)
+    expected = written.read_bytes()
+    written.unlink()
+    words = ["batch", run.folder.path, batch, written, fasta]
+    assert (call(*words).exit_code, written.read_bytes()) == (0, expected)
+    written.write_text("of somebody")
+    assert (call(*words).exit_code, written.read_text()) == (0, "of somebody")
+
+
+def test_batch_is_written_whatever_else_the_input_holds(call, batched):
+    run, batch, fasta = batched
+    expected = run.predictions.fasta(batch).read_bytes()
+    run.predictions.fasta(batch).unlink()
+    shuffled = fasta.read_text().lower().replace(">sp|p1|a", ">sp|P1|A").split(">")
+    fasta.write_text(">other\nM1\n" + ">".join(["", *reversed(shuffled[1:])]))
+    outcome = call("batch", run.folder.path, batch, run.predictions.fasta(batch), fasta)
+    assert outcome.exit_code == 0, outcome.output
+    assert run.predictions.fasta(batch).read_bytes() == expected
+
+
+def test_batch_of_changed_sequences_is_not_written(call, batched):
+    run, batch, fasta = batched
+    written = run.predictions.fasta(batch)
+    written.unlink()
+    fasta.write_text(fasta.read_text().replace("MKWWY", "MKWWW"))
+    outcome = call("batch", run.folder.path, batch, written, fasta)
+    assert outcome.exit_code == 1 and not written.exists()
+    assert batch in outcome.stderr and str(fasta) in outcome.stderr
+
+
+def test_sequence_of_two_ids_is_predicted_once_for_both(call, tmp_path):
+    """Each has results of its own; the prediction depends on the sequence alone."""
+    sequences = {"a": "MKV", "b": "MKVL", "c": "MKVL"}
+    run = runfolders.FolderOfRuns(tmp_path).plan(proteins=sequences)
+    (batch,) = {member.batch for member in run.members.values()}
+    written, fasta = run.predictions.fasta(batch), tmp_path / "p.fasta"
+    written.unlink()
+    fasta.write_text("".join(f">{query_id}\n{sequence}\n" for query_id, sequence in sequences.items()))
+    outcome = call("batch", run.folder.path, batch, written, fasta)
+    assert outcome.exit_code == 0, outcome.output
+    assert sorted(written.read_text().splitlines()[1::2]) == ["MKV", "MKVL"]
+    runfolders.FolderOfRuns.predict(run, batch)
+    for protein in ("b", "c"):
+        words = ["--id", protein, "--md5", run.members[protein].md5]
+        a3m = call("a3m", written, run.predictions.horiz(batch), *words).stdout
+        assert a3m.splitlines()[4:] == [f">{protein}", "MKVL"]
+
+
+def a3m_words(batched, tmp_path):
+    run, batch, _ = batched
+    member = run.members["P1"]
+    files = [run.predictions.fasta(batch), run.predictions.horiz(batch), tmp_path / "a3m" / "P1.a3m"]
+    return ["a3m", *files, "--id", member.query_id, "--md5", member.md5]
+
+
+def test_query_is_written_only_once(call, batched, tmp_path):
+    words = a3m_words(batched, tmp_path)
+    assert (call(*words).exit_code, words[3].read_text().splitlines()[4:]) == (0, [">sp|P1|A", "MKVLAAGIV"])
+    words[3].write_text("of somebody")
+    assert (call(*words).exit_code, words[3].read_text()) == (0, "of somebody")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: text[: len(text) // 2],
+        lambda text: text[:-40],
+        lambda text: text + text,
+        lambda text: text.replace("MKVLAAGIV", "MKVLAAGIW"),
+        lambda text: "\0" * len(text),
+    ],
+    ids=["empty", "half", "cut", "more", "of another sequence", "zeros"],
+)
+def test_damaged_prediction_gives_no_query_and_is_found(call, batched, tmp_path, damage):
+    run, batch, _ = batched
+    words = a3m_words(batched, tmp_path)
+    _, fasta, horiz, a3m = words[:4]
+    assert damaged_files(run.predictions, batch) == []
+    horiz.write_text(damage(horiz.read_text()))
+    assert call(*words).exit_code == 1 and fasta.exists() and horiz.exists() and not a3m.exists()
+    assert damaged_files(run.predictions, batch) == [horiz]
+
+
+@pytest.mark.parametrize("damage", [lambda text: "", lambda text: text[:-3], lambda text: text.replace("W", "Y", 1)])
+def test_damaged_batch_beside_a_prediction_is_found(batched, damage):
+    run, batch, _ = batched
+    fasta = run.predictions.fasta(batch)
+    fasta.write_text(damage(fasta.read_text()))
+    assert damaged_files(run.predictions, batch) == [fasta]
+
+
 HORIZ = f"{HEADER}\n\nConf: 999\nPred: CCC\n  AA: MKV\n              10\n\n"
 
 
@@ -187,7 +364,7 @@ def test_one_record_needs_no_id(call, write):
     [
         (">a\nMKV\n>b\nMKV\n", HORIZ * 2, [], "choose one record with --id: a, b"),
         (">a\nMKV\n", HORIZ, ["--id", "c"], "choose one record with --id: a"),
-        (">a\nMKV\n>b\nMKV\n", HORIZ, [], "has 2 records, "),
+        (">a\nMKV\n>b\nMKV\n", HORIZ, ["--id", "b"], "has 2 records, "),
         (">a\nMKI\n", HORIZ, [], "a: the prediction is for another sequence"),
         (">a\nMKV\n", HORIZ[:50], [], "cut short"),
         (">a\nMKV\n", "x", [], "not PSIPRED HFORMAT"),
@@ -268,21 +445,38 @@ def test_mistyped_key_is_told(call, config):
 
 
 def test_defaults_alone_lack_proteins(call):
-    assert "configuration, proteins: [] will not do" in call("check").stderr
+    assert "configuration, proteins: []" in call("check").stderr
 
 
 def test_merge_tells_counts_and_failures_by_its_exit_code(call, tmp_path):
-    members = {"a": Member("a", "a", 3, "m", "0001-x")}
-    settings = {"run": "my run", "key": "k", "mode": "lean", "library": {}}
-    write_plan(Run(RunFolder(tmp_path / "my run"), members, settings, {}, []))
-    outcome = call("merge", tmp_path / "my run")
+    runs = runfolders.FolderOfRuns(tmp_path)
+    run = runs.plan("my run", ("a", "b"))
+    runs.finish(run, "a")
+    outcome = call("merge", run.folder.path)
     assert outcome.exit_code == 2
-    assert outcome.stdout.splitlines()[0] == f"0 of 1 proteins merged into {tmp_path}/my run/merge_results.csv"
+    assert outcome.stdout.splitlines()[0] == f"1 of 2 proteins merged into {tmp_path}/results/my run/merge_results.csv"
     assert "1 failed: see" in outcome.stdout
+    outcome = call("merge", runs.plan("complete", ("a",)).folder.path)
+    assert (outcome.exit_code, len(outcome.stdout.splitlines())) == (0, 1)
 
 
-def test_folder_that_is_no_run_is_told(call, tmp_path):
-    outcome = call("merge", tmp_path)
+def test_run_that_is_worked_on_is_not_merged(call, tmp_path):
+    run = runfolders.FolderOfRuns(tmp_path).plan()
+    words = [sys.executable, "-c", "import sys; from proteofold.headlock import claim_run"]
+    words[-1] += "; claim_run(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen([*words, str(run.folder.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as head:
+        head.stdout.readline()
+        outcome = call("merge", run.folder.path)
+        head.stdin.close()
+    assert outcome.exit_code == 1 and str(run.folder.path) in outcome.stderr
+    assert not (run.folder.path / "merge_results.csv").exists()
+
+
+@pytest.mark.parametrize("words", [["merge"], ["batch", "0123", "b.fas", "p.fasta"]])
+def test_folder_that_is_no_run_is_told(call, write, tmp_path, words, monkeypatch):
+    write("p.fasta", FASTA)
+    monkeypatch.chdir(tmp_path)
+    outcome = call(words[0], tmp_path, *words[1:])
     assert outcome.exit_code == 1
     assert "is not the folder of a run" in outcome.stderr
 

@@ -127,7 +127,7 @@ def test_text_that_yaml_takes_for_something_else_wants_quotes(config_file, text,
 
 
 def test_what_is_no_text_at_all_wants_no_quotes():
-    for changes in ({"reuse": 5}, {"run": None}, {"run": ["a"]}, {"run": "a/b"}):
+    for changes in ({"keep": 5}, {"proteins": True}, {"run": None}, {"run": ["a"]}, {"run": "a/b"}):
         (problem,) = problems_with(changes)
         assert "quotes" not in problem
 
@@ -163,6 +163,7 @@ def test_missing_file_and_folder_are_named(tmp_path):
         ({"run": ""}, "configuration, run: '' will not do"),
         ({"run": "a" * 65}, "will not do: expected a name"),
         ({"run": None}, "configuration, run: None will not do"),
+        ({"run": "shared"}, "configuration, run: 'shared' will not do: expected a name"),
         ({"proteins": "a.fasta"}, "configuration, proteins: 'a.fasta' will not do: expected a list"),
         ({"proteins": [5]}, "configuration, proteins: 0: 5 will not do: expected the path of a FASTA file"),
         ({"proteins": {"a": 1}}, "will not do: expected a list of at least one FASTA file"),
@@ -170,9 +171,11 @@ def test_missing_file_and_folder_are_named(tmp_path):
         ({"ids": ""}, "configuration, ids: '' will not do"),
         ({"templates": {"bulid": "x"}}, "configuration, templates: {'bulid': 'x'} will not do: expected demo, pdb70"),
         ({"templates": None}, "configuration, templates: None will not do"),
-        ({"keep": "hhr"}, "configuration, keep: 'hhr' will not do: expected a list of horiz, a3m, hhr"),
-        ({"keep": ["out"]}, "configuration, keep: 0: 'out' will not do: expected horiz, a3m or hhr"),
+        ({"keep": "hhr"}, "configuration, keep: 'hhr' will not do: expected a list of what to keep, such as [a3m]"),
+        ({"keep": ["out"]}, "configuration, keep: 0: 'out' will not do: expected a3m"),
+        ({"keep": ["hhr"]}, "configuration, keep: 0: 'hhr' will not do: expected a3m"),
         ({"keep": None}, "configuration, keep: None will not do"),
+        ({"reuse": True}, "configuration: unknown key 'reuse'"),
     ],
 )
 def test_value_that_will_not_do_is_named_with_what_is_expected(changes, what):
@@ -188,7 +191,7 @@ def test_all_problems_are_found_at_once():
     assert len(problems_with({"run": 5, "proteins": "x", "keep": "hhr", "temlpates": 1})) == 4
 
 
-@pytest.mark.parametrize("run", ["a", "Human_2024.v1-2", "7", "a" * 64])
+@pytest.mark.parametrize("run", ["a", "Human_2024.v1-2", "7", "a" * 64, "shared2"])
 def test_good_names_of_runs_pass(run):
     assert problems_with({"run": run}) == []
 

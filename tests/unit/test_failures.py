@@ -1,112 +1,180 @@
-"""The reason of a failure is read from the log of the job: its own words, or what their absence tells."""
+"""The reason of a failure is read from the logs of the steps: their own words, or what their absence means."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+import runfolders
 
-from proteofold.failures import FAILURE_COLUMNS, failure_of, last_words, must_fail_again
-from proteofold.hhsuite import Library
-from proteofold.process import JobLog, measured_run
-from proteofold.runs import Member, Run, RunFolder
+from proteofold.failures import FAILURE_COLUMNS, disk_failure, failure_of, is_unfinished, last_words, must_fail_again
+from proteofold.layout import LIBRARY_LOG
+from proteofold.results import remove
+
+NO_REASON = "exited without an error message: it was killed, its machine went down, or the disk was full"
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "reason"),
     [
-        ("STEP a3m\nSTEP search\n$ hhsearch\nERROR search: no: file\n", ("search", "no: file")),
-        ("STEP a3m\n", ("a3m", "it ended without a word: it was killed, or its machine went down")),
-        ("", ("first", "its log is empty: the disk was full when it began, or its machine went down")),
-        ("STEP search\nERROR: of a tool\n", ("search", "it ended without a word")),
-        ("STEP search\nERROR of a tool\nSTEP summary\nERROR summary: why\n", ("summary", "why")),
-        ("STEP search\nERROR in a line of a tool\nmore\n", ("search", "it ended without a word")),
-        ("STEP search\nERROR search: why\n\n", ("search", "why")),
-        ("hhmake: no such file\n\n", ("first", "hhmake: no such file")),
-        ("ERROR start: disk full\n", ("start", "disk full")),
+        ("$ hhsearch\nError: no: file\n", "no: file"),
+        ("$ hhsearch\nError: why\n\n", "why"),
+        ("Error: why", "why"),
+        ("$ hhsearch\n", NO_REASON),
+        ("", NO_REASON),
+        ("Error: in a line of a tool\nmore\n", NO_REASON),
+        ("ERROR: of a tool\n", NO_REASON),
     ],
 )
-def test_last_line_tells_step_and_reason(tmp_path, text, words):
+def test_last_line_has_the_reason(tmp_path, text, reason):
     (tmp_path / "job.log").write_text(text)
-    step, reason = last_words(tmp_path / "job.log", "first")
-    assert step == words[0]
-    assert reason.startswith(words[1])
+    assert last_words(tmp_path / "job.log") == reason
 
 
-def test_job_that_ended_well_was_not_killed(tmp_path):
-    with JobLog(tmp_path / "job.log") as log:
-        log.step("summary")
-    step, reason = last_words(log.path, "search")
-    assert step == "summary"
-    assert "killed" not in reason
-    assert "ended well, but its result was removed" in reason
-
-
-def test_missing_log_and_a_folder_in_its_place_are_told(tmp_path):
-    for path in (tmp_path / "none.log", tmp_path, ""):
-        assert last_words(path, "search") == (
-            "search",
-            "it left no log: it was killed before it began, or could not be started",
-        )
+def test_missing_log_and_a_folder_in_its_place_have_a_reason(tmp_path):
+    for path in (tmp_path / "none.log", tmp_path):
+        assert last_words(path) == "left no log: it was killed before it began, or could not be started"
 
 
 def test_log_that_is_no_text_is_read(tmp_path):
-    (tmp_path / "job.log").write_bytes(b"STEP search\n\xff\xfe\0\nERROR search: caf\xe9\n")
-    assert last_words(tmp_path / "job.log", "x") == ("search", "caf\ufffd")
-
-
-MEMBER = Member("sp|P1|A", "P1", 10, "m", "0001-ab")
+    (tmp_path / "job.log").write_bytes(b"$ search\n\xff\xfe\0\nError: caf\xe9\n")
+    assert last_words(tmp_path / "job.log") == "caf\ufffd"
 
 
 @pytest.fixture
-def run(tmp_path):
-    """A run of one protein that has left nothing yet."""
-    return Run(RunFolder(tmp_path), {"P1": MEMBER}, {}, {}, [])
+def runs(tmp_path):
+    """The folder of all runs."""
+    return runfolders.FolderOfRuns(tmp_path)
 
 
-def put(path, text=""):
+@pytest.fixture
+def run(runs, tmp_path, make_library):
+    """A run of one protein that has left nothing yet; its library is there."""
+    library = {"prefix": make_library(tmp_path / "library" / "db", {"A": 9}), "templates": 1, "columns": 9}
+    return runs.plan(proteins=["sp|P1|A"], library=library | {"longest": 9, "key": ""}, library_source="my templates")
+
+
+@pytest.fixture
+def member(run):
+    """The protein of the run."""
+    return run.members["P1"]
+
+
+def put(path, text="", at=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+    if at:
+        os.utime(path, (at, at))
     return str(path)
 
 
-def test_protein_whose_jobs_never_began_is_told(run):
-    assert failure_of(run, MEMBER) == ("sp|P1|A", "secondary_structure", "not started: the run ended before", "")
-    put(run.folder.horiz("0001-ab"))
-    assert failure_of(run, MEMBER) == ("sp|P1|A", "search", "not started: the run ended before", "")
+def test_protein_whose_jobs_never_began_has_not_started(run, member, runs):
+    assert failure_of(run, member) == ("sp|P1|A", "secondary_structure", "not started: the run ended before", "")
+    runs.predict(run, member.batch)
+    assert failure_of(run, member) == ("sp|P1|A", "a3m", "not started: the run ended before", "")
+    assert is_unfinished(failure_of(run, member)[2])
 
 
-def test_failed_batch_is_the_reason_of_its_proteins(run):
-    log = put(run.folder.log("predict_secondary_structure", "0001-ab"), "ERROR secondary_structure: no memory\n")
-    assert failure_of(run, MEMBER) == ("sp|P1|A", "secondary_structure", "no memory", log)
+def test_failed_batch_is_the_reason_of_its_proteins(run, member):
+    put(run.folder.log("write_batch", member.batch), "")
+    log = put(run.predictions.log(member.batch), "Error: no memory\n")
+    assert failure_of(run, member) == ("sp|P1|A", "secondary_structure", "no memory", log)
 
 
-def test_failed_search_is_the_reason_once_there_is_a_prediction(run):
-    put(run.folder.log("predict_secondary_structure", "0001-ab"), "ERROR secondary_structure: an earlier attempt\n")
-    log = put(run.folder.log("search_templates", "P1"), "STEP search\nERROR search: why\n")
-    put(run.folder.horiz("0001-ab"))
-    assert failure_of(run, MEMBER) == ("sp|P1|A", "search", "why", log)
+def test_batch_that_could_not_be_written_is_the_reason(run, member):
+    log = put(run.folder.log("write_batch", member.batch), "Error: no space\n")
+    assert failure_of(run, member) == ("sp|P1|A", "batch", "no space", log)
 
 
-def test_row_has_the_columns_of_the_table(run):
-    assert len(failure_of(run, MEMBER)) == len(FAILURE_COLUMNS)
+def test_failed_search_is_the_reason_once_there_is_a_prediction(run, member, runs):
+    put(run.predictions.log(member.batch), "Error: an earlier attempt\n")
+    put(run.folder.log("write_a3m", member.entry), "")
+    log = put(run.search.log("search", member.entry), "$ hhsearch\nError: why\n")
+    runs.predict(run, member.batch)
+    assert failure_of(run, member) == ("sp|P1|A", "search", "why", log)
+
+
+@pytest.mark.parametrize(("newest", "step"), [("search", "search"), ("summary", "summary")])
+def test_newest_error_is_the_reason(run, member, runs, newest, step):
+    runs.predict(run, member.batch)
+    for number, name in enumerate(("search", "summary")):
+        put(run.search.log(name, member.entry), f"Error: of {name}\n", at=1e9 + number + 9 * (name == newest))
+    assert failure_of(run, member)[1:3] == (step, f"of {step}")
+
+
+def test_search_that_was_killed_without_a_word_comes_after_an_old_log_of_its_query(run, member, runs):
+    runs.predict(run, member.batch)
+    put(run.folder.log("write_a3m", member.entry), "", at=1e9)
+    put(run.search.log("search", member.entry), "$ hhsearch\n", at=1e9 + 1)
+    assert failure_of(run, member)[1:3] == ("search", NO_REASON)
+
+
+def test_removed_result_is_the_reason(run, member, runs):
+    runs.finish(run, "P1")
+    remove(run.search, member.entry, "cut short")
+    log = str(run.search.log("summary", member.entry))
+    assert failure_of(run, member) == ("sp|P1|A", "summary", "damaged, removed; rerun", log)
+    assert not is_unfinished(failure_of(run, member)[2])
+
+
+def test_prediction_that_was_removed_as_damaged_is_the_reason(run, member):
+    put(run.predictions.log(member.batch), "note: lower case\n")
+    log = put(run.folder.log("write_a3m", member.entry), "Error: x.horiz: damaged, removed; rerun\n")
+    assert failure_of(run, member) == ("sp|P1|A", "a3m", "x.horiz: damaged, removed; rerun", log)
+
+
+def test_row_has_the_columns_of_the_table(run, member):
+    assert len(failure_of(run, member)) == len(FAILURE_COLUMNS)
 
 
 @pytest.mark.parametrize(
     ("script", "again"), [("exit 3", True), ("kill -ABRT $$", True), ("kill -TERM $$", False), ("kill -KILL $$", False)]
 )
 def test_only_an_error_of_the_tool_itself_would_be_repeated(tmp_path, script, again):
-    """A time limit ends the tool first and the process around it later: the log then tells of a signal."""
-    path = tmp_path / "log"
-    with JobLog(path) as log:
-        log.step("search")
-        measured_run(["sh", "-c", script], log, "")
-    assert must_fail_again(path) is again
+    """A time limit ends the tool first and the process around it later: the log then has a signal as the reason."""
+    log = tmp_path / "log"
+    step = "import click\nfrom proteofold import cli_steps\nfrom proteofold.process import run_tool\n"
+    step += f"click.command()(cli_steps._step(lambda: run_tool(['sh', '-c', {script!r}])))()"
+    with log.open("w") as handle:
+        subprocess.run([sys.executable, "-c", step], stderr=handle, check=False)
+    assert last_words(log).startswith("sh ")
+    assert must_fail_again(log) is again
 
 
-def test_library_that_could_not_be_built_is_the_reason(run, tmp_path):
-    prefix = tmp_path / "library" / "db"
-    run.settings |= {"library_source": "my templates", "library": Library(str(prefix), 1, 9, 9, "")._asdict()}
-    put(run.folder.horiz("0001-ab"))
-    assert failure_of(run, MEMBER)[2] == "not started: the run ended before"
-    put(tmp_path / "library" / "db_logs" / "collect_templates.log")
-    log = put(tmp_path / "library" / "db_logs" / "make_profiles.log", "x.a3m: template x: hhmake: why\n")
-    assert failure_of(run, MEMBER) == ("sp|P1|A", "template_library", "x.a3m: template x: hhmake: why", log)
-    put(tmp_path / "library" / "db_cs219.ffindex")
-    assert failure_of(run, MEMBER)[2] == "not started: the run ended before"
+def test_log_without_a_reason_would_not_be_repeated(tmp_path):
+    assert not must_fail_again(tmp_path / "none.log")
+    put(tmp_path / "log", "$ hhsearch\n")
+    assert not must_fail_again(tmp_path / "log")
+
+
+def test_library_that_could_not_be_built_is_the_reason(run, member, runs):
+    runs.predict(run, member.batch)
+    log = put(run.folder.path / LIBRARY_LOG, "$ hhmake\nError: x.a3m: template x: hhmake: why\n")
+    Path(f"{run.library.prefix}_cs219.ffindex").unlink()
+    assert failure_of(run, member) == ("sp|P1|A", "template_library", "x.a3m: template x: hhmake: why", log)
+    put(Path(f"{run.library.prefix}_cs219.ffindex"))
+    assert failure_of(run, member)[2] == "not started: the run ended before"
+
+
+STEP = "import sys; from proteofold.cli import main; sys.argv[0] = 'proteofold'; main()"
+
+
+def test_step_whose_result_a_full_disk_does_not_take_names_the_disk(tmp_path, data):
+    log = tmp_path / "log"
+    script = "from proteofold import files; files.os.replace = lambda *_: (_ for _ in ()).throw(OSError(28, 'full'))\n"
+    words = ["summarise", str(data / "hhsearch3.hhr"), str(tmp_path / "some.out")]
+    with log.open("w") as handle:
+        step = subprocess.run([sys.executable, "-c", script + STEP, *words], stderr=handle, check=False)
+    assert step.returncode == 1
+    assert f"{tmp_path}/some.out cannot be written to disk: No space left on device. The disk /" in last_words(log)
+    assert disk_failure(log) == last_words(log)
+    assert "Traceback" not in log.read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+def test_disk_that_takes_no_log_is_found_by_trying_it(tmp_path, monkeypatch):
+    put(tmp_path / "log")
+    assert disk_failure(tmp_path / "log", tmp_path) is None
+    monkeypatch.setattr("proteofold.failures.disk_problem", lambda folder: f"{folder} is full")
+    assert disk_failure(tmp_path / "log", tmp_path) == f"{tmp_path} is full"

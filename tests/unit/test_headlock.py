@@ -1,76 +1,106 @@
-"""Locks of dead heads are cleared, those of living heads and of others are not."""
+"""The lock of a run: one process works on it, and the system ends the lock with that process."""
 
+import signal
 import subprocess
 import sys
-from pathlib import Path
-from types import SimpleNamespace
+from contextlib import contextmanager
 
 import pytest
-from snakemake.persistence.file import FilePersistence
 
-from proteofold.headlock import claim_run, head_is_alive
+from proteofold import headlock
+from proteofold.errors import UserError
+from proteofold.headlock import claim_run, head_is_alive, hold_run
 
-HEAD = "import sys; from pathlib import Path; from proteofold.headlock import claim_run"
-HEAD += "; print(claim_run(Path('results/mine'), Path(sys.argv[1])), flush=True); sys.stdin.read()"
-
-
-def lock(state, name, marked):
-    """A lock as Snakemake writes it."""
-    (state / "locks").mkdir(parents=True, exist_ok=True)
-    path = state / "locks" / name
-    path.write_text(f"{marked}\n")
-    return path
+HEAD = """
+import sys
+from proteofold.headlock import claim_run
+claim_run(sys.argv[1])
+print("claimed", flush=True)
+sys.stdin.read()
+"""
 
 
-def test_lock_of_a_dead_head_is_cleared(tmp_path):
-    stale = lock(tmp_path, "0.output.lock", "results/mine/overview.json")
-    assert claim_run(Path("results/mine"), tmp_path)
-    assert not stale.exists()
+@pytest.fixture
+def run_folder(tmp_path):
+    """Folder of a run that nobody has started yet."""
+    return tmp_path / "results" / "mine"
 
 
-def test_lock_of_another_run_is_left_alone(tmp_path):
-    other = lock(tmp_path, "0.output.lock", "results/mine-too/overview.json")
-    assert claim_run(Path("results/mine"), tmp_path)
-    assert other.exists()
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """Nobody waits for a lock, and what this process claims it gives back."""
+    monkeypatch.setattr(headlock, "_SECONDS_TO_WAIT", 0)
+    monkeypatch.setattr(headlock, "_held", [])
 
 
-def test_lock_of_a_living_head_is_left_alone_and_cleared_once_it_was_killed(tmp_path):
-    command = [sys.executable, "-c", HEAD, str(tmp_path)]
+@contextmanager
+def other_head(folder):
+    """Another process that has claimed a run."""
+    command = [sys.executable, "-c", HEAD, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as head:
-        assert head.stdout.readline() == "True\n"
-        living = lock(tmp_path, "0.output.lock", "results/mine/overview.json")
-        assert not claim_run(Path("results/mine"), tmp_path)
-        assert living.exists()
+        assert head.stdout.readline() == "claimed\n"
+        yield head
         head.kill()
-    assert claim_run(Path("results/mine"), tmp_path)
-    assert not living.exists()
 
 
-@pytest.mark.parametrize("stem", ["P69905", "x" * 220], ids=["short", "cut into folders"])
-def test_marks_of_unfinished_files_are_cleared_as_files_of_a_run_are_whole(tmp_path, stem):
-    def mark(path):
-        snakemake = SimpleNamespace(_fetch_max_len=lambda subject: 255)
-        record = Path(FilePersistence._record_path(snakemake, str(tmp_path / "incomplete"), path))
-        record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text('{"external_jobid": "17"}')
-        return record
-
-    ours = mark(f"results/mine/out/{stem}.out")
-    others = [mark(f"results/mine-too/out/{stem}.out"), mark("resources/templates/six_hhm.ffdata")]
-    foreign = tmp_path / "incomplete" / "not base64"
-    foreign.write_text("")
-    assert claim_run(Path("results/mine"), tmp_path)
-    assert not ours.exists()
-    assert all(path.exists() for path in (*others, foreign))
+def test_second_head_of_a_run_is_refused_with_its_folder(run_folder):
+    with other_head(run_folder), pytest.raises(UserError, match=f"another Snakemake process works on {run_folder}"):
+        claim_run(run_folder)
 
 
-def test_head_is_alive_while_its_process_is(tmp_path):
-    folder = tmp_path / "results" / "mine"
-    assert not head_is_alive(folder)
-    command = [sys.executable, "-c", HEAD, str(tmp_path / ".snakemake")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as head:
-        assert head.stdout.readline() == "True\n"
-        assert head_is_alive(folder)
-        assert not head_is_alive(tmp_path / "results" / "other")
-        head.kill()
-    assert not head_is_alive(folder)
+def test_refused_head_leaves_the_lock_to_the_first(run_folder):
+    with other_head(run_folder):
+        with pytest.raises(UserError):
+            claim_run(run_folder)
+        assert head_is_alive(run_folder)
+
+
+def test_runs_do_not_hinder_each_other(run_folder):
+    with other_head(run_folder):
+        claim_run(run_folder.with_name("mine-too"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_run_whose_head_was_ended_can_be_claimed_again(run_folder, number):
+    with other_head(run_folder) as head:
+        head.send_signal(number)
+        head.wait()
+        claim_run(run_folder)
+
+
+def test_head_is_alive_while_its_process_is(run_folder):
+    assert not head_is_alive(run_folder)
+    with other_head(run_folder):
+        assert head_is_alive(run_folder)
+        assert not head_is_alive(run_folder.with_name("other"))
+    assert not head_is_alive(run_folder)
+
+
+def test_asking_for_a_head_changes_nothing_and_keeps_none_away(run_folder):
+    assert not head_is_alive(run_folder)
+    assert not run_folder.exists()
+    claim_run(run_folder)
+
+
+def test_lock_that_is_held_for_a_moment_is_waited_for(run_folder, monkeypatch):
+    """Whoever asks for a head holds the lock while it asks."""
+    monkeypatch.setattr(headlock, "_SECONDS_TO_WAIT", 30)
+    with other_head(run_folder) as head:
+        monkeypatch.setattr(headlock.time, "sleep", lambda seconds: head.kill() or head.wait())
+        claim_run(run_folder)
+
+
+def test_heads_are_kept_away_while_a_run_is_held(run_folder):
+    run_folder.mkdir(parents=True)
+    with hold_run(run_folder) as held:
+        assert held and head_is_alive(run_folder)
+        with pytest.raises(UserError, match="mine"):
+            claim_run(run_folder)
+    claim_run(run_folder)
+
+
+def test_run_of_a_living_head_is_not_held(run_folder):
+    with other_head(run_folder), hold_run(run_folder) as held:
+        assert not held
+    with hold_run(run_folder / "absent") as held:
+        assert not held

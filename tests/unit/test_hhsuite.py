@@ -283,12 +283,11 @@ def test_killed_job_takes_the_real_hhsearch_with_it(tmp_path, small_library):
     """What is started is hhsearch, not a script around it, which would die alone."""
     os.mkfifo(tmp_path / "never.a3m")  # hhsearch waits for its query for ever
     script = (
-        "import sys; from proteofold import hhsuite; from proteofold.process import JobLog, measured_run\n"
-        "with JobLog(sys.argv[1]) as log:\n"
-        "    measured_run(hhsuite.search_command('lean', *sys.argv[2:], query_length=9, maxres=900), log)\n"
+        "import sys; from proteofold import hhsuite; from proteofold.process import run_tool\n"
+        "run_tool(hhsuite.search_command('lean', *sys.argv[1:], query_length=9, maxres=900))\n"
     )
     never = str(tmp_path / "never.a3m")
-    words = [str(tmp_path / "job.log"), never, small_library, str(tmp_path / "o.hhr")]
+    words = [never, small_library, str(tmp_path / "o.hhr")]
     job = subprocess.Popen([sys.executable, "-c", script, *words])
     try:
         wait_for(lambda: searches_for(never))

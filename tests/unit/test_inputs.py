@@ -37,7 +37,6 @@ def check(tmp_path, make_library):
             "s4pred": {"weights": str(weights), "device": "cpu", "precision": "fp32"},
             "search": {"mode": "lean"},
             "keep": [],
-            "reuse": True,
         }
         return check_inputs(config | changes)
 

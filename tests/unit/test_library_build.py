@@ -2,14 +2,19 @@
 
 import os
 import shlex
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from proteofold import hhsuite
+from proteofold.cli import cli
 from proteofold.hits import read_hhr
-from proteofold.library_build import is_built, main
+from proteofold.library_build import is_built
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 CRAMBIN = "TTCCPSIVARSNFNVCRLPGTPEALCATYTGCIIIPGATCPGDYAN"
@@ -27,14 +32,16 @@ def source(tmp_path):
 
 @pytest.fixture
 def build(source, tmp_path):
-    """Function that builds the library of the folder as the rules do; returns the message of the step that failed."""
-    prefix = tmp_path / "library" / "db"
+    """Function that builds the library of the folder as the rule does; returns the message if that failed."""
+    prefix = tmp_path / "libraries" / "my" / "db"
 
-    def run():
-        steps = (["collect", source, prefix], ["profiles", source, prefix], ["translate", prefix])
-        return next((message for step in steps if (message := main(list(map(str, step))))), "")
+    def run(prefix=prefix):
+        outcome = CliRunner().invoke(cli, ["build-library", str(source), str(prefix)])
+        assert outcome.exit_code in (0, 1) and "Traceback" not in outcome.output
+        return outcome.stderr.strip().splitlines()[-1] if outcome.exit_code else ""
 
     run.prefix = prefix
+    run.command = [sys.executable, "-m", "proteofold", "build-library", str(source), str(prefix)]
     return run
 
 
@@ -108,7 +115,7 @@ def test_failed_hhmake_fails_the_build_and_the_next_one_is_whole(build, tool, tm
 
 
 @pytest.mark.hhsuite
-@pytest.mark.parametrize("does", ["kill -9 $$", "exit 3", "exit 0", 'timeout -s KILL 0.2 "$real" "$@"'])
+@pytest.mark.parametrize("does", ["kill -9 $$", "exit 3", "exit 0", 'timeout -s KILL 0.01 "$real" "$@"'])
 def test_failed_cstranslate_fails_the_build_and_the_next_one_is_whole(build, tool, does):
     tool("cstranslate", does)
     assert build() != ""
@@ -156,13 +163,95 @@ def test_long_and_odd_template_ids_stand_in_full_in_the_hits(build, source, tmp_
     assert (best.template, best.description) == (template_id, "some domain")
 
 
+def beside(prefix):
+    return {path.name for path in prefix.parent.parent.iterdir()}
+
+
 @pytest.mark.hhsuite
-def test_rest_of_a_killed_build_is_cleared_away(build):
-    build.prefix.parent.mkdir()
-    for path in hhsuite.library_files(f"{build.prefix}_unfinished"):
-        Path(path).write_text("of a build that was killed")
+@pytest.mark.parametrize("left", ["build that was killed", "library without its last file", "empty folder"])
+def test_rest_of_another_build_is_cleared_away(build, left):
+    folder = build.prefix.parent
+    if left == "build that was killed":
+        aside = folder.with_name(f".{folder.name}.building")
+        (aside / "db_unpacked").mkdir(parents=True)
+        (aside / "db_hhm.ffdata").write_text("half")
+    else:
+        folder.mkdir(parents=True)
+    if left == "library without its last file":
+        for path in hhsuite.library_files(build.prefix)[:-1]:
+            Path(path).write_text("half")
     assert build() == ""
-    assert not list(build.prefix.parent.glob("*unfinished*"))
+    assert hhsuite.read_library(build.prefix).templates == 2
+    assert beside(build.prefix) == {folder.name, f".{folder.name}.lock"}
+
+
+@pytest.mark.hhsuite
+def test_library_that_is_there_is_left_alone(build, source):
+    assert build() == ""
+    before = {path: path.stat().st_mtime_ns for path in build.prefix.parent.iterdir()}
+    (source / "more.fasta").unlink()
+    assert build() == ""
+    assert {path: path.stat().st_mtime_ns for path in build.prefix.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "db2_hhm.ffdata", "sub"])
+def test_folder_that_holds_anything_else_is_left_as_it_is(build, name):
+    folder = build.prefix.parent
+    folder.mkdir(parents=True)
+    (folder / name).mkdir() if name == "sub" else (folder / name).write_text("mine")
+    message = build()
+    assert name in message and str(folder) in message
+    assert [path.name for path in folder.iterdir()] == [name]
+
+
+def test_library_is_not_built_into_the_working_folder(build, tmp_path, monkeypatch):
+    (tmp_path / "mine.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    assert "mine.txt" in build("db")
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.hhsuite
+def test_library_is_built_into_a_folder_of_the_working_folder(build, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert build("mine/db") == ""
+    assert hhsuite.read_library("mine/db").templates == 2
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 30
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited half a minute"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.mark.hhsuite
+def test_second_builder_waits_for_the_first_and_builds_nothing(build, tool, tmp_path):
+    log = tmp_path / "hhmake.log"
+    tool("hhmake", f"echo >> '{log}'", f"while [ ! -e '{tmp_path}/go on' ]; do sleep 0.05; done", 'exec $real "$@"')
+    builders = [subprocess.Popen(build.command), subprocess.Popen(build.command)]
+    wait_for(log.exists)
+    time.sleep(1)
+    (tmp_path / "go on").touch()
+    assert [builder.wait(60) for builder in builders] == [0, 0]
+    assert len(log.read_text()) == 2  # hhmake was started once a template
+    assert hhsuite.read_library(build.prefix).templates == 2
+
+
+@pytest.mark.hhsuite
+def test_killed_builder_takes_its_tool_along_and_the_next_one_builds(build, tool, tmp_path):
+    log = tmp_path / "hhmake.log"
+    tool("hhmake", f"echo $$ > '{log}'", "exec sleep 60")
+    with subprocess.Popen(build.command) as builder:
+        hhmake = int(wait_for(lambda: log.exists() and log.read_text()))
+        builder.send_signal(signal.SIGKILL)
+    wait_for(lambda: not Path(f"/proc/{hhmake}/cmdline").exists() or not Path(f"/proc/{hhmake}/cmdline").read_bytes())
+    assert not is_built(build.prefix)
+    tool.remove("hhmake")
+    assert build() == ""
+    assert hhsuite.read_library(build.prefix).templates == 2
+    assert beside(build.prefix) == {"my", ".my.lock"}
 
 
 @pytest.mark.hhsuite
@@ -172,8 +261,20 @@ def test_built_library_has_every_template(small_library):
     assert library.columns == 105 + 108 + 85 + 46 + 141 + 153
 
 
-def test_failed_build_ends_with_a_message_not_a_traceback(tmp_path, monkeypatch):
-    assert "holds no" in main(["collect", str(tmp_path), str(tmp_path / "lib")])
-    (tmp_path / "x.fa").write_text(">T1\nMKV\n")
-    monkeypatch.setattr(hhsuite, "find_program", lambda name: "false")
-    assert "returned non-zero exit status 1" in main(["collect", str(tmp_path), str(tmp_path / "lib")])
+@pytest.mark.hhsuite
+def test_alignments_are_in_the_order_of_their_names(build, source):
+    (source / "more.fasta").write_text(f">b|2\n{CRAMBIN}\n>a\n{CRAMBIN}A\n")
+    assert build() == ""
+    lines = Path(f"{build.prefix}_a3m.ffindex").read_text().splitlines()
+    assert [line.split("\t")[0][:3] for line in lines] == ["1UB", "a", "b_2"]
+    assert f">b|2\n{CRAMBIN}\n".encode() in Path(f"{build.prefix}_a3m.ffdata").read_bytes()
+
+
+def test_failed_build_ends_with_a_message_not_a_traceback(build, source, tool):
+    for path in source.iterdir():
+        path.unlink()
+    assert "holds no" in build()
+    (source / "x.fa").write_text(f">T1\n{CRAMBIN}\n")
+    tool("ffindex_build", "exit 1")
+    assert "ffindex_build ended with exit code 1" in build()
+    assert beside(build.prefix) == {".my.lock"}

@@ -1,18 +1,36 @@
-"""What a job asks for when it is tried again."""
+"""How much memory jobs may take together."""
 
 import pytest
 
-from proteofold.memory import raised_mb
+from proteofold import memory
+from proteofold.memory import SNAKEMAKE_MB, available_mb
 
 
-@pytest.mark.parametrize(("attempt", "mb"), [(1, 1000), (2, 1500), (3, 2250)])
-def test_each_attempt_asks_for_half_as_much_again(attempt, mb):
-    assert raised_mb(1000, attempt) == mb
+@pytest.fixture(autouse=True)
+def no_job_of_slurm(monkeypatch):
+    """Whatever runs the tests."""
+    monkeypatch.delenv("SLURM_MEM_PER_NODE", raising=False)
 
 
-def test_no_attempt_asks_for_more_than_the_largest_node_has():
-    assert [raised_mb(1000, attempt, most_mb=1600) for attempt in (1, 2, 3)] == [1000, 1500, 1600]
+def test_job_of_slurm_has_what_slurm_gave_it_beside_its_snakemake(monkeypatch):
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "5000")
+    assert available_mb() == 5000 - SNAKEMAKE_MB
 
 
-def test_need_beyond_the_largest_node_is_not_hidden():
-    assert raised_mb(4640, 2, most_mb=3500) == 4640
+@pytest.mark.parametrize("given", [None, "0"])
+def test_otherwise_it_is_part_of_what_is_free(monkeypatch, given):
+    if given:
+        monkeypatch.setenv("SLURM_MEM_PER_NODE", given)
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        total_kb = next(int(line.split()[1]) for line in lines if line.startswith("MemTotal"))
+    assert 1 < available_mb() < total_kb / 1024
+
+
+def test_it_is_within_the_limit_of_a_container(tmp_path, monkeypatch):
+    unlimited, limited = tmp_path / "max", tmp_path / "limit"
+    unlimited.write_text("max\n")
+    limited.write_text(f"{100 * 2**20}\n")
+    monkeypatch.setattr(memory, "_CGROUP_LIMITS", [str(unlimited), str(tmp_path / "none")])
+    assert available_mb() > 100
+    monkeypatch.setattr(memory, "_CGROUP_LIMITS", [str(unlimited), str(limited)])
+    assert available_mb() == 90

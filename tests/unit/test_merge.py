@@ -1,65 +1,76 @@
-"""Merging: rows in the order of the input, counts that add up, and nothing of other settings or sequences."""
+"""Merging: rows in the order of the input, counts that add up, and nothing that is damaged or of another protein."""
 
 import csv
 import gzip
 import json
+import shutil
 
 import pytest
+import runfolders
+from runfolders import make_hit
 
 from proteofold import merge
-from proteofold.hits import Hit, format_summary, hits_csv_gz, summarise
-from proteofold.merge import MERGED, merge_run, read_hits
-from proteofold.process import Usage, usage_tsv
-from proteofold.runs import Member, Run, RunFolder, write_plan
+from proteofold.hits import summarise
+from proteofold.merge import MERGED, changed_tables, collect_block, merge_run
+from proteofold.results import DamagedError, done, read_hits, read_out, remove, write_out
+from proteofold.runs import load_run
 
-SETTINGS = {"run": "my run", "key": "settings", "mode": "lean", "library": {}}
 IDS = ["sp|P3|C", "a,b", '"q"', "plain", "日本"]
+GOOD = [
+    make_hit(1, "T1", 1e-20, 100.0),
+    make_hit(2, "T2", 1e-9, 49.0),
+    make_hit(3, "T3", 1.0, 5.0, probability=10.0),
+]
+WEAK = [make_hit(1, "T9", 0.5, 12.0)]
 
 
 @pytest.fixture
-def run(tmp_path):
+def runs(tmp_path):
+    """The folder of all runs."""
+    return runfolders.FolderOfRuns(tmp_path)
+
+
+@pytest.fixture
+def run(runs):
     """A run of five proteins of which none is done."""
-    members = {
-        f"p{number}": Member(query_id, f"p{number}", 10 + number, f"md5-{number}", "0001-ab")
-        for number, query_id in enumerate(IDS)
-    }
-    planned = Run(RunFolder(tmp_path / "results" / "my run"), members, SETTINGS, {}, [])
-    write_plan(planned)
-    return planned
-
-
-def done(run, protein, hits, key=None):
-    """Put the result files of a protein there."""
-    member, folder = run.members[protein], run.folder
-    usage = Usage(1, 1, 1, "node", key or run.result_key(member))
-    for path, content in [
-        (folder.out(protein), format_summary(summarise(member.query_id, hits)).encode()),
-        (folder.hits(protein), hits_csv_gz(member.query_id, hits)),
-        (folder.usage("search_templates", protein), usage_tsv(usage).encode()),
-    ]:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
-
-def hit(template, evalue, score):
-    return Hit(1, template, 'a "strange", one', evalue=evalue, score=score)
-
-
-GOOD = [hit("T1", 1e-20, 100.0), hit("T2", 1e-9, 49.0), hit("T3", 1.0, 5.0)]
-WEAK = [hit("T9", 0.5, 12.0)]
+    return runs.plan("my run", IDS)
 
 
 @pytest.fixture
-def complete(run):
+def complete(run, runs):
     """The run with all its results: two with significant hits, two without, one without any."""
-    for protein, hits in zip(run.members, [GOOD, WEAK, [], GOOD[:1], WEAK], strict=True):
-        done(run, protein, hits)
+    for protein, found in zip(run.members, [GOOD, WEAK, [], GOOD[:1], WEAK], strict=True):
+        runs.finish(run, protein, found)
     return run
 
 
 def table(run, name):
     with open(run.folder.path / name, encoding="utf-8", newline="") as handle:
         return list(csv.reader(handle))
+
+
+def merged_hits(run):
+    """(query_id, template) of the rows of hits.csv.gz."""
+    text = gzip.decompress((run.folder.path / "hits.csv.gz").read_bytes()).decode()
+    header, *rows = csv.reader(text.splitlines())
+    assert header[:3] == ["query_id", "rank", "template"]
+    return [(row[0], row[2]) for row in rows]
+
+
+def entry(run, number):
+    return list(run.members.values())[number].entry
+
+
+def tables(run):
+    return {name: (run.folder.path / name).read_bytes() for name in MERGED}
+
+
+def collect(run):
+    """Collect all blocks, as the workflow does before it merges."""
+    return [collect_block(run.folder.path, name) for name in run.blocks]
+
+
+HITS = [(IDS[0], "T1"), (IDS[0], "T2"), (IDS[0], "T3"), (IDS[1], "T9"), (IDS[3], "T1"), (IDS[4], "T9")]
 
 
 def test_counts_add_up_and_rows_are_in_the_order_of_the_input(complete):
@@ -73,81 +84,59 @@ def test_counts_add_up_and_rows_are_in_the_order_of_the_input(complete):
 
 def test_best_hits_and_profile_have_their_columns(complete):
     merge_run(complete.folder.path)
-    assert table(complete, "best_hits.csv") == [
-        ["fasta_id", "best_hit_id"],
-        *zip_lists(IDS, ["T1", "T9", "", "T1", "T9"]),
-    ]
+    best = [list(row) for row in zip(IDS, ["T1", "T9", "", "T1", "T9"], strict=True)]
+    assert table(complete, "best_hits.csv") == [["fasta_id", "best_hit_id"], *best]
     assert table(complete, "profile_output.csv") == [["ave_std", "ave_gmean"], ["12.75", "85.00"]]
-
-
-def zip_lists(*columns):
-    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def test_all_hits_of_all_proteins_are_in_one_table(complete):
     merge_run(complete.folder.path)
-    rows = list(read_hits(complete.folder.path / "hits.csv.gz"))
-    assert [(row["query_id"], row["template"]) for row in rows] == [
-        (IDS[0], "T1"),
-        (IDS[0], "T2"),
-        (IDS[0], "T3"),
-        (IDS[1], "T9"),
-        (IDS[3], "T1"),
-        (IDS[4], "T9"),
-    ]
-    assert rows[0]["description"] == 'a "strange", one'
+    assert merged_hits(complete) == HITS
+    text = gzip.decompress((complete.folder.path / "hits.csv.gz").read_bytes()).decode()
+    assert text.count("query_id,rank,template") == 1 and text.endswith("\n")
 
 
-def test_overview_is_there_only_when_none_failed(complete):
-    overview = complete.folder.path / "overview.json"
-    merge_run(complete.folder.path)
-    assert json.loads(overview.read_text()) == {"proteins": 5, "with_hit": 2, "without_hit": 3, "failed": 0}
-    complete.folder.out("p1").unlink()
-    merge_run(complete.folder.path)
-    assert not overview.exists()
+def test_overview_has_the_counts_whether_or_not_all_succeeded(complete):
+    for failed in (0, 1):
+        merge_run(complete.folder.path)
+        overview = json.loads(complete.folder.overview.read_text())
+        assert (overview["proteins"], overview["with_hit"], overview["without_hit"]) == (5, 2, 3 - failed)
+        assert overview["failed"] == failed
+        complete.search.out(entry(complete, 1)).unlink(missing_ok=True)
 
 
-def test_failed_protein_is_a_row_with_step_reason_and_log(run):
-    done(run, "p0", GOOD)
-    log = run.folder.log("search_templates", "p1")
-    log.parent.mkdir(parents=True)
-    log.write_text('STEP search\nERROR search: no, "really"\n')
-    horiz = run.folder.horiz("0001-ab")
-    horiz.parent.mkdir()
-    horiz.write_text("")
+def test_failed_protein_is_a_row_with_step_reason_and_log(run, runs):
+    runs.finish(run, "P3", GOOD)
+    runs.fail(run, list(run.members)[1], 'no, "really"')
     assert merge_run(run.folder.path) == {"proteins": 5, "with_hit": 1, "without_hit": 0, "failed": 4}
     header, *rows = table(run, "failed.csv")
     assert header == ["query_id", "step", "reason", "log"]
-    assert rows[0] == [IDS[1], "search", 'no, "really"', str(log)]
+    assert rows[0] == [IDS[1], "search", 'no, "really"', str(run.search.log("search", entry(run, 1)))]
     assert [row[0] for row in rows] == IDS[1:]
-    assert rows[1][1:] == ["search", "not started: the run ended before", ""]
+    assert rows[1][2:] == ["not started: the run ended before", ""]
     assert [row[0] for row in table(run, "merge_results.csv")[1:]] == IDS[:1]
 
 
 @pytest.mark.parametrize(
     ("text", "failed"),
     [
-        ("STEP search\nERROR search: hhsearch ended with exit code 3: no\n", 1),
-        ("STEP search\nERROR search: hhsearch was killed (SIGKILL): most likely for want of memory\n", 1),
-        ("STEP search\nERROR search: hhsearch was stopped from outside (SIGINT)\n", 0),
-        ("STEP search\n$ hhsearch\n", 0),
+        ("$ hhsearch\nError: hhsearch ended with exit code 3: no\n", 1),
+        ("$ hhsearch\nError: hhsearch was killed (SIGKILL): most likely out of memory\n", 1),
+        ("$ hhsearch\nError: hhsearch was stopped from outside (SIGINT)\n", 0),
+        ("$ hhsearch\n", 0),
         ("Traceback (most recent call last):\nKeyboardInterrupt\n", 0),
         (None, 0),
     ],
 )
 def test_in_an_interrupted_run_only_a_job_with_an_error_of_its_own_has_failed(complete, text, failed):
-    complete.folder.out("p3").unlink()
-    horiz = complete.folder.horiz("0001-ab")
-    horiz.parent.mkdir(exist_ok=True)
-    horiz.write_text("")
-    log = complete.folder.log("search_templates", "p3")
-    log.unlink(missing_ok=True)
+    complete.search.out(entry(complete, 3)).unlink()
     if text:
+        log = complete.search.log("search", entry(complete, 3))
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(text)
     counts = merge_run(complete.folder.path, interrupted=True)
     assert (counts["failed"], len(table(complete, "failed.csv"))) == (failed, 1 + failed)
-    assert not (complete.folder.path / "overview.json").exists()
+    assert counts.get("unfinished", 0) == 1 - failed
 
 
 def test_failed_table_has_only_its_header_when_none_failed(complete):
@@ -158,67 +147,271 @@ def test_failed_table_has_only_its_header_when_none_failed(complete):
 def test_run_without_any_result_is_merged(run):
     assert merge_run(run.folder.path)["failed"] == 5
     assert table(run, "profile_output.csv")[1] == ["nan", "nan"]
-    assert list(read_hits(run.folder.path / "hits.csv.gz")) == []
+    assert merged_hits(run) == []
 
 
-def test_result_of_other_settings_or_another_sequence_is_not_merged(complete):
-    done(complete, "p0", GOOD, key="of other settings")
-    counts = merge_run(complete.folder.path)
-    assert counts["failed"] == 1
-    assert table(complete, "failed.csv")[1][0] == IDS[0]
-    assert IDS[0] not in {row["query_id"] for row in read_hits(complete.folder.path / "hits.csv.gz")}
+def test_blocks_give_the_same_bytes_as_the_results_themselves(complete):
+    merge_run(complete.folder.path)
+    before = tables(complete)
+    assert collect(complete) == [[]]
+    merge_run(complete.folder.path)
+    assert tables(complete) == before and all(before.values())
 
 
-@pytest.mark.parametrize("kind", ["out", "hits", "usage"])
-def test_protein_that_lacks_a_file_is_not_merged(complete, kind):
-    paths = {
-        "out": complete.folder.out("p3"),
-        "hits": complete.folder.hits("p3"),
-        "usage": complete.folder.usage("search_templates", "p3"),
-    }
-    paths[kind].unlink()
-    assert merge_run(complete.folder.path)["failed"] == 1
+def test_runs_of_several_blocks_are_merged_in_order(runs, monkeypatch):
+    monkeypatch.setattr("proteofold.runs.BLOCK", 2)
+    run = runs.plan("my run", IDS)
+    for protein in run.members:
+        runs.finish(run, protein, WEAK)
+    assert len(run.blocks) == 3
+    merge_run(run.folder.path)
+    expected = tables(run)
+    assert merged_hits(run) == [(query_id, "T9") for query_id in IDS]
+    collect(run)
+    merge_run(run.folder.path)
+    assert tables(run) == expected
 
 
-@pytest.mark.parametrize("content", [b"", b"query_id\n", b"a\nb\nc\n", b"\xff\xfe\n\0", b"h\nq,T1\n"])
-@pytest.mark.parametrize("kind", ["out", "usage"])
-def test_damaged_file_of_one_protein_does_not_stop_the_others(complete, kind, content):
-    path = complete.folder.out("p3") if kind == "out" else complete.folder.usage("search_templates", "p3")
-    path.write_bytes(content)
+DAMAGES = {
+    "empty": lambda content: b"",
+    "cut": lambda content: content[: len(content) // 2],
+    "last byte lost": lambda content: content[:-1],
+    "first byte lost": lambda content: content[1:],
+    "one bit": lambda content: content[:20] + bytes([content[20] ^ 1]) + content[21:],
+    "zeros": lambda content: bytes(len(content)),
+    "more": lambda content: content + b"x",
+    "twice": lambda content: content + content,
+    "no text": lambda content: b"\xff\xfe\0\n" * 20,
+}
+
+
+@pytest.mark.parametrize("collected", [False, True], ids=["not collected", "collected"])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_out_is_removed_and_listed_and_does_not_stop_the_others(complete, runs, damage, collected):
+    merge_run(complete.folder.path)
+    whole = tables(complete)
+    if collected:
+        collect(complete)
+    out, hhr = complete.search.out(entry(complete, 3)), complete.search.hhr(entry(complete, 3))
+    out.write_bytes(damage(out.read_bytes()))
     assert merge_run(complete.folder.path) == {"proteins": 5, "with_hit": 1, "without_hit": 3, "failed": 1}
+    log = str(complete.search.log("summary", entry(complete, 3)))
+    assert table(complete, "failed.csv")[1:] == [[IDS[3], "summary", "damaged, removed; rerun", log]]
+    assert merged_hits(complete) == [row for row in HITS if row[0] != IDS[3]]
+    assert not out.exists() and not hhr.exists()
+    runs.finish(complete, list(complete.members)[3], GOOD[:1])
+    collect(complete)
+    merge_run(complete.folder.path)
+    assert tables(complete) == whole
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES.values(), None], ids=[*DAMAGES, "missing"])
+def test_damaged_hhr_is_removed_and_listed_and_does_not_stop_the_others(complete, damage):
+    out, hhr = complete.search.out(entry(complete, 3)), complete.search.hhr(entry(complete, 3))
+    hhr.write_bytes(damage(hhr.read_bytes())) if damage else hhr.unlink()
+    assert merge_run(complete.folder.path)["failed"] == 1
     assert table(complete, "failed.csv")[1][0] == IDS[3]
+    assert merged_hits(complete) == [row for row in HITS if row[0] != IDS[3]]
+    assert not out.exists() and not hhr.exists()
 
 
-def test_protein_that_left_the_input_leaves_the_tables(complete):
+@pytest.mark.parametrize("kind", ["out", "hhr"])
+def test_result_of_another_protein_is_not_merged(complete, kind):
+    path_of = getattr(complete.search, kind)
+    shutil.copy(path_of(entry(complete, 0)), path_of(entry(complete, 1)))
+    assert merge_run(complete.folder.path)["failed"] == 1
+    assert table(complete, "failed.csv")[1][:3] == [IDS[1], "summary", "damaged, removed; rerun"]
+
+
+def test_result_of_another_search_is_not_merged(complete, runs):
+    other = runs.plan("other", IDS, search="few.fast.01234567")
+    runs.finish(other, "plain", WEAK)
+    shutil.copy(other.search.out(entry(other, 3)), complete.search.out(entry(complete, 3)))
+    assert merge_run(complete.folder.path)["failed"] == 1
+    assert other.search.out(entry(other, 3)).exists()
+
+
+def test_damaged_result_has_failed_in_an_interrupted_run_too(complete):
+    complete.search.out(entry(complete, 3)).write_bytes(b"")
+    counts = merge_run(complete.folder.path, interrupted=True)
+    assert (counts["failed"], counts.get("unfinished", 0)) == (1, 0)
+
+
+def test_result_that_is_removed_stays_out_of_all_tables_though_its_block_was_collected(complete):
+    collect(complete)
+    complete.search.out(entry(complete, 0)).unlink()
+    assert merge_run(complete.folder.path)["failed"] == 1
+    assert merged_hits(complete) == [row for row in HITS if row[0] != IDS[0]]
+    assert complete.search.hhr(entry(complete, 0)).exists()  # the summary alone is to be made again
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_block_is_not_merged(complete, damage):
     merge_run(complete.folder.path)
-    del complete.members["p1"]
-    write_plan(complete)
-    assert merge_run(complete.folder.path)["proteins"] == 4
-    assert IDS[1] not in [row[0] for row in table(complete, "merge_results.csv")]
+    whole = tables(complete)
+    collect(complete)
+    (name,) = complete.blocks
+    block = complete.folder.block(name)
+    block.write_bytes(damage(block.read_bytes()))
+    assert merge_run(complete.folder.path)["failed"] == 0
+    assert tables(complete) == whole
+    collect(complete)
+    assert merge_run(complete.folder.path)["failed"] == 0
+    assert tables(complete) == whole
 
 
-def test_same_results_are_the_same_bytes(complete):
+def test_block_is_collected_from_the_results_of_today(complete, runs):
+    collect(complete)
+    runs.finish(complete, "plain", WEAK)
+    collect(complete)
     merge_run(complete.folder.path)
-    before = {name: (complete.folder.path / name).read_bytes() for name in MERGED}
+    assert merged_hits(complete) == [(query_id, "T9" if query_id == "plain" else name) for query_id, name in HITS]
+
+
+@pytest.mark.parametrize("kind", ["out", "hhr"])
+def test_block_with_a_damaged_result_is_not_collected(complete, kind):
+    path = getattr(complete.search, kind)(entry(complete, 1))
+    path.write_bytes(path.read_bytes()[:-5])
+    assert collect(complete) == [[IDS[1]]]
+    assert str(path) in complete.search.log("summary", entry(complete, 1)).read_text()
+    assert not complete.folder.blocks.exists()
+    assert done(complete.search, complete.by_entry) == set(complete.by_entry) - {entry(complete, 1)}
+
+
+def test_protein_that_left_the_input_leaves_the_tables_and_its_block(complete, runs):
+    collect(complete)
     merge_run(complete.folder.path)
-    assert {name: (complete.folder.path / name).read_bytes() for name in MERGED} == before
-    assert all(before.values())
+    fewer = runs.plan("my run", [query_id for query_id in IDS if query_id != "a,b"])
+    collect(fewer)
+    assert merge_run(fewer.folder.path)["proteins"] == 4
+    assert "a,b" not in [row[0] for row in table(fewer, "merge_results.csv")]
+    assert "a,b" not in [row[0] for row in merged_hits(fewer)]
+    assert [path.name for path in fewer.folder.blocks.iterdir()] == [f"{name}.csv.gz" for name in fewer.blocks]
+
+
+def test_marks_of_what_was_merged_before_are_removed(complete):
+    complete.folder.marks.mkdir()
+    for name in ("old", "now", "too"):
+        (complete.folder.marks / name).touch()
+    merge_run(complete.folder.path)
+    assert len(list(complete.folder.marks.iterdir())) == 3  # a merge by hand knows of no marks
+    merge_run(complete.folder.path, ["now", "too"])
+    assert sorted(path.name for path in complete.folder.marks.iterdir()) == ["now", "too"]
 
 
 def test_interrupted_merge_leaves_the_tables_as_they_were(complete, monkeypatch):
     merge_run(complete.folder.path)
-    before = {path: path.read_bytes() for path in complete.folder.path.glob("*.csv*")}
-    monkeypatch.setattr(merge.shutil, "copyfileobj", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    before = tables(complete)
+    complete.search.out(entry(complete, 0)).unlink()
+    monkeypatch.setattr(merge, "failure_of", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         merge_run(complete.folder.path)
-    assert {path: path.read_bytes() for path in complete.folder.path.glob("*.csv*")} == before
+    assert tables(complete) == before
     assert not list(complete.folder.path.glob(".*.part"))
-    # without it Snakemake knows that merging is due
-    assert not (complete.folder.path / "overview.json").exists()
 
 
-def test_joined_hits_are_one_gzip_file(complete):
+def changed(run):
+    return [name for name, _ in changed_tables(load_run(run.folder.path))]
+
+
+def test_tables_as_the_run_left_them_are_not_changed(complete):
+    assert changed(complete) == []  # never merged
     merge_run(complete.folder.path)
-    text = gzip.decompress((complete.folder.path / "hits.csv.gz").read_bytes()).decode()
-    assert text.count("query_id,rank,template") == 1
-    assert text.endswith("\n")
+    assert changed(complete) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("name", MERGED)
+def test_changed_table_is_found(complete, name, damage):
+    merge_run(complete.folder.path)
+    path = complete.folder.path / name
+    path.write_bytes(damage(path.read_bytes()))
+    assert changed(complete) == [name]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"sha256": []}', b'{"sha256": 1}', b"\xff", bytes(90)])
+def test_damaged_overview_is_found(complete, content):
+    merge_run(complete.folder.path)
+    complete.folder.overview.write_bytes(content)
+    assert changed(complete) == ["overview.json"]
+
+
+def test_every_change_has_a_name_of_its_own(complete):
+    """So that what was changed, merged and changed again is merged again."""
+    merge_run(complete.folder.path)
+    path = complete.folder.path / "best_hits.csv"
+    found = []
+    for text in ("one", "two"):
+        path.write_text(text)
+        found.append(changed_tables(complete))
+    assert found[0] != found[1]
+
+
+def test_manifest_that_is_damaged_or_missing_is_found_beside_a_changed_table(complete):
+    merge_run(complete.folder.path)
+    manifest, best = complete.folder.manifest, complete.folder.path / "best_hits.csv"
+    manifest.write_text(complete.manifest_text[:-30])
+    assert [name for name, _ in changed_tables(complete)] == ["manifest.tsv"]
+    best.write_text("x")
+    assert [name for name, _ in changed_tables(complete)] == ["best_hits.csv", "manifest.tsv"]
+    manifest.unlink()
+    assert [name for name, _ in changed_tables(complete)] == ["best_hits.csv", "manifest.tsv"]
+
+
+@pytest.mark.parametrize("query_id", IDS)
+def test_out_is_read_as_it_was_written(complete, query_id):
+    member = next(member for member in complete.members.values() if member.query_id == query_id)
+    out = read_out(complete.search, member.entry)
+    expected = summarise(query_id, read_hits(complete.search, member.entry, out))
+    assert out.row[:2] == [query_id, expected.best_hit]
+    assert len(out.row) == 7
+
+
+def test_out_that_is_cut_anywhere_is_damaged(complete):
+    path = complete.search.out(entry(complete, 0))
+    content = path.read_bytes()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(DamagedError):
+            read_out(complete.search, entry(complete, 0))
+
+
+def test_out_of_which_any_byte_is_changed_is_damaged_or_leads_to_no_hits(complete):
+    name = entry(complete, 0)
+    path = complete.search.out(name)
+    content = path.read_bytes()
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(DamagedError):
+            read_hits(complete.search, name, read_out(complete.search, name))
+
+
+def test_result_that_is_not_there_is_no_damage(run):
+    with pytest.raises(FileNotFoundError):
+        read_out(run.search, entry(run, 0))
+    with pytest.raises(DamagedError):
+        read_hits(run.search, entry(run, 0))
+
+
+def test_template_with_an_odd_name_comes_through_the_out(complete):
+    name = entry(complete, 0)
+    write_out(
+        complete.search.out(name), name, complete.search.name, summarise("# q", [make_hit(1, '# "T", #')]), "0" * 64
+    )
+    assert read_out(complete.search, name).row[:2] == ["# q", '# "T", #']
+
+
+def test_removed_result_is_not_done_and_its_log_has_the_reason(complete):
+    name = entry(complete, 0)
+    remove(complete.search, name, "why it was")
+    assert name not in done(complete.search, complete.by_entry)
+    assert not complete.search.hhr(name).exists()
+    assert "why it was" in complete.search.log("summary", name).read_text()
+    remove(complete.search, name, "again")  # which is no error
+
+
+def test_done_is_told_of_many_as_of_few(complete, monkeypatch):
+    complete.search.out(entry(complete, 2)).unlink()
+    few = done(complete.search, complete.by_entry)
+    monkeypatch.setattr("proteofold.results._WORTH_READING_FOLDERS", 1)
+    assert done(complete.search, complete.by_entry) == few == set(complete.by_entry) - {entry(complete, 2)}

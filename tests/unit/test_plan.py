@@ -14,14 +14,16 @@ from proteofold.cli import cli
 from proteofold.efficiency import achieved_bound_s, measured_jobs
 from proteofold.fasta import protein_stem
 from proteofold.hhsuite import Library, fewest_shards, search_mem_mb
+from proteofold.layout import RunFolder
 from proteofold.nodes import NodeKind
 from proteofold.plan import make_plan
 from proteofold.plan_html import plan_page
 from proteofold.plan_text import as_json, bytes_shown, facts_of
-from proteofold.process import Usage, usage_tsv
-from proteofold.runs import Member, Run, RunFolder, load_run, write_plan
+from proteofold.process import Usage, format_usage
+from proteofold.results import write_out
+from proteofold.runs import Member, Run, load_run, write_run
 from proteofold.schedule import Job
-from proteofold.search_step import SEARCH_STEP_MB
+from proteofold.search import SEARCH_STEP_MB
 from proteofold.weights import WEIGHT_FILES, batch_mem_mb
 
 PDB70 = Library("pdb70/pdb70", 92_111, 23_000_000, 5_000, "feed")
@@ -42,21 +44,22 @@ def make_run(tmp_path):
     def make(lengths, library=PDB70, mode="lean", keep=()):
         settings = {
             "run": "small",
-            "key": "0123456789abcdef",
+            "search": f"pdb70.{mode}.01234567",
+            "predictions": "weights-89abcdef",
+            "depends_on": {"predictions": {}, "search": {}},
             "mode": mode,
             "keep": list(keep),
             "library": library._asdict(),
             "library_source": None,
             "weights": str(weights),
-            "weights_digest": "ab" * 32,
             "device": "cpu",
             "versions": {"proteofold": "0.1.0", "hhsuite": "3.3.0"},
         }
         members = {}
         for number, (query_id, length) in enumerate(lengths.items()):
             stem = protein_stem(query_id)
-            members[stem] = Member(query_id, stem, length, "0" * 32, f"{number // 4 + 1:04d}-aa")
-        return Run(RunFolder(tmp_path / "results" / "small"), members, settings, {}, [])
+            members[stem] = Member(query_id, stem, length, "0" * 32, f"{stem}-{number:08x}", f"batch{number // 4 + 1}")
+        return Run(RunFolder(tmp_path / "results" / "small"), members, settings)
 
     return make
 
@@ -65,28 +68,22 @@ def make_run(tmp_path):
 def finish():
     """Function that writes what finished proteins and batches leave; the CPU seconds are a function of the length."""
 
-    def write(run, proteins, cpu_s=lambda length: 10.0, batches=(), reused_from=None):
-        write_plan(run)
+    def put(path, text):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def write(run, proteins, cpu_s=lambda length: 10.0, batches=(), computed_in="small"):
+        write_run(run)
         for protein in proteins:
-            member, folder = run.members[protein], run.folder
-            used = usage_tsv(Usage(20.0, cpu_s(member.length), 300.0, "worker1", run.result_key(member)))
-            if reused_from:
-                header, row, _ = used.split("\n")
-                used = f"{header}\treused_from\n{row}\t{reused_from}\n"
-            texts = {
-                folder.out(protein): hits.format_summary(hits.summarise(member.query_id, [])),
-                folder.usage("search_templates", protein): used,
-                folder.hits(protein): "some",
-            }
-            for path, text in texts.items():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
+            member, search = run.members[protein], run.search
+            usage = Usage(20.0, cpu_s(member.length), 300.0, "worker1", computed_in)
+            put(search.usage(member.entry), format_usage(usage))
+            write_out(
+                search.out(member.entry), member.entry, search.name, hits.summarise(member.query_id, []), "0" * 64
+            )
         for batch, seconds in dict(batches).items():
-            used = usage_tsv(Usage(20.0, seconds, 300.0, "worker1"))
-            texts = {run.folder.horiz(batch): "", run.folder.usage("predict_secondary_structure", batch): used}
-            for path, text in texts.items():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
+            put(run.predictions.horiz(batch), "")
+            put(run.predictions.usage(batch), format_usage(Usage(20.0, seconds, 300.0, "worker1", computed_in)))
 
     return write
 
@@ -166,33 +163,39 @@ def test_run_without_proteins_left_takes_no_time(make_run, finish):
 
 def test_only_new_proteins_count(make_run, finish):
     run = make_run({name: 400 for name in "abcdefgh"})
-    run.sources = {"h": "another run's result"}
-    finish(run, "abcde", batches={"0001-aa": 30.0})
+    finish(run, "abc", batches={"batch1": 30.0})
+    finish(run, "de", computed_in="another")
     made = make_plan(run, NODES)
-    assert (made.proteins, made.done, made.reused, len(made.left)) == (8, 5, 1, 2)
-    assert made.batches == 1  # that of f and g
+    assert (made.proteins, made.done, len(made.left)) == (8, 5, 3)
+    assert made.batches == 1  # that of f, g and h
 
 
-def test_result_of_other_settings_is_not_done(make_run, finish):
+def test_results_of_another_search_are_not_done_and_its_predictions_serve(make_run, finish):
     run = make_run({name: 400 for name in "abcd"})
-    finish(run, "abcd", batches={"0001-aa": 30.0})
-    run.settings["key"] = "another"
+    finish(run, "abcd", batches={"batch1": 30.0})
+    run = make_run({name: 400 for name in "abcd"}, mode="fast")
     made = make_plan(run, NODES)
-    assert (made.done, made.batches) == (0, 0)  # the prediction serves all the same
-    run.settings["weights_digest"] = "cd" * 32
+    assert (made.done, made.batches) == (0, 0)
+    run = make_run({name: 400 for name in "abcd"}, mode="fast")
+    run.settings["predictions"] = "others-89abcdef"
     assert make_plan(run, NODES).batches == 1
 
 
-def test_damaged_results_are_not_done(make_run, finish):
+def test_usage_that_is_lost_or_damaged_corrects_nothing(make_run, finish):
     run = make_run({name: 400 for name in "abcd"})
-    finish(run, "abcd")
-    run.folder.usage("search_templates", "a").write_text("")
-    run.folder.hits("b").write_text("")
-    run.folder.out("c").unlink()
-    usage = run.folder.usage("search_templates", "d")
-    usage.write_text(usage.read_text().replace("10.000", "x"))
+    finish(run, "abcd", batches={"batch1": float("nan")})
+    run.search.usage(run.members["a"].entry).write_text("")
+    run.search.usage(run.members["b"].entry).unlink()
+    usage = run.search.usage(run.members["c"].entry)
+    usage.write_text(usage.read_text().replace("10.0", "x"))
+    usage = run.search.usage(run.members["d"].entry)
+    usage.write_text(usage.read_text().replace("10.0", "nan"))
     made = make_plan(run, NODES)
-    assert (made.done, made.search_calibration) == (1, cost.Calibration())
+    assert (made.done, made.search_calibration, made.prediction_calibration) == (
+        4,
+        cost.Calibration(),
+        cost.Calibration(),
+    )
 
 
 def test_finished_proteins_correct_the_model(make_run, finish):
@@ -203,7 +206,7 @@ def test_finished_proteins_correct_the_model(make_run, finish):
         run,
         [f"p{number}" for number in range(8)],
         cpu_s=lambda length: 0.5 * cost.search_cpu_s(length, PDB70, "lean"),
-        batches={f"{number:04d}-aa": 2 * cost.prediction_cpu_s(1000, 250) for number in (1, 2)},
+        batches={f"batch{number}": 2 * cost.prediction_cpu_s(1000, 250) for number in (1, 2)},
     )
     made = make_plan(run, NODES)
     assert made.search_calibration.jobs == 8
@@ -227,9 +230,9 @@ def test_classes_are_split_where_a_node_ends(make_run):
 
 def test_kept_files_take_disk(make_run):
     lean = make_plan(make_run({"a": 400}), NODES).disk
-    kept = make_plan(make_run({"a": 400}, keep=["a3m", "hhr"]), NODES).disk
-    assert 50_000 < lean.run_bytes < 200_000
-    assert kept.run_bytes - lean.run_bytes > 1_000_000  # 500 alignments
+    kept = make_plan(make_run({"a": 400}, keep=["a3m"]), NODES).disk
+    assert 100_000 < lean.run_bytes < 400_000  # 500 hits, most of it the .hhr.gz
+    assert 1000 < kept.run_bytes - lean.run_bytes < 10_000
     assert not lean.library_is_there and lean.library_bytes > 3e9 and lean.free_bytes > 0
 
 
@@ -292,18 +295,19 @@ def test_bound_of_jobs_that_ran_is_that_of_their_machines():
 
 def test_measured_jobs_are_those_of_this_run(make_run, finish):
     run = make_run({name: 400 for name in "abcdefgh"})
-    finish(run, "abcd", cpu_s=lambda length: 12.5, batches={"0001-aa": 30.0})
-    finish(run, "ef", cpu_s=lambda length: 99.0, reused_from="another")
+    finish(run, "abcd", cpu_s=lambda length: 12.5, batches={"batch1": 30.0})
+    finish(run, "ef", cpu_s=lambda length: 99.0, batches={"batch2": 99.0}, computed_in="another")
     jobs = measured_jobs(load_run(run.folder.path))
     need = search_mem_mb(400, PDB70, "lean") + SEARCH_STEP_MB
-    assert jobs == [Job(30.0, batch_mem_mb(1600, 400)), *[Job(12.5, need, 0)] * 4]
+    assert jobs[0] == Job(30.0, batch_mem_mb(1600, 400))
+    assert jobs[1:] == [Job(12.5, need, 0)] * 4
     assert achieved_bound_s(jobs, NODES) == pytest.approx(42.5)  # 30 and 12.5 one after the other
 
 
 def test_jobs_of_an_earlier_start_can_be_left_out(make_run, finish):
     run = make_run({name: 400 for name in "abcd"})
-    finish(run, "abcd", batches={"0001-aa": 30.0})
-    for path in (run.folder.usage("predict_secondary_structure", "0001-aa"), run.folder.usage("search_templates", "a")):
+    finish(run, "abcd", batches={"batch1": 30.0})
+    for path in (run.predictions.usage("batch1"), run.search.usage(run.members["a"].entry)):
         os.utime(path, (1000, 1000))
     assert [job.after for job in measured_jobs(run, since=2000)] == [None] * 3
     assert len(measured_jobs(run)) == 5
@@ -313,7 +317,7 @@ def test_jobs_of_an_earlier_start_can_be_left_out(make_run, finish):
 def call(tmp_path, make_library, tiny_networks, monkeypatch):
     """Function that calls ``proteofold plan`` with a configuration of two proteins and these words."""
     monkeypatch.setattr(inputs.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(planning, "check_tensors_once", lambda folder, digest: None)
+    monkeypatch.setattr(planning, "check_tensors", lambda folder: None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "p.fasta").write_text(f">sp|P1|A_HUMAN\n{'MKVLA' * 80}*\n>big\n{'MKVLA' * 600}\n")
     config = {

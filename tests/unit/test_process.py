@@ -1,6 +1,5 @@
-"""However a tool ends, its job's log says so in its last line; and no tool outlives its job."""
+"""However a tool ends, the step that runs it reports why; and nothing outlives what started it."""
 
-import errno
 import os
 import signal
 import subprocess
@@ -11,46 +10,61 @@ from pathlib import Path
 import pytest
 
 from proteofold.errors import UserError
-from proteofold.failures import disk_failure, last_words
-from proteofold.process import DONE_MARK, JobLog, Usage, measured_run, own_usage, read_usage, usage_tsv
-
-
-def run(tmp_path, *command):
-    """Run a command as a job does; returns its usage (None if it failed), its exit code and the lines of its log."""
-    usage = None
-    with JobLog(tmp_path / "logs" / "job.log") as log:
-        log.step("search")
-        usage = measured_run(command, log, "key")
-    return usage, log.exit_code, Path(log.path).read_text().splitlines()
+from proteofold.process import Usage, format_usage, own_usage, read_usage, run_tool, usage_of_tools
 
 
 def python(*lines):
     return (sys.executable, "-c", "\n".join(lines))
 
 
-def test_output_of_a_tool_goes_to_the_log(tmp_path):
+@pytest.fixture
+def run(capfd):
+    """Function that runs a tool; returns why it failed ('' if it did not), and the lines on standard error."""
+
+    def tool(*command, problem_in=None):
+        reason = ""
+        try:
+            run_tool(command, problem_in)
+        except UserError as error:
+            reason = str(error)
+        printed = capfd.readouterr()
+        assert printed.out == ""
+        return reason, printed.err.splitlines()
+
+    return tool
+
+
+def test_output_of_a_tool_goes_to_standard_error_behind_its_command(run):
     script = "import sys; print('to stdout', flush=True); print('to stderr', file=sys.stderr)"
-    usage, code, lines = run(tmp_path, *python(script))
-    assert code == 0
-    assert lines == ["STEP search", f"$ {sys.executable} -c {script}", "to stdout", "to stderr", DONE_MARK]
+    reason, lines = run(*python(script))
+    assert reason == ""
+    assert lines == [f"$ {sys.executable} -c {script}", "to stdout", "to stderr"]
 
 
-def test_use_of_a_tool_is_measured(tmp_path):
-    usage, _, _ = run(
-        tmp_path, *python("import time", "block = b'x' * 80_000_000", "end = time.process_time() + 0.2",
-                          "while time.process_time() < end: pass", "time.sleep(0.2)")
-    )  # fmt: skip
-    assert 0.2 <= usage.cpu_s <= usage.wall_s
-    assert usage.wall_s >= 0.4
-    # at its fork the tool is as large as this process, which may have read PyTorch with its GPU libraries
-    assert 80 < usage.max_rss_mb < 300 + own_usage(0, "key").max_rss_mb
-    assert usage.node and usage.result_key == "key"
+def test_use_of_tools_is_measured():
+    """In a process of its own, which has started nothing else."""
+    script = python(
+        "import sys, time",
+        "from proteofold.process import format_usage, run_tool, usage_of_tools",
+        "started = time.monotonic()",
+        "tool = 'import time; block = bytearray(80_000_000); end = time.process_time() + 0.2\\n'",
+        "tool += 'while time.process_time() < end: pass\\ntime.sleep(0.2)'",
+        "run_tool([sys.executable, '-c', tool])",
+        "print(format_usage(usage_of_tools(started, 'my run', '3.3.0')), end='')",
+    )
+    table = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    header, row = (line.split("\t") for line in table.splitlines())
+    usage = dict(zip(header, row, strict=True))
+    assert 0.2 <= float(usage["cpu_s"]) <= float(usage["wall_s"])
+    assert float(usage["wall_s"]) >= 0.4
+    assert 80 < float(usage["max_rss_mb"]) < 400
+    assert usage["node"] and (usage["run"], usage["hhsuite"]) == ("my run", "3.3.0")
 
 
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "{} was killed (SIGKILL): most likely for want of"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "{} was killed (SIGKILL): most likely out of"),
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGTERM)",
             "{} was stopped from outside (SIGTERM): out of time",
@@ -62,175 +76,197 @@ def test_use_of_a_tool_is_measured(tmp_path):
         ("print('one'); print(); print('  two '); raise SystemExit(3)", "{} ended with exit code 3: two"),
         ("print('- 12:00 ERROR: no file'); print('bye'); raise SystemExit(1)", "exit code 1: - 12:00 ERROR: no file"),
         # as a shell around the tool says it
-        ("raise SystemExit(137)", "{} was killed (SIGKILL): most likely for want of memory"),
+        ("raise SystemExit(137)", "{} was killed (SIGKILL): most likely out of memory"),
         ("raise SystemExit(143)", "{} was stopped from outside (SIGTERM): out of time, or the run was ended"),
         ("raise SystemExit(139)", "{} crashed (SIGSEGV)"),
         ("raise SystemExit(255)", "{} ended with exit code 255: no message"),
     ],
 )
-def test_end_of_a_tool_is_the_last_line(tmp_path, script, reason):
-    usage, code, lines = run(tmp_path, *python(script))
-    assert (usage, code) == (None, 1)
-    assert lines[-1].startswith("ERROR search: ")
-    assert reason.format(Path(sys.executable).name) in lines[-1]
+def test_failure_of_a_tool_has_its_reason(run, script, reason):
+    found, _ = run(*python(script))
+    assert reason.format(Path(sys.executable).name.partition("-")[0]) in found
 
 
-def test_tool_that_cannot_be_started_is_told(tmp_path):
-    _, code, lines = run(tmp_path, "no-such-tool", "-i", "x")
-    assert (code, lines[-1]) == (1, "ERROR search: no-such-tool cannot be started: No such file or directory")
+def test_tool_that_cannot_be_started_is_named(run, tmp_path):
+    assert run("no-such-tool", "-i", "x")[0] == "no-such-tool cannot be started: No such file or directory"
     (tmp_path / "tool").write_text("not a program")
-    assert "tool cannot be started: Permission denied" in run(tmp_path, tmp_path / "tool")[2][-1]
+    assert "tool cannot be started: Permission denied" in run(tmp_path / "tool")[0]
+    (tmp_path / "tool").chmod(0o755)
+    assert "tool cannot be started: Exec format error" in run(tmp_path / "tool")[0]
 
 
-def test_words_reach_a_tool_as_they_are(tmp_path):
+@pytest.mark.parametrize("code", [0, 3])
+def test_problem_in_the_output_is_the_reason_whatever_the_exit_code(run, code):
+    def problem_in(output):
+        return "line two" if output == "one\ntwo\n" else f"not {output!r}"
+
+    reason, _ = run(*python(f"print('one'); print('two'); raise SystemExit({code})"), problem_in=problem_in)
+    assert reason.endswith(": line two")
+
+
+def test_output_without_a_problem_is_no_failure(run):
+    assert run(*python("print('ERROR')"), problem_in=lambda output: "")[0] == ""
+
+
+def test_crash_is_told_beside_the_problem(run):
+    reason, _ = run(*python("import os; os.abort()"), problem_in=lambda output: "why")
+    assert reason.endswith("crashed (SIGABRT): why")
+
+
+def test_words_reach_a_tool_as_they_are(run):
     words = ["a b", "'", '"', "$(id)", ";", "*", "\\"]
-    _, _, lines = run(tmp_path, *python("import sys; print(sys.argv[1:])"), *words)
-    assert lines[-2] == str(words)
+    assert run(*python("import sys; print(sys.argv[1:])"), *words)[1][-1] == str(words)
 
 
-def test_tool_reads_nothing_from_the_terminal(tmp_path):
-    assert run(tmp_path, *python("import sys; print(repr(sys.stdin.read()))"))[2][-2] == "''"
+def test_tool_reads_nothing_from_the_terminal(run):
+    assert run(*python("import sys; print(repr(sys.stdin.read()))"))[1][-1] == "''"
 
 
-def test_tool_begins_with_default_signals_and_none_of_our_files(tmp_path):
+def test_tool_begins_with_default_signals_and_none_of_our_files(run, tmp_path):
     """Python ignores two signals, and keeps files open. What else is ignored the tool inherits, as with nohup."""
     with open(tmp_path / "of ours", "w"):
-        lines = run(tmp_path, "sh", "-c", "ls -l /proc/self/fd; grep SigIgn /proc/self/status")[2]
-    assert str(tmp_path / "logs" / "job.log") in "".join(lines)
+        lines = run("sh", "-c", "ls -l /proc/self/fd; grep SigIgn /proc/self/status")[1]
     assert "of ours" not in "".join(lines)
-    ignored = int(lines[-2].removeprefix("SigIgn:"), 16)
+    ignored = int(lines[-1].removeprefix("SigIgn:"), 16)
     assert not any(ignored & 1 << number - 1 for number in (signal.SIGPIPE, signal.SIGXFSZ))
 
 
-def test_script_without_an_interpreter_line_is_told(tmp_path):
-    (tmp_path / "tool").write_text("not a program")
-    (tmp_path / "tool").chmod(0o755)
-    assert "tool cannot be started: Exec format error" in run(tmp_path, tmp_path / "tool")[2][-1]
-
-
-def test_tools_that_cannot_be_started_leave_no_process_and_no_open_file(tmp_path):
+def test_tools_that_cannot_be_started_leave_no_process_and_no_open_file(run):
     def left():
         return Path(f"/proc/self/task/{os.getpid()}/children").read_text(), len(os.listdir("/proc/self/fd"))
 
     before = left()
-    run(tmp_path, "no-such-tool")
+    run("no-such-tool")
     assert left() == before
 
 
-def test_output_that_is_no_text_does_no_harm(tmp_path):
-    with JobLog(tmp_path / "job.log") as log:
-        measured_run(python("import sys; sys.stdout.buffer.write(b'\\xff\\xfe'); raise SystemExit(2)"), log)
-    assert "ended with exit code 2" in last_words(log.path, "")[1]
+def test_output_that_is_no_text_does_no_harm(run):
+    reason, _ = run(*python("import sys; sys.stdout.buffer.write(b'\\xff\\xfe'); raise SystemExit(2)"))
+    assert "ended with exit code 2" in reason
 
 
-def test_error_of_the_user_is_one_line_without_traceback(tmp_path):
-    with JobLog(tmp_path / "job.log") as log:
-        log.step("a3m")
-        raise UserError("two\n  lines")
-    assert log.exit_code == 1
-    assert Path(log.path).read_text() == "STEP a3m\nERROR a3m: two lines\n"
-
-
-def test_error_of_ours_has_a_traceback_and_the_last_line(tmp_path):
-    with JobLog(tmp_path / "job.log") as log:
-        raise KeyError("x")
-    lines = Path(log.path).read_text().splitlines()
-    assert lines[0].startswith("Traceback")
-    assert (log.exit_code, lines[-1]) == (1, "ERROR start: 'x'")
-
-
-def test_error_without_words_is_named_by_its_kind(tmp_path):
-    with JobLog(tmp_path / "job.log") as log:
-        raise MemoryError
-    assert Path(log.path).read_text().splitlines()[-1] == "ERROR start: MemoryError"
-
-
-def test_undecodable_path_in_an_error_does_not_hide_it(tmp_path):
-    with JobLog(tmp_path / "job.log") as log:
-        raise UserError(f"{os.fsdecode(b'caf' + bytes([233]))}: cannot be read")
-    assert Path(log.path).read_text() == "ERROR start: caf\\udce9: cannot be read\n"
-
-
-def test_interrupt_is_passed_on(tmp_path):
-    with pytest.raises(KeyboardInterrupt), JobLog(tmp_path / "job.log") as log:
-        raise KeyboardInterrupt
-    assert Path(log.path).read_text() == ""
-
-
-def test_log_is_written_anew_by_each_attempt(tmp_path):
-    for word in ("first", "second"):
-        with JobLog(tmp_path / "job.log") as log:
-            log.write(word)
-    assert Path(log.path).read_text() == f"second\n{DONE_MARK}\n"
-
-
-def test_lines_are_there_while_the_job_runs(tmp_path):
-    with JobLog(tmp_path / "job.log") as log:
-        log.step("search")
-        assert Path(log.path).read_text() == "STEP search\n"
+def test_lines_are_passed_on_while_the_tool_runs():
+    tool = python("import time; print('begun', flush=True); time.sleep(60)")
+    script = f"from proteofold.process import run_tool; run_tool({tool!r})"
+    with subprocess.Popen(python(script), stderr=subprocess.PIPE, text=True) as step:
+        assert any(line == "begun\n" for line in step.stderr)
+        step.kill()
 
 
 def test_usage_is_written_and_read(tmp_path):
     path = tmp_path / "usage.tsv"
-    path.write_text(usage_tsv(Usage(1.23456, 0.5, 99.96, "node-1", "abc")))
-    assert path.read_text() == ("wall_s\tcpu_s\tmax_rss_mb\tnode\tresult_key\n1.235\t0.500\t100.0\tnode-1\tabc\n")
-    assert read_usage(path) == [
-        {"wall_s": "1.235", "cpu_s": "0.500", "max_rss_mb": "100.0", "node": "node-1", "result_key": "abc"}
-    ]
-
-
-def test_usage_without_key_is_read(tmp_path):
-    path = tmp_path / "usage.tsv"
-    path.write_text(usage_tsv(own_usage(time.monotonic())))
-    (row,) = read_usage(path)
-    assert row["result_key"] == ""
-    assert float(row["max_rss_mb"]) > 1
-
-
-def test_tool_dies_with_its_job(tmp_path):
-    script = (
-        "import sys; from proteofold.process import JobLog, measured_run\n"
-        "with JobLog(sys.argv[1]) as log:\n"
-        "    log.step('search')\n"
-        "    tool = 'import os, time; print(os.getpid(), flush=True); time.sleep(60)'\n"
-        "    measured_run([sys.executable, '-c', tool], log)\n"
+    usage = Usage(1.235, 0.5, 100.0, "node-1", "my run", "3.3.0")
+    path.write_text(format_usage(usage))
+    assert (
+        path.read_text() == "wall_s\tcpu_s\tmax_rss_mb\tnode\trun\thhsuite\n1.235\t0.5\t100.0\tnode-1\tmy run\t3.3.0\n"
     )
-    job = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "job.log")])
-    for _ in range(200):
+    assert read_usage(path) == usage
+
+
+def test_usage_of_this_process_is_read_again(tmp_path):
+    path = tmp_path / "usage.tsv"
+    usage = own_usage(time.monotonic(), "my run")
+    path.write_text(format_usage(usage))
+    assert read_usage(path) == usage
+    assert usage.max_rss_mb > 1 and usage_of_tools(time.monotonic(), "", "").node == usage.node
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"wall_s\n", b"a\tb\n1\t2\n", b"\xff\xfe\0\n1\n", bytes(300)],
+    ids=["empty", "header", "other", "no text", "zeros"],
+)
+def test_damaged_usage_is_an_error_of_value(tmp_path, content):
+    (tmp_path / "usage.tsv").write_bytes(content)
+    with pytest.raises(ValueError):
+        read_usage(tmp_path / "usage.tsv")
+
+
+def test_usage_that_is_cut_anywhere_is_an_error_of_value(tmp_path):
+    usage = Usage(1.235, 0.5, 100.0, "node-1", "my run", "3.3.0")
+    text = format_usage(usage)
+    for length in range(len(text)):
+        (tmp_path / "usage.tsv").write_text(text[:length])
+        with pytest.raises(ValueError):
+            read_usage(tmp_path / "usage.tsv")
+
+
+def is_alive(process):
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def ends(process):
+    """Whether a process ends within some seconds; it is killed if it does not."""
+    deadline = time.monotonic() + 20
+    while is_alive(process):
+        if time.monotonic() > deadline:
+            os.kill(process, signal.SIGKILL)
+            return False
         time.sleep(0.05)
-        lines = (tmp_path / "job.log").read_text().splitlines() if (tmp_path / "job.log").exists() else []
-        if len(lines) > 2:
-            break
-    tool = int(lines[2])
-    job.send_signal(signal.SIGKILL)
-    job.wait()
-    for _ in range(200):
-        time.sleep(0.05)
-        if not Path(f"/proc/{tool}/cmdline").exists() or not Path(f"/proc/{tool}/cmdline").read_bytes():
-            break
-    else:
-        os.kill(tool, signal.SIGKILL)
-        raise AssertionError("the tool outlived its job")
-    assert "killed" in last_words(tmp_path / "job.log", "search")[1]
+    return True
 
 
-def test_full_disk_is_told_though_its_job_can_write_no_log(tmp_path):
-    """/dev/full takes nothing, as a full disk."""
-    (tmp_path / "job.log").symlink_to("/dev/full")
-    script = "import sys; from proteofold.process import JobLog\nwith JobLog(sys.argv[1]) as log: log.step('a3m')\n"
-    script += "sys.exit(log.exit_code)"
-    job = subprocess.run(python(script) + (tmp_path / "job.log",), capture_output=True, text=True, check=False)
-    assert job.returncode == 1
-    assert "job.log cannot be written to disk: No space left on device. The disk /dev" in job.stderr
-    assert "Traceback" not in job.stderr
+SLEEPER = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(60)"
 
 
-def test_log_names_the_disk_that_took_no_result(tmp_path):
-    with JobLog(tmp_path / "job.log") as log:
-        log.step("summary")
-        raise OSError(errno.EDQUOT, "Disk quota exceeded", "some.out")
-    step, reason = last_words(log.path, "search")
-    assert step == "summary"
-    assert reason.startswith("some.out cannot be written to disk: Disk quota exceeded. The disk /")
-    assert disk_failure(log.path) == reason
-    assert "Traceback" not in Path(log.path).read_text()
+def pid_in(lines):
+    for line in lines:
+        if line.startswith("pid "):
+            return int(line.split()[1])
+    raise AssertionError("no process id was printed")
+
+
+def test_tool_dies_with_its_step():
+    script = f"import sys; from proteofold.process import run_tool; run_tool([sys.executable, '-c', {SLEEPER!r}])"
+    with subprocess.Popen(python(script), stderr=subprocess.PIPE, text=True) as step:
+        tool = pid_in(step.stderr)
+        step.kill()
+    assert ends(tool)
+
+
+# A shell stands for Snakemake, which starts steps from shells that it starts: PARENT is set to the id of its process.
+STEP = f"from proteofold.process import end_with_run; end_with_run(); {SLEEPER}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_step_dies_with_its_snakemake(number):
+    script = 'bash -c \'export PROTEOFOLD_PARENT=$PPID; exec "$0" -c "$1"\' "$0" "$1"; true'
+    command = ["bash", "-c", script, sys.executable, STEP]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as snakemake:
+        step = pid_in(snakemake.stdout)
+        snakemake.send_signal(number)
+        assert ends(step)
+
+
+@pytest.mark.parametrize("waited_for", [True, False], ids=["gone", "zombie"])
+def test_step_whose_snakemake_is_dead_already_does_not_begin(waited_for):
+    """Nothing would end it later."""
+    script = STEP.replace("time.sleep(60)", "time.sleep(0)")
+    with subprocess.Popen(["sleep", "60"]) as snakemake:
+        snakemake.kill()
+        if waited_for:
+            snakemake.wait()
+        environment = os.environ | {"PROTEOFOLD_PARENT": str(snakemake.pid)}
+        outcome = subprocess.run(python(script), env=environment, capture_output=True, text=True, check=False)
+    assert outcome.returncode != 0 and "pid" not in outcome.stdout
+
+
+def test_step_that_a_person_starts_outlives_nothing(monkeypatch):
+    monkeypatch.delenv("PROTEOFOLD_PARENT", raising=False)
+    script = "from proteofold.process import end_with_run; end_with_run(); print('done')"
+    assert subprocess.run(python(script), capture_output=True, text=True, check=True).stdout == "done\n"
+
+
+def test_ctrl_c_ends_a_step_without_a_traceback():
+    environment = os.environ | {"PROTEOFOLD_PARENT": str(os.getpid())}
+    with subprocess.Popen(
+        python(STEP), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as step:
+        pid_in(step.stdout)
+        step.send_signal(signal.SIGINT)
+        assert step.wait(20) == -signal.SIGINT
+        assert step.stderr.read() == ""

@@ -1,15 +1,16 @@
 """Progress in proteins: what is counted, what is said of failures, and how Snakemake's events reach it."""
 
+import gc
 import io
 import logging
+import os
+import tempfile
 from types import SimpleNamespace
 
 import pytest
 
 from proteofold import progress
-from proteofold.process import JobLog
 from proteofold.progress import Progress, duration
-from proteofold.runs import from_runs
 
 
 @pytest.fixture
@@ -31,14 +32,15 @@ def run(shown, clock):
     """Progress of a run of five proteins in two batches, one of them done before."""
     started = Progress(file=shown)
     started.plan({"a": 100, "b": 200, "c": 300, "d": 400, "e": 500})
-    started.jobs({"search_templates": 4, "predict_secondary_structure": 2, "merge_results": 1})
-    started.started("predict_secondary_structure", {"batch": "0001-ab"})
+    started.jobs({"search_templates": 4, "summarise_hits": 4, "predict_secondary_structure": 2, "merge_results": 1})
+    started.started("predict_secondary_structure", {"batch": "0001"})
     return started
 
 
-def search(run, protein):
-    run.started("search_templates", {"protein": protein})
-    run.finished("search_templates", {"protein": protein})
+def search(run, entry):
+    for rule in ("search_templates", "summarise_hits"):
+        run.started(rule, {"entry": entry, "xx": "ab"})
+        run.finished(rule, {"entry": entry, "xx": "ab"})
 
 
 def test_proteins_done_before_count_as_done(run):
@@ -46,10 +48,10 @@ def test_proteins_done_before_count_as_done(run):
 
 
 def test_searches_and_batches_are_counted(run):
-    run.finished("predict_secondary_structure", {"batch": "0001-ab"})
+    run.finished("predict_secondary_structure", {"batch": "0001"})
     search(run, "a")
     assert run.text() == "2 of 5 proteins done, secondary structure: 1 of 2 batches"
-    run.finished("predict_secondary_structure", {"batch": "0002-cd"})
+    run.finished("predict_secondary_structure", {"batch": "0002"})
     assert run.text() == "2 of 5 proteins done"
 
 
@@ -66,24 +68,38 @@ def test_time_left_is_told_after_three_searches(run, clock):
     assert "left" not in run.text()
 
 
-def test_failure_is_told_with_step_reason_and_log(run, shown, tmp_path):
-    with JobLog(tmp_path / "a.log") as log:
-        log.step("search")
-        raise ValueError("why [red]not[/red]")
-    run.failed("search_templates", {"protein": "a"}, [str(log.path)])
-    assert shown.getvalue() == f"FAILED a at search: why [red]not[/red] (log: {log.path})\n"
+def test_summary_alone_finishes_a_protein_too(run):
+    """Its search was done before."""
+    run.started("summarise_hits", {"entry": "a", "xx": "ab"})
+    run.finished("summarise_hits", {"entry": "a", "xx": "ab"})
+    assert run.text().startswith("2 of 5 proteins done")
+
+
+def test_failure_is_shown_with_rule_protein_reason_and_log(run, shown, tmp_path):
+    log = tmp_path / "a.log"
+    log.write_text("$ hhsearch\nError: why [red]not[/red]\n")
+    run.failed("search_templates", {"entry": "a", "xx": "ab"}, [str(log)])
+    assert shown.getvalue() == f"FAILED search_templates a: why [red]not[/red] (log: {log})\n"
     assert "1 failed" in run.text()
 
 
-def test_failure_without_a_log_is_told(run, shown):
+def test_failure_of_a_batch_is_shown_with_its_name(run, shown, tmp_path):
+    log = tmp_path / "b.log"
+    log.write_text("Error: out of memory\n")
+    run.failed("predict_secondary_structure", {"batch": "0001"}, [str(log)])
+    assert shown.getvalue() == f"FAILED predict_secondary_structure 0001: out of memory (log: {log})\n"
+    assert "failed" not in run.text()
+
+
+def test_failure_without_a_log_is_shown(run, shown):
     run.failed("merge_results", {}, [])
-    assert shown.getvalue().startswith("FAILED merge_results at merge_results: it left no log")
+    assert shown.getvalue().startswith("FAILED merge_results: left no log")
     assert "failed" not in run.text()
 
 
 def test_attempts_of_one_protein_are_one_failure(run):
     for protein in ("a", "a", "b"):
-        run.failed("search_templates", {"protein": protein}, [])
+        run.failed("search_templates", {"entry": protein, "xx": "ab"}, [])
     assert "2 failed" in run.text()
     search(run, "a")  # the third attempt went well
     assert "1 failed" in run.text()
@@ -96,7 +112,7 @@ def test_file_gets_a_line_now_and_then(run, shown, clock):
     search(run, "b")
     search(run, "c")
     assert shown.getvalue().count("\n") == 1
-    assert shown.getvalue().startswith("3 of 5 proteins done")
+    assert shown.getvalue().startswith("2 of 5 proteins done")
 
 
 def test_last_state_stays(run, shown):
@@ -136,20 +152,6 @@ def test_time_is_told_in_the_unit_that_matters(seconds, text):
     assert duration(seconds) == text
 
 
-def test_reused_results_are_told_by_run_until_they_are_searched_again(run):
-    run.reuse({"a": "first", "b": "second", "c": "first"})
-    assert "done (reused: 2 from first, 1 from second)" in run.text()
-    run.started("search_templates", {"protein": "b"})
-    assert "done (reused: 2 from first)" in run.text()
-    run.reuse({})
-    assert "reused" not in run.text()
-
-
-def test_many_runs_are_told_as_a_number():
-    assert from_runs({"a": 9, "b": 2, "c": 3, "d": 1, "e": 1}) == "9 from a, 3 from c, 2 from b, 2 from 2 more"
-    assert from_runs({}) == ""
-
-
 @pytest.fixture
 def handler(shown, monkeypatch):
     """Snakemake's side: the plugin's handler, without Snakemake."""
@@ -173,14 +175,20 @@ def event(name, **extra):
     return record(event=LogEvent[name], **extra)
 
 
+def plan_of(**lengths):
+    """What the Snakefile hands over when the run is planned."""
+    members = {entry: SimpleNamespace(entry=entry, length=length) for entry, length in lengths.items()}
+    return record(proteofold_plan=SimpleNamespace(run=SimpleNamespace(members=members)))
+
+
 def start(handler, jobid, rule, **wildcards):
     handler.emit(event("JOB_INFO", jobid=jobid, rule_name=rule, wildcards=wildcards, local=True))
 
 
 def test_events_of_snakemake_become_progress(handler, shown):
-    handler.emit(record("2 proteins", protein_lengths={"a": 10, "b": 20}))
-    handler.emit(event("RUN_INFO", stats={"search_templates": 2, "total": 3}))
-    start(handler, 1, "search_templates", protein="a")
+    handler.emit(plan_of(a=10, b=20))
+    handler.emit(event("RUN_INFO", stats={"search_templates": 2, "summarise_hits": 2, "total": 3}))
+    start(handler, 1, "summarise_hits", entry="a")
     handler.emit(event("JOB_FINISHED", job_id=1))
     handler.emit(event("JOB_FINISHED", job_id=99))
     assert handler.progress.text() == "1 of 2 proteins done"
@@ -189,12 +197,12 @@ def test_events_of_snakemake_become_progress(handler, shown):
     assert shown.getvalue() == "1 of 2 proteins done\n"
 
 
-def test_failed_job_is_told_by_its_protein(handler, shown, tmp_path):
-    handler.emit(record("2 proteins", protein_lengths={"a": 10, "b": 20}))
-    start(handler, 1, "search_templates", protein="a")
-    (tmp_path / "a.log").write_text("STEP search\nERROR search: why\n")
+def test_failed_job_is_shown_by_its_protein(handler, shown, tmp_path):
+    handler.emit(plan_of(a=10, b=20))
+    start(handler, 1, "search_templates", entry="a")
+    (tmp_path / "a.log").write_text("$ hhsearch\nError: why\n")
     handler.emit(event("JOB_ERROR", jobid=1, rule_name="search_templates", log=[str(tmp_path / "a.log")]))
-    assert shown.getvalue() == f"FAILED a at search: why (log: {tmp_path / 'a.log'})\n"
+    assert shown.getvalue() == f"FAILED search_templates a: why (log: {tmp_path / 'a.log'})\n"
 
 
 def test_warnings_and_notes_are_shown_and_job_texts_are_not(handler, shown):
@@ -213,17 +221,34 @@ def test_dry_run_shows_what_snakemake_says(handler, shown):
     assert "This was a dry-run" in shown.getvalue()
 
 
-NO_RECORDS = "3 jobs have missing provenance/metadata so that it in part cannot be used to trigger re-runs."
+@pytest.fixture
+def caches(handler, monkeypatch, tmp_path):
+    """Function that sets HOME and XDG_CACHE_HOME, and gives the folder that Snakemake's cache then goes to."""
+    plugin = pytest.importorskip("snakemake_logger_plugin_proteofold")
+
+    def place(home, xdg=None):
+        monkeypatch.setenv("HOME", str(home))
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        if xdg:
+            monkeypatch.setenv("XDG_CACHE_HOME", str(xdg))
+        made = plugin.LogHandler(common_settings=handler.common_settings, settings=None)
+        return made, os.environ.get("XDG_CACHE_HOME")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    return place
 
 
-def test_missing_records_of_reused_results_are_no_news(handler, shown):
-    handler.common_settings.dryrun = True
-    handler.emit(record("1 results of other runs", proteins_reused={"a": "first"}))
-    handler.emit(record(NO_RECORDS))
-    assert "provenance" not in shown.getvalue()
+def test_cache_stays_where_the_user_has_it(caches, tmp_path):
+    assert caches(tmp_path)[1] is None
+    assert caches("/proc", xdg=tmp_path)[1] == str(tmp_path)
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_missing_records_of_other_results_are_told_in_a_dry_run(handler, shown):
-    handler.common_settings.dryrun = True
-    handler.emit(record(NO_RECORDS))
-    assert "provenance" in shown.getvalue()
+@pytest.mark.parametrize(("home", "xdg"), [("/proc", None), ("/proc", "/proc"), ("~", None), ("/proc", "/nowhere")])
+def test_cache_is_a_temporary_folder_where_home_cannot_be_written(caches, tmp_path, home, xdg):
+    handler, place = caches(home, xdg)
+    assert os.path.dirname(place) == str(tmp_path / "tmp") and os.path.isdir(place)
+    del handler
+    gc.collect()
+    assert list((tmp_path / "tmp").iterdir()) == []

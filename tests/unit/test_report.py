@@ -10,14 +10,17 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from proteofold import hits, report, report_pages
+from proteofold.cli import cli
 from proteofold.errors import UserError
 from proteofold.failures import FAILURE_COLUMNS
 from proteofold.fasta import protein_stem
-from proteofold.process import Usage, usage_tsv
+from proteofold.layout import RunFolder
+from proteofold.process import Usage, format_usage
 from proteofold.report_data import duration, read_report_data
-from proteofold.runs import Member, RunFolder, _write_members
+from proteofold.runs import Member, Run, write_run
 
 CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
 
@@ -31,13 +34,14 @@ HOSTILE = [
 
 SETTINGS = {
     "run": "small",
-    "key": "0123456789abcdef",
+    "search": "few.lean.01234567",
+    "predictions": "demo-89abcdef",
+    "depends_on": {"predictions": {"weights": "ab" * 32}, "search": {}},
     "mode": "lean",
     "keep": [],
     "library": {"prefix": "resources/few/few", "templates": 283, "columns": 37049, "longest": 700, "key": "feed"},
     "library_source": None,
     "weights": "config/demo/s4pred",
-    "weights_digest": "ab" * 32,
     "device": "cpu",
     "versions": {"proteofold": "0.1.0", "hhsuite": "3.3.0"},
 }
@@ -51,22 +55,24 @@ def hit(template="1ABC_A", evalue=1e-20, score=150.0, start=1, end=50, rank=1):
 def run_folder(tmp_path):
     """Writes the files of a run: {query_id: (length, hits)} for what is done, {query_id: reason} for what failed."""
 
-    def write(done=(), failed=(), missing=()):
-        folder, done, failed = RunFolder(tmp_path / "small"), dict(done), dict(failed)
-        folder.path.mkdir()
+    def write(done=(), failed=(), missing=(), computed_in=None):
+        folder, done, failed = RunFolder(tmp_path / "results" / "small"), dict(done), dict(failed)
         lengths = {query_id: length for query_id, (length, _) in done.items()}
         lengths |= dict.fromkeys([*failed, *missing], 100)
-        members = [Member(name, protein_stem(name), length, "0" * 32, "0001-aa") for name, length in lengths.items()]
-        _write_members(folder.queries, members)
-        folder.settings.write_text(json.dumps(SETTINGS))
+        run = Run(folder, {}, SETTINGS)
+        for number, (name, length) in enumerate(lengths.items()):
+            stem = protein_stem(name)
+            run.members[stem] = Member(name, stem, length, "0" * 32, f"{stem}-{number:08x}", "0" * 16)
+        write_run(run)
         rows = ",".join(hits.SUMMARY_COLUMNS) + "\n"
         packed = hits.hits_csv_gz_header()
         for query_id, (_, found) in done.items():
             rows += hits.format_summary(hits.summarise(query_id, found), header=False)
             packed += hits.hits_csv_gz(query_id, found)
-            usage = folder.usage("search_templates", protein_stem(query_id))
+            usage = run.search.usage(run.members[protein_stem(query_id)].entry)
             usage.parent.mkdir(parents=True, exist_ok=True)
-            usage.write_text(usage_tsv(Usage(2.0, 1.5, 300.0, "worker1", "key")))
+            computed = (computed_in or {}).get(query_id, "small")
+            usage.write_text(format_usage(Usage(2.0, 1.5, 300.0, "worker1", computed, "3.3.0")))
         (folder.path / "merge_results.csv").write_text(rows)
         (folder.path / "hits.csv.gz").write_bytes(packed)
         with open(folder.path / "failed.csv", "w", newline="") as handle:
@@ -126,6 +132,22 @@ def test_overview_tells_settings_versions_and_cpu_time(run_folder):
     shown = words(page("overview", run_folder({"good": (100, [hit()])})))
     for expected in ("lean", "few: 283 templates", "config/demo/s4pred", "3.3.0", "CPU time in all 1.5 s", "worker1"):
         assert expected in shown
+
+
+def test_results_that_other_runs_computed_are_counted_and_their_cpu_time_is_not(run_folder):
+    done = {name: (100, [hit()]) for name in "abc"}
+    data = read_report_data(run_folder(done, computed_in={"b": "another", "c": "a third"}))
+    assert (data.shared, [job.cpu_s for job in data.jobs["search_templates"]]) == (2, [1.5])
+    shown = words(report_pages.overview(data))
+    assert "3 proteins = 3 + 0 + 0" in shown and "CPU time in all 1.5 s" in shown
+
+
+def test_usage_that_was_lost_or_damaged_is_left_out(run_folder):
+    folder = run_folder({name: (100, [hit()]) for name in "abc"})
+    usages = sorted((folder.parent / "shared").rglob("usage/*/*.tsv"))
+    usages[0].unlink()
+    usages[1].write_text("x")
+    assert len(read_report_data(folder).jobs["search_templates"]) == 1
 
 
 def test_coverage_is_the_union_of_significant_hits(run_folder):
@@ -251,7 +273,8 @@ def test_unmerged_run_is_an_error_that_says_what_to_do(run_folder):
     (folder / "merge_results.csv").unlink()
     with pytest.raises(UserError, match="proteofold merge"):
         report.draw_report(folder)
-    assert report.main([str(folder)]) == 1
+    outcome = CliRunner().invoke(cli, ["report", str(folder)])
+    assert outcome.exit_code == 1 and "proteofold merge" in outcome.output
 
 
 def test_each_file_of_the_report_has_a_caption_and_no_caption_is_left_over():

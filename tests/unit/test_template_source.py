@@ -5,7 +5,6 @@ import gzip
 import pytest
 
 from proteofold.errors import UserError
-from proteofold.library_build import collect_alignments
 from proteofold.template_source import read_templates, source_key
 
 
@@ -118,20 +117,3 @@ def test_key_changes_with_the_text_and_not_with_the_files(tmp_path):
         (folder / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
         keys.append(source_key(read_templates(folder)))
     assert keys[0] == keys[1] != keys[2]
-
-
-@pytest.mark.hhsuite
-def test_alignments_are_collected_sorted_by_name(tmp_path):
-    source = tmp_path / "odd ' folder"
-    source.mkdir()
-    (source / "b.fasta").write_text(">b|2\nMKV\n>a\nMKVL\n")
-    prefix = tmp_path / "made here" / "lib"
-    collect_alignments(source, prefix)
-    left = tmp_path / "made here" / "lib_unpacked"
-    left.mkdir()
-    (left / "c").write_text("of a start that was killed")
-    collect_alignments(source, prefix)  # again: nothing is added to what is there
-    assert not left.exists()
-    names = [line.split("\t")[0] for line in (tmp_path / "made here" / "lib_a3m.ffindex").read_text().splitlines()]
-    assert names == [template.name for template in read_templates(source)]
-    assert b">b|2\nMKV\n" in (tmp_path / "made here" / "lib_a3m.ffdata").read_bytes()

@@ -11,7 +11,6 @@ from proteofold.weights import (
     WEIGHT_FILES,
     batch_mem_mb,
     check_tensors,
-    check_tensors_once,
     weight_files,
     weights_digest,
 )
@@ -71,14 +70,3 @@ def test_asking_for_weights_does_not_load_pytorch():
 def test_memory_of_a_batch_grows_with_its_residues():
     assert 500 < batch_mem_mb(1, 1) < batch_mem_mb(16_384, 400) < batch_mem_mb(34_350, 34_350) < 3000
     assert batch_mem_mb(1_000_000, 400) == batch_mem_mb(16_384, 400)
-
-
-def test_good_weights_are_read_once_and_changed_ones_again(folder, tmp_path, monkeypatch):
-    read = []
-    monkeypatch.setattr("proteofold.weights.check_tensors", read.append)
-    check_tensors_once(folder, weights_digest(folder), tmp_path / "state")
-    check_tensors_once(folder, weights_digest(folder), tmp_path / "state")
-    assert read == [folder]
-    (folder / "weights_3.pt").write_text("other")
-    check_tensors_once(folder, weights_digest(folder), tmp_path / "state")
-    assert read == [folder, folder]

@@ -1,8 +1,8 @@
 """A store that the project's own writers made, and the site on it, asked for as a browser does."""
 
 import asyncio
-import hashlib
 import re
+import shutil
 import sqlite3
 from html import unescape
 from types import SimpleNamespace
@@ -12,20 +12,17 @@ import pytest
 import yaml
 from datasette.app import Datasette
 from datasette.utils import PrefixedUrlString
+from runfolders import FolderOfRuns
 from webbench import chromium
 
-from proteofold import hits
-from proteofold.alignments import pack_alignments
-from proteofold.fasta import protein_stem
-from proteofold.hits import Hit
-from proteofold.inputs import Query
+from proteofold.alignments import pack_hhr
+from proteofold.hits import Hit, summarise
 from proteofold.paths import CHECKOUT
-from proteofold.planning import assign_batches
 from proteofold.platform.accounts import add_user, find_user
 from proteofold.platform.database import platform_of
 from proteofold.platform.tokens import create_token
-from proteofold.process import Usage, usage_tsv
-from proteofold.runs import Run, RunFolder, load_run, write_plan
+from proteofold.results import sha256, write_out
+from proteofold.runs import load_run
 from proteofold.store import add_fasta, import_run, open_store
 
 WEB = CHECKOUT / "web"
@@ -41,11 +38,8 @@ FASTA = f""">{MYG} Myoglobin <b>bold</b> OS=Homo sapiens OX=9606 GN=MB PE=1 SV=2
 {"MKVLLLKKKK" * 4}
 """
 SETTINGS = {
-    "key": "0123456789abcdef",
-    "mode": "lean",
-    "keep": [],
     "library": {"prefix": "few", "templates": 3, "columns": 90, "longest": 30, "key": "feed"},
-    "weights": "config/demo/s4pred",
+    "predictions": "demo-89abcdef",
 }
 
 
@@ -71,26 +65,16 @@ def build_store(folder):
     conn = open_store(folder / "other name.db")
     add_fasta(conn, fasta)
     sequences = dict(re.findall(r"^>(\S+).*\n(\w+)$", FASTA, re.MULTILINE))
+    runs = FolderOfRuns(folder)
+    runs.path = folder
     for number, (run_id, found) in enumerate(FOUND.items()):
-        run_folder = RunFolder(folder / run_id)
-        proteins = [
-            Query(name, protein_stem(name), sequences[name], hashlib.md5(sequences[name].encode()).hexdigest())
-            for name in found
-        ]
-        members, batches = assign_batches(proteins, [], [])
-        write_plan(Run(run_folder, members, {"run": run_id} | SETTINGS, batches, []))
-        run = load_run(run_folder.path)
+        proteins = {name: sequences[name] for name in found}
+        run = runs.plan(run_id, proteins, **SETTINGS | {"search": f"few.lean.{run_id}"})
         for place, (protein, member) in enumerate(run.members.items()):
-            rows = found[member.query_id]
-            usage = Usage(20.0, 10.0 + place, 300.0 - place, "node<1>", run.result_key(member))
-            for path, content in {
-                run_folder.hits(protein): hits.hits_csv_gz(member.query_id, rows),
-                run_folder.out(protein): hits.format_summary(hits.summarise(member.query_id, rows)).encode(),
-                run_folder.usage("search_templates", protein): usage_tsv(usage).encode(),
-            }.items():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-        import_run(conn, run_folder.path)
+            used = {"cpu_s": 10.0 + place, "max_rss_mb": 300.0 - place, "node": "node<1>"}
+            runs.finish(run, protein, found[member.query_id], **used)
+        shutil.rmtree(run.predictions.horiz_folder)
+        import_run(conn, run.folder.path)
         # both were written within a second; what is the latest must not hang on that
         started = f"2026-09-2{number}T00:00:00.000Z"
         conn.execute("update runs set date_started = ? where run_id = ?", (started, run_id))
@@ -120,25 +104,28 @@ def add_busy_runs(path):
     ]
     columns = "run_id, query_id, phase, best_hit, best_evalue, best_score, step, reason, node"
     conn.executemany(
-        f"insert into protein_results ({columns}, result_id, position, md5, log)"
-        f" select {', '.join('?' * 9)}, 900 + ?, ?, md5, 'results/busy/logs/x.log' from proteins where query_id = ?",
+        f"insert into protein_results ({columns}, result_id, position, md5, entry, log)"
+        f" select {', '.join('?' * 9)}, 900 + ?, ?, md5, 'x-00000000', 'results/busy/logs/x.log' from proteins"
+        " where query_id = ?",
         [(*row, number, number, row[1]) for number, row in enumerate(rows, 1)],
     )
-    conn.execute("update protein_results set reused_from = 'first' where run_id = 'second'")
-    conn.execute("update runs set reused = 2 where run_id = 'second'")
-    length, settings_key = 100, SETTINGS["key"]
+    conn.execute("update protein_results set computed_in = 'first' where run_id = 'second'")
+    conn.execute("update runs set shared = 2 where run_id = 'second'")
     conn.execute(
-        "insert into predictions (md5, settings_key, secondary_structure, confidence, alignments)"
-        " select md5, ?, ?, ?, ? from proteins where query_id = ?",
-        (
-            settings_key,
-            "C" * 4 + "H" * 40 + "C" * 6 + "E" * 10 + "C" * 40,
-            "9" * length,
-            pack_alignments(HHR.read_bytes()),
-            MYG,
-        ),
+        "insert into predictions (md5, weights, secondary_structure, confidence)"
+        " select md5, ?, ?, ? from proteins where query_id = ?",
+        (SETTINGS["predictions"], "C" * 4 + "H" * 40 + "C" * 6 + "E" * 10 + "C" * 40, "9" * 100, MYG),
     )
     conn.close()
+    write_alignments(load_run(path.parent / "second"), "P02144", HHR)
+
+
+def write_alignments(run, protein, hhr):
+    """Write another .hhr in the place of that of a finished protein."""
+    search, member = run.search, run.members[protein]
+    packed = pack_hhr(hhr.read_bytes())
+    search.hhr(member.entry).write_bytes(packed)
+    write_out(search.out(member.entry), member.entry, search.name, summarise(member.query_id, []), sha256(packed))
 
 
 class Site:

@@ -8,6 +8,10 @@ from urllib.parse import quote
 import pytest
 from webbench import BROWSER_MARKS, SCHEMES, WIDTHS, axe, served, sideways, without_internet
 
+from proteofold.platform.accounts import add_user, find_user
+from proteofold.platform.database import platform_of
+from proteofold.platform.tokens import create_token
+
 pytestmark = BROWSER_MARKS
 
 MYG, ODD = "sp|P02144|MYG_HUMAN", "x<script>alert('1')</script>\"&%2F/?#é"
@@ -49,13 +53,23 @@ def address(busy_store, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def windows(browser):
+def reader(busy_store):
+    """The headers of a reader with an account, who alone may write SQL."""
+    with platform_of(busy_store) as conn:
+        add_user(conn, "reader", "correct horse battery")
+        secret = create_token(conn, find_user(conn, "reader"), "for a test", ("read",))
+    return {"Authorization": f"Bearer {secret}"}
+
+
+@pytest.fixture(scope="module")
+def windows(browser, reader):
     """(width, scheme) -> a window that is used again and again, and what its console said of the page it shows."""
     opened = {}
     for (width, size), scheme in itertools.product(WIDTHS.items(), SCHEMES):
         window = browser.new_page(viewport=dict(zip(("width", "height"), size, strict=True)), color_scheme=scheme)
         said = []
         without_internet(window)
+        window.route("**/-/query?*", lambda route: route.continue_(headers=route.request.headers | reader))
         window.on("console", lambda message, said=said: said.append(f"{message.type}: {message.text}"))
         window.on("pageerror", lambda error, said=said: said.append(f"error: {error}"))
         opened[width, scheme] = window, said

@@ -178,8 +178,8 @@ def test_a_token_made_on_the_page_serves_the_command_line(ann, bench, tmp_path):
     assert "runner" in remote("health") and "waiting" in remote("cluster")
     assert "ordered" in remote("repeat", "remote", "remote-2")
     remote("watch", "remote-2")
-    (reused,) = open_store(bench.store_path).execute("select reused from runs where run_id = 'remote-2'").fetchone()
-    assert reused == 2
+    (shared,) = open_store(bench.store_path).execute("select shared from runs where run_id = 'remote-2'").fetchone()
+    assert shared == 2
     remote("delete", "remote-2", "--yes")
     assert "remote-2" not in remote("runs")
     remote("retry", "nobody", expect=1)

@@ -98,7 +98,7 @@ def test_figures_are_drawn_again_when_the_run_has_changed(monkeypatch):
     monkeypatch.setattr("proteofold_site.run_data.measures", lambda conn, run_id: asked.append(run_id) or [])
     cache = FigureCache(most=2)
     run = dict.fromkeys(("date_resumed", "date_finished", "duration_s"), None)
-    run |= {"run_id": "a", "status": "SUCCESS", "total": 1000, "succeeded": 500, "failed": 0, "reused": 0}
+    run |= {"run_id": "a", "status": "SUCCESS", "total": 1000, "succeeded": 500, "failed": 0, "shared": 0}
     for change in ({}, {}, {"succeeded": 501}, {"status": "RUNNING"}, {"status": "RUNNING", "succeeded": 509}):
         cache.of(None, run | change)
     # the last is in the same percent of a run that goes on

@@ -4,8 +4,9 @@ import re
 from html import unescape
 
 import pytest
+from runfolders import FolderOfRuns
 
-from proteofold.alignments import Alignment, pack_alignments, read_alignments
+from proteofold.alignments import Alignment, pack_hhr, read_alignments
 from proteofold_site.alignment_text import alignment_text
 from proteofold_site.prediction import alignments_shown, structure_shown
 from proteofold_site.sequence import Segment, composition, drawn_sequence, segments
@@ -131,7 +132,7 @@ def test_names_and_rows_are_escaped():
 
 @pytest.mark.parametrize("name", ["hhsearch3", "hhsearch3_no_hits", "hhblits3", "hhpred_server", "hhsuite2"])
 def test_alignments_of_every_kind_of_file_are_drawn(data, name):
-    for alignment in read_alignments(pack_alignments((data / f"{name}.hhr").read_bytes())):
+    for alignment in read_alignments(pack_hhr((data / f"{name}.hhr").read_bytes())):
         drawn = plain(alignment_text(alignment))
         told = "".join(
             line[19:].split(" ")[0]
@@ -161,15 +162,62 @@ def test_protein_without_prediction_still_shows_its_sequence(busy_site, names):
     assert "MKVLLLKKKK MKVLLLKKKK MKVLLLKKKK" in page
 
 
-def test_a_page_without_room_draws_the_other_alignments_when_asked(monkeypatch, data):
+@pytest.fixture
+def finished(tmp_path, data):
+    """Function: the row of a result with the alignments of a file, in tmp_path / "results", and its .hhr.gz."""
+
+    def row(name="hhsearch3"):
+        results = FolderOfRuns(tmp_path)
+        run = results.plan(proteins=["P1"])
+        results.finish(run, "P1", hhr=data / f"{name}.hhr")
+        entry = run.members["P1"].entry
+        return {"run_id": "demo", "search": run.search.name, "entry": entry, "hits": 10}, run.search.hhr(entry)
+
+    return row
+
+
+def test_a_page_without_room_draws_the_other_alignments_when_asked(monkeypatch, finished, tmp_path):
     monkeypatch.setattr("proteofold_site.prediction.MOST_CHARACTERS", 100)
-    packed = {"alignments": pack_alignments((data / "hhsearch3.hhr").read_bytes())}
-    shown = alignments_shown(packed, "7")["alignments"]
+    latest, _ = finished()
+    shown = alignments_shown([tmp_path / "elsewhere", tmp_path / "results"], latest, "7")["alignments"]
     assert [rank for rank, text in shown.items() if text] == [1, 7]
     assert len(shown) == 10
 
 
-@pytest.mark.parametrize("broken", [b"x", b"\x1f\x8b\x08 nothing"])
-def test_damaged_alignments_are_told_in_words(broken):
-    told = alignments_shown({"alignments": broken}, None)
-    assert told["alignments"] == {} and told["damaged"]
+BROKEN = {
+    "empty": lambda data: b"",
+    "cut": lambda data: data[:-20],
+    "no gzip": lambda data: b"x",
+    "of another protein": lambda data: data[:4] + b"\1" + data[5:],
+    "missing": None,
+}
+
+
+@pytest.mark.parametrize("damage", BROKEN.values(), ids=BROKEN)
+def test_damaged_alignments_are_told_in_words_and_left_there(finished, damage, tmp_path):
+    latest, path = finished()
+    path.write_bytes(damage(path.read_bytes())) if damage else path.unlink()
+    told = alignments_shown([tmp_path / "results"], latest, None)
+    assert told["alignments"] == {} and path.name in told["not_shown"]
+    assert path.exists() == bool(damage)
+
+
+def test_alignments_that_are_not_on_this_machine_are_told_in_words(finished, tmp_path):
+    latest, _ = finished()
+    told = alignments_shown([tmp_path], latest, None)
+    assert told["alignments"] == {} and "not on this machine" in told["not_shown"]
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "..", "/etc", ""])
+def test_names_in_the_store_lead_to_no_other_files(finished, tmp_path, name):
+    latest, path = finished()
+    if name.startswith("../../"):
+        path.parents[2].rename(tmp_path / "results" / "elsewhere")
+    for odd in ({"search": name}, {"entry": f"{name}/{latest['entry']}"}):
+        told = alignments_shown([tmp_path / "results"], latest | odd, None)
+        assert told["alignments"] == {} and "not on this machine" in told["not_shown"]
+
+
+def test_result_without_hits_has_no_alignments_to_miss(tmp_path):
+    told = alignments_shown([tmp_path], {"hits": 0}, None)
+    assert (told["alignments"], told["not_shown"]) == ({}, None)

@@ -68,8 +68,8 @@ def test_failed_proteins_have_step_reason_node_and_log(busy_site, names):
 
 def test_what_was_taken_from_another_run_says_from_which(busy_site):
     page = busy_site.get("/-/runs/second")
-    assert re.search(r'Taken from other runs</dt><dd>2 from <a href="/-/runs/first">first</a></dd>', page.text)
-    assert page.text.count('<span class="about">from <a href="/-/runs/first">first</a></span>') == 2
+    assert re.search(r'Computed in other runs</dt><dd>2 in <a href="/-/runs/first">first</a></dd>', page.text)
+    assert page.text.count('<span class="about">computed in <a href="/-/runs/first">first</a></span>') == 2
 
 
 def test_proteins_are_sorted_and_those_without_a_value_are_last(site, names):
@@ -122,8 +122,9 @@ def test_a_long_list_has_pages(store, tmp_path, open_site):
             " select 'p' || i, 1000 + i, i, 'm', '', '' from n"
         )
         copy.execute(
-            "insert into protein_results (run_id, query_id, result_id, position, md5, phase, best_hit, best_evalue)"
-            " select 'first', query_id, number, number, md5, 'done', 'T', length from proteins where query_id like 'p%'"
+            "insert into protein_results (run_id, query_id, result_id, position, md5, entry, phase, best_hit,"
+            " best_evalue) select 'first', query_id, number, number, md5, query_id, 'done', 'T', length from proteins"
+            " where query_id like 'p%'"
         )
         copy.execute("update runs set total = 120, succeeded = 120 where run_id = 'first'")
     site = open_site(path)

@@ -22,7 +22,7 @@ def test_others_are_delivered_and_the_failed_one_has_step_reason_and_log(fresh, 
     assert row["reason"] == "hhsearch ended with exit code 3: ERROR: made to fail"
     assert "made to fail" in (fresh.path / row["log"]).read_text()
     assert [line.split(",")[0] for line in fresh.rows("merge_results.csv")] == [HBA, LYS, CYC]
-    assert "FAILED P02144 at search" in printed
+    assert "FAILED search_templates P02144-" in printed
 
     fresh.mark("fail")
     fresh.snakemake()
@@ -43,6 +43,18 @@ def test_failed_protein_taken_off_the_list_leaves_failed_csv(fresh):
     del fresh.records[MYG]
     fresh.snakemake()
     assert failed(fresh) == [] and fresh.searched() == []
+
+
+def test_protein_that_failed_and_was_computed_by_another_run_is_merged(fresh, finished):
+    fresh.mark("fail", MYG)
+    fresh.snakemake(expect=1)
+    fresh.mark("fail")
+    fresh.config["run"] = "other"
+    fresh.snakemake()
+    assert fresh.searched() == [MYG]
+    fresh.config["run"] = "test"
+    fresh.snakemake()
+    assert fresh.searched() == [] and fresh.tables() == finished.tables()
 
 
 def test_old_result_is_not_delivered_for_a_changed_sequence_that_fails(done):

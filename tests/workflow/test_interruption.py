@@ -58,7 +58,7 @@ def test_interrupted_run_reports_no_failure_and_resumes(fresh, finished, send, n
 def test_protein_that_failed_before_the_interruption_has_failed(fresh):
     fresh.mark("fail", MYG)
     code, printed = interrupt(fresh, send_to_group, signal.SIGINT, 4)
-    assert code != 0 and "FAILED P02144" in printed
+    assert code != 0 and "FAILED search_templates P02144-" in printed
     assert stored_run(fresh) == ("INTERRUPTED", 1)
     (row,) = fresh.rows("failed.csv")
     assert row.startswith(MYG)

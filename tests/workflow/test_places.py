@@ -17,5 +17,9 @@ def test_file_where_a_run_needs_a_folder_is_told(fresh, place):
 def test_run_needs_no_home_folder(fresh, home):
     fresh.environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
     fresh.environment |= {"HOME": home} if home else {}
+    temporary = fresh.path / "tmp"
+    temporary.mkdir()
+    fresh.environment["TMPDIR"] = str(temporary)
     printed = fresh.snakemake("--until", "predict_secondary_structure")
     assert "Traceback" not in printed
+    assert not [path.name for path in temporary.iterdir() if path.name.startswith(("proteofold", "snakemake"))]

@@ -9,50 +9,165 @@ import time
 from pathlib import Path
 
 import pytest
-from runbench import DEMO
+from runbench import DEMO, ROOT
 
 HBA, MYG, LYS, CYC = "sp|P69905|HBA_HUMAN", "sp|P02144|MYG_HUMAN", "sp|P61626|LYSC_HUMAN", "sp|P99999|CYC_HUMAN"
 UBIQUITIN = ("sp|P0CG48|UBC_HUMAN", "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG")
 
 
-def test_same_command_again_runs_nothing(done):
-    before = done.tables()
-    printed = done.snakemake()
-    assert "Nothing to be done" in printed
+def everything(bench):
+    """Every file below results but the store: path -> (time, size)."""
+    return {
+        path.relative_to(bench.path): (path.stat().st_mtime_ns, path.stat().st_size)
+        for path in (bench.path / "results").rglob("*")
+        if path.is_file() and not path.name.startswith("proteofold.db")
+    }
+
+
+def test_same_command_again_runs_and_writes_nothing(done):
+    before = everything(done)
+    assert "Nothing to be done" in done.snakemake()
     assert done.searched() == []
-    assert done.tables() == before
+    assert everything(done) == before
 
 
 def test_added_protein_costs_that_protein_and_the_merge(done):
-    horiz = {path.name: path.stat().st_mtime_ns for path in (done.results / "horiz").iterdir()}
+    predictions = done.predictions()
     done.records = dict([UBIQUITIN, *done.records.items()])
     done.snakemake()
     assert done.searched() == [UBIQUITIN[0]]
     assert [row.split(",")[0] for row in done.rows("merge_results.csv")] == list(done.records)
-    after = {path.name: path.stat().st_mtime_ns for path in (done.results / "horiz").iterdir()}
-    assert len(after) == len(horiz) + 1 and horiz.items() <= after.items()
+    after = done.predictions()
+    assert len(after) == len(predictions) + 1 and predictions.items() <= after.items()
 
 
-def test_deleted_out_costs_its_search_and_the_merge(done):
+def test_removed_protein_leaves_the_tables_and_costs_no_search(done):
     before = done.tables()
-    (done.results / "out" / "P02144.out").unlink()
+    removed = done.records.pop(LYS)
     done.snakemake()
-    assert done.searched() == [MYG]
+    assert done.searched() == []
+    assert [row.split(",")[0] for row in done.rows("merge_results.csv")] == [HBA, MYG, CYC]
+    done.records[LYS] = removed
+    done.records = {query_id: done.records[query_id] for query_id in (HBA, MYG, LYS, CYC)}
+    done.snakemake()
+    assert done.searched() == [] and done.tables() == before
+
+
+def test_moved_protein_costs_the_merge(done):
+    predictions = done.predictions()
+    done.records = dict(reversed(done.records.items()))
+    done.snakemake()
+    assert done.searched() == [] and done.predictions() == predictions
+    assert [row.split(",")[0] for row in done.rows("merge_results.csv")] == [CYC, LYS, MYG, HBA]
+
+
+def test_deleted_out_costs_its_summary_and_the_merge(done):
+    before, predictions = done.tables(), done.predictions()
+    done.out("P02144").unlink()
+    done.snakemake()
+    assert done.searched() == [] and done.predictions() == predictions
     assert done.tables() == before
 
 
-def test_results_without_a_record_are_made_again_when_settings_change(done):
-    shutil.rmtree(done.path / ".snakemake")
-    assert "Nothing to be done" in done.snakemake() and done.searched() == []
+def test_deleted_out_and_hhr_cost_the_search(done):
+    before, predictions = done.tables(), done.predictions()
+    done.out("P02144").unlink()
+    done.hhr("P02144").unlink()
+    done.snakemake()
+    assert done.searched() == [MYG] and done.predictions() == predictions
+    assert done.tables() == before
+
+
+def test_deleted_hhr_or_usage_of_a_finished_protein_costs_nothing(done):
+    run = done.run
+    run.search.hhr(run.members["P02144"].entry).unlink()
+    run.search.usage(run.members["P61626"].entry).unlink()
+    assert "Nothing to be done" in done.snakemake()
+
+
+def test_lost_usage_repeats_no_search(done):
+    run = done.run
+    entry = run.members["P02144"].entry
+    run.search.usage(entry).unlink()
+    run.search.out(entry).unlink()
+    done.snakemake()
+    assert done.searched() == []
+
+
+@pytest.mark.parametrize("name", ["merge_results.csv", "overview.json"])
+def test_deleted_table_costs_the_merge(done, name):
+    before = done.tables()
+    (done.results / name).unlink()
+    done.snakemake()
+    assert done.searched() == [] and done.tables() == before
+    assert "Nothing to be done" in done.snakemake()
+
+
+def test_raised_version_of_the_summary_costs_no_search(done, monkeypatch, tmp_path):
+    before, predictions = done.tables(), done.predictions()
+    changed = tmp_path / "changed"
+    shutil.copytree(ROOT / "proteofold", changed / "proteofold")
+    hits = changed / "proteofold" / "hits.py"
+    hits.write_text(hits.read_text().replace("SUMMARY_VERSION = 1", "SUMMARY_VERSION = 2"))
+    for name in ("workflow", "config", "profiles"):
+        (changed / name).symlink_to(ROOT / name)
+    done.environment = os.environ | {"PYTHONPATH": str(changed)}
+    done.snakemake()
+    assert done.searched() == [] and done.predictions() == predictions
+    assert done.tables() == before
+    assert len(list(done.path.glob("results/shared/searches/*/out-2/*/*.out"))) == 4
+
+
+def test_changed_sequence_costs_that_protein(done):
+    done.records[CYC] = done.records[CYC][:-1]
+    done.snakemake()
+    assert done.searched() == [CYC]
+
+
+def test_sequence_changed_back_costs_nothing_but_the_merge(done):
+    before = done.tables()
+    original = done.records[CYC]
+    done.records[CYC] = original[:-1]
+    done.snakemake()
+    predictions = done.predictions()
+    done.records[CYC] = original
+    done.snakemake()
+    assert done.searched() == [] and done.predictions() == predictions
+    assert done.tables() == before
+
+
+@pytest.mark.parametrize("with_records", [True, False])
+def test_touched_inputs_cost_nothing(done, with_records):
+    if not with_records:
+        shutil.rmtree(done.path / ".snakemake")
+    # larger than what Snakemake compares by checksum
+    with open(next((done.path / "resources").rglob("*_hhm.ffdata")), "ab") as library:
+        library.truncate(5_000_000)
+    for path in [*(done.path / "resources").rglob("*"), *(done.path / "results" / "shared").rglob("*")]:
+        if not path.name.endswith((".out", ".hhr.gz")):
+            os.utime(path)
+    os.utime(done.path / "proteins.fasta")
+    assert "Nothing to be done" in done.snakemake()
+    done.records |= dict([UBIQUITIN])
+    done.snakemake()
+    assert done.searched() == [UBIQUITIN[0]]
+
+
+def test_mode_switched_and_back_computes_nothing_twice(done):
+    before, predictions = done.tables(), done.predictions()
     done.config["search"] = {"mode": "reference"}
     done.snakemake()
     assert sorted(done.searched()) == sorted(done.records)
+    for mode in ("lean", "reference"):
+        done.config["search"] = {"mode": mode}
+        done.snakemake()
+        assert done.searched() == []
+    assert done.predictions() == predictions
+    assert done.tables()["merge_results.csv"] == before["merge_results.csv"]
 
 
-def test_prediction_without_a_record_is_made_again_when_the_weights_change(done, tmp_path):
-    shutil.rmtree(done.path / ".snakemake")
-    before = {path.name: path.stat().st_mtime_ns for path in (done.results / "horiz").iterdir()}
-    assert "Nothing to be done" in done.snakemake()
+def test_weights_switched_and_back_compute_nothing_twice(done, tmp_path):
+    before, predictions = done.tables(), done.predictions()
     weights = shutil.copytree(DEMO / "s4pred", tmp_path / "other weights")
     first, second = weights / "weights_1.pt", weights / "weights_2.pt"
     first.rename(weights / "aside")
@@ -60,87 +175,24 @@ def test_prediction_without_a_record_is_made_again_when_the_weights_change(done,
     (weights / "aside").rename(second)
     done.config["s4pred"] = {"weights": str(weights)}
     done.snakemake()
-    after = {path.name: path.stat().st_mtime_ns for path in (done.results / "horiz").iterdir()}
-    assert after.keys() == before.keys() and not after.items() & before.items()
     assert sorted(done.searched()) == sorted(done.records)
-
-
-def test_result_without_a_record_is_made_again_when_its_sequence_changes(done):
-    shutil.rmtree(done.path / ".snakemake")
-    done.records[CYC] = done.records[CYC][:-1]
+    assert len(done.predictions()) == len(predictions)  # by name; in a folder of its own
+    assert len(list(done.path.glob("results/shared/predictions/*/horiz/*"))) == 2 * len(predictions)
+    done.config["s4pred"] = {"weights": "demo"}
     done.snakemake()
-    assert done.searched() == [CYC]
+    assert done.searched() == [] and done.tables() == before
 
 
-@pytest.mark.parametrize(
-    "name", ["alignments/P02144.hhr.gz", "hits/P02144.csv.gz", "benchmarks/search_templates/P02144.tsv"]
-)
-def test_any_other_deleted_result_file_is_made_again(done, name):
-    (done.results / name).unlink()
-    done.snakemake()
-    assert done.searched() == [MYG]
-
-
-def test_lost_result_is_made_again_for_a_table_that_the_user_asks_for_alone(done):
+def test_changed_library_searches_all_and_the_old_one_is_kept(done, tmp_path):
     before = done.tables()
-    (done.results / "out" / "P02144.out").unlink()
-    (done.results / "best_hits.csv").unlink()
-    done.snakemake("--", "results/test/best_hits.csv")
-    assert done.searched() == [MYG]
-    assert done.tables() == before
-
-
-def test_run_of_before_there_were_blocks_has_nothing_to_do_but_to_note_them(done):
-    shutil.rmtree(done.results / "complete")
-    before = done.tables()
-    done.snakemake()
-    assert done.searched() == []
-    assert done.tables() == before
-    assert "Nothing to be done" in done.snakemake()
-
-
-def test_changed_sequence_costs_that_protein(done):
-    done.records[CYC] = done.records[CYC][:-1]
-    done.snakemake()
-    assert done.searched() == [CYC]
-    manifest = (done.results / "manifest.tsv").read_text().splitlines()
-    assert [line.split("\t")[2] for line in manifest if CYC in line] == ["105", "104"]
-
-
-def test_sequence_changed_back_is_searched_again_but_not_predicted_again(done):
-    before = done.tables()
-    original = done.records[CYC]
-    done.records[CYC] = original[:-1]
-    done.snakemake()
-    batches = sorted(path.name for path in (done.results / "horiz").iterdir())
-    done.records[CYC] = original
-    done.snakemake()
-    assert done.searched() == [CYC]
-    assert sorted(path.name for path in (done.results / "horiz").iterdir()) == batches
-    assert done.tables() == before
-
-
-def test_removed_protein_leaves_the_tables_and_costs_no_search(done):
-    del done.records[LYS]
-    done.snakemake()
-    assert done.searched() == []
-    assert [row.split(",")[0] for row in done.rows("merge_results.csv")] == [HBA, MYG, CYC]
-
-
-def test_touched_inputs_cost_nothing(done):
-    for path in (done.path / "resources").rglob("*"):
-        os.utime(path)
-    os.utime(done.path / "proteins.fasta")
-    done.snakemake()
-    assert done.searched() == []
-
-
-def test_changed_search_mode_searches_all_again_and_predicts_none(done):
-    done.config["search"] = {"mode": "reference"}
-    horiz = {path: path.stat().st_mtime_ns for path in (done.results / "horiz").iterdir()}
+    folder = shutil.copytree(done.config["templates"]["build"], tmp_path / "six")
+    (folder / "1UBQ_A.a3m").unlink()
+    original, done.config["templates"] = done.config["templates"], {"build": str(folder)}
     done.snakemake()
     assert sorted(done.searched()) == sorted(done.records)
-    assert {path: path.stat().st_mtime_ns for path in (done.results / "horiz").iterdir()} == horiz
+    done.config["templates"] = original
+    done.snakemake()
+    assert done.searched() == [] and done.tables() == before
 
 
 def kill_group(head):

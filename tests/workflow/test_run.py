@@ -44,12 +44,38 @@ def test_hits_table_holds_every_reported_hit_with_coordinates(finished):
     assert all(1 <= int(row["query_start"]) <= int(row["query_end"]) <= 142 for row in globins)
 
 
-def test_a3m_and_hhr_are_temporary_unless_kept(finished, fresh):
-    assert not (finished.results / "a3m").exists() and not (finished.results / "hhr").exists()
-    fresh.config["keep"] = ["a3m", "hhr"]
+def test_a3m_is_temporary_unless_kept(finished, fresh):
+    assert not (finished.results / "a3m").exists()
+    fresh.config["keep"] = ["a3m"]
     fresh.snakemake()
-    assert (fresh.results / "a3m" / "P69905.a3m").read_text().startswith(">ss_pred\n")
-    assert (fresh.results / "hhr" / "P69905.hhr").read_text().startswith("Query ")
+    (kept,) = fresh.results.glob("a3m/*/P69905-*.a3m")
+    assert kept.read_text().startswith(">ss_pred\n")
+    fresh.snakemake()
+    assert fresh.searched() == []
+
+
+def test_any_file_of_the_chain_can_be_asked_for_by_name(fresh, finished):
+    run = finished.run
+    entry = run.members["P02144"].entry
+    wanted = run.search.hhr(entry).relative_to(finished.path)
+    fresh.snakemake("--", str(wanted))
+    assert fresh.searched() == ["sp|P02144|MYG_HUMAN"]
+    assert (fresh.path / wanted).read_bytes() == (finished.path / wanted).read_bytes()
+    assert not (fresh.path / run.search.out(entry).relative_to(finished.path)).exists()
+
+
+def test_file_of_a_protein_that_is_not_in_the_run_is_refused_in_a_sentence(done):
+    foreign = done.out("P02144").with_name("P12345-01234567.out").relative_to(done.path)
+    printed = done.snakemake("--", str(foreign), expect=1)
+    assert "P12345-01234567 names no protein of run test" in printed
+    assert "KeyError" not in printed
+
+
+def test_equal_searches_are_equal_bytes(finished, fresh):
+    fresh.config["run"] = "again"
+    fresh.snakemake()
+    hhrs = {path.name: path.read_bytes() for path in fresh.path.glob("results/shared/searches/*/hhr/*/*")}
+    assert hhrs == {path.name: path.read_bytes() for path in finished.path.glob("results/shared/searches/*/hhr/*/*")}
 
 
 def test_reference_mode_reports_the_same_values_as_lean(finished, fresh):
@@ -86,11 +112,10 @@ def test_dry_run_writes_nothing(fresh):
 
 def test_query_of_34350_residues_is_not_cut(fresh):
     fresh.records = {"titin": "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSG" * 687}
-    fresh.config["keep"] = ["hhr"]
     fresh.snakemake()
-    hhr = (fresh.results / "hhr" / "titin.hhr").read_text()
-    assert "Match_columns 34350\n" in hhr
-    assert "WARNING" not in (fresh.results / "logs" / "search_templates" / "titin.log").read_text()
+    assert b"Match_columns 34350\n" in gzip.decompress(fresh.hhr("titin").read_bytes())
+    run = fresh.run
+    assert "WARNING" not in run.search.log("search", run.members["titin"].entry).read_text()
 
 
 @pytest.mark.parametrize(
@@ -102,7 +127,7 @@ def test_hostile_ids_run_through_and_stay_whole(fresh, query_id):
     fresh.snakemake()
     header, row = csv.reader(io.StringIO(fresh.tables()["merge_results.csv"].decode()))
     assert row[:2] == [query_id, "1HRC_A"]
-    (out,) = (fresh.results / "out").iterdir()
+    (out,) = fresh.path.glob("results/shared/searches/*/out-*/*/*.out")
     assert out.name.isascii() and not out.name.startswith((".", "-"))
     assert sorted(path.name for path in fresh.path.iterdir()) == [
         ".snakemake",
@@ -127,7 +152,7 @@ def test_library_is_built_from_a_folder_of_fasta_with_blanks_in_its_name(fresh):
 
 def test_run_tells_how_well_it_used_the_machine(finished):
     told = json.loads((finished.results / "efficiency.json").read_text())
-    assert told["jobs"] == 4 + len(list((finished.results / "horiz").iterdir()))
+    assert told["jobs"] == 4 + len(finished.predictions())
     assert 0 < told["bound_s"] < told["wall_s"] < 300
     assert told["kinds"][0]["cores"] == 2
     with contextlib.closing(sqlite3.connect(finished.path / "results" / "proteofold.db")) as conn:

@@ -46,7 +46,7 @@ def test_finished_protein_appears_while_the_run_goes_on(fresh):
     fresh.mark("slow")
     head = fresh.start()
     store = fresh.path / "results" / "proteofold.db"
-    wait_for(lambda: len(list((fresh.results / "out").glob("*.out"))) >= 1)
+    wait_for(lambda: any(fresh.path.glob("results/shared/searches/*/out-*/*/*.out")))
     made = time.monotonic()
     wait_for(lambda: store.exists() and query(fresh, "select count(*) from hits") != [(0,)], seconds=5)
     assert head.poll() is None, "the run was over before its rows were looked for"
@@ -87,6 +87,31 @@ def test_deleted_store_is_rebuilt_from_the_run_folder_with_identical_rows(done):
     proteofold(done, "store", "import", "results/test")
     after = {table: query(done, f"select * from {table} order by 1, 2, 3") for table in tables}
     assert after == before
+
+
+def test_results_that_another_run_computed_are_shared_and_told_until_they_are_merged(fresh):
+    fresh.mark("fail", MYG)
+    fresh.snakemake(expect=1)
+    assert "rerun to merge" not in proteofold(fresh, "show", "test")
+    (fresh.spy / "fail").write_text("")
+    fresh.config["run"] = "other"
+    fresh.snakemake()
+    assert fresh.searched() == [MYG]
+    fresh.config["run"] = "test"
+    for command in (("show", "test"), ("runs",)):
+        assert "1 result new, rerun to merge" in proteofold(fresh, *command)
+    fresh.snakemake()
+    assert fresh.searched() == []
+    assert "rerun to merge" not in proteofold(fresh, "show", "test")
+    rows = query(fresh, "select run_id, status, succeeded, failed, shared from runs order by 1")
+    assert rows == [("other", "SUCCESS", 4, 0, 3), ("test", "SUCCESS", 4, 0, 1)]
+    computed = "select run_id, computed_in, count(*), sum(attempts) from protein_results group by 1, 2 order by 1, 2"
+    assert query(fresh, computed) == [
+        ("other", "other", 1, 1),
+        ("other", "test", 3, 0),
+        ("test", "other", 1, 1),
+        ("test", "test", 3, 3),
+    ]
 
 
 def test_store_that_cannot_be_written_does_not_stop_the_run(fresh, finished):

@@ -43,7 +43,7 @@ def render_cell(value, column, table, database, datasette):
             return link(protein_path(datasette, value), value)
         if column in _LETTERS and len(value) > _SHORT:
             return shortened(value)
-        if column in ("run_id", "reused_from"):
+        if column in ("run_id", "computed_in"):
             return link(run_path(datasette, value), value)
     if isinstance(value, float) and re.search(r"(?:e|p)value", column):
         return evalue(value)

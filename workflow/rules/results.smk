@@ -1,55 +1,54 @@
 """Merging the results of all proteins, and the pages of the report."""
 
-from proteofold.report import REPORT_FILES, REPORT_VERSION
-from proteofold.report_data import LIMIT
 
+rule collect_block:
+    """Collect the hits of up to a thousand proteins.
 
-def report_files():
-    """The pages and plots of the run's report."""
-    return [run_file(f"report/{file.name}") for file in REPORT_FILES]
-
-
-rule complete_block:
-    """Note that a block of proteins has all its results.
-
-    With the files of all proteins as its input a job takes minutes in Snakemake, which goes through the jobs before it
-    once for each of them, and hashes each once for every output.
+    With the files of all proteins as its input the merge would take minutes in Snakemake, and reading them again for
+    each protein that is added would take longer.
     """
     input:
-        block_results,
+        lambda wildcards: [
+            str(SEARCH.out(protein.entry)) for protein in RUN.blocks[wildcards.block] if protein.entry in MISSING
+        ],
     output:
-        touch(str(RUN.folder.block("{block}"))),
+        run_file("blocks/{block}.csv.gz"),
+    log:
+        run_file("logs/collect_block/{block}.log"),
+    localrule: True
+    params:
+        run=run_folder,
+    shell:
+        "proteofold merge {params.run:q} --block {wildcards.block} 2> {log:q}"
+
+
+rule write_mark:
+    """Write an empty file whose name stands for something that the merge depends on."""
+    output:
+        touch(run_file("marks/{mark}")),
     localrule: True
 
 
 rule merge_results:
     """Merge the results of all proteins into the run's tables, in the order of the input."""
     input:
-        all_results,
+        merge_inputs(),
     output:
-        run_file("merge_results.csv"),
-        run_file("best_hits.csv"),
-        run_file("profile_output.csv"),
-        run_file("hits.csv.gz"),
-        run_file("failed.csv"),
-        # only a merge of all proteins writes it: after one with failures this rule is due again
-        overview=run_file("overview.json"),
+        merged_tables(),
     log:
         run_file("logs/merge_results.log"),
     localrule: True
     params:
-        members=RUN.members_digest,
-        settings=RUN.settings["key"],
-        folder=str(RUN.folder.path),
+        run=run_folder,
+        marks=" ".join(f"--mark {mark}" for mark in marks()),
     shell:
-        "exec {PYTHON:q} -m proteofold merge {params.folder:q} > {log:q} 2>&1"
+        "proteofold merge {params.run:q} {params.marks} > {log:q} 2>&1"
 
 
 rule draw_report:
     """Draw the pages and plots that 'snakemake --report report.zip' packs."""
     input:
-        # stands for all tables, being written last; after a failure `proteofold merge --report` draws the same files
-        run_file("overview.json"),
+        merged_tables(),
     output:
         [
             report(path, category=file.category, labels=file.labels, caption=f"../report/{file.caption}")
@@ -59,11 +58,10 @@ rule draw_report:
         run_file("logs/draw_report.log"),
     localrule: True
     params:
-        version=REPORT_VERSION,
-        folder=str(RUN.folder.path),
+        run=run_folder,
         # what the captions quote
         proteins=len(RUN.members),
         templates=RUN.library.templates,
         limit=LIMIT,
     shell:
-        "exec {PYTHON:q} -m proteofold.report {params.folder:q} > {log:q} 2>&1"
+        "proteofold report {params.run:q} > {log:q} 2>&1"

@@ -1,41 +1,71 @@
 """Prediction of secondary structure, a batch of proteins at a time."""
 
 
-def prediction_command(wildcards, output):
-    """What predicts a batch, as words for Python; ``--threads`` is added where it is started."""
-    options = {
-        "fasta": RUN.folder.batch_fasta(wildcards.batch),
-        "weights": RUN.settings["weights"],
-        "device": RUN.settings["device"],
-        "precision": RUN.settings["precision"],
-        "result-key": RUN.prediction_key,
-        "horiz": output.horiz,
-        "usage": output.usage,
-        "log": RUN.folder.log("predict_secondary_structure", wildcards.batch),
-    }
-    return ["-m", "proteofold.predict_step", *as_words(options)]
+rule write_batch:
+    """Write the sequences of a batch."""
+
+    # The user's FASTA files are no input: a touched one must repeat nothing.
+    output:
+        shared_file(PREDICTIONS, "fas/{batch}.fas"),
+    log:
+        run_file("logs/write_batch/{batch}.log"),
+    localrule: True
+    params:
+        run=run_folder,
+        proteins=config["proteins"],
+    shell:
+        "proteofold batch {params.run:q} {wildcards.batch} {output:q} {params.proteins:q} 2> {log:q}"
 
 
 rule predict_secondary_structure:
     """Predict the secondary structure of a batch of proteins with S4PRED."""
-
-    # The batch's FASTA and the weights are named by checksums (of the batch in its name, of the weights in params):
-    # their times say nothing, and the FASTA is written when the run starts, after Snakemake has planned it.
+    input:
+        ancient(str(PREDICTIONS.path / "fas/{batch}.fas")),
     output:
-        horiz=run_file("horiz/{batch}.horiz"),
-        usage=run_file("benchmarks/predict_secondary_structure/{batch}.tsv"),
+        horiz=shared_file(PREDICTIONS, "horiz/{batch}.horiz"),
+        usage=shared_file(PREDICTIONS, "usage/{batch}.tsv"),
     log:
-        run_file("logs/predict_secondary_structure/{batch}.log"),
+        str(PREDICTIONS.path / "logs/{batch}.log"),
     priority: prediction_priority
     threads: 1
     resources:
         mem_mb=prediction_mem_mb,
         runtime=prediction_minutes,
-        gpus=prediction_gpus,
-        attempt=attempt_number,
+        gpu=prediction_gpus,
+        job_name=lambda wildcards: job_name(PREDICTIONS.name, wildcards.batch),
+        nice=lambda wildcards: nice(RUN.batch_size(wildcards.batch)[1]),
     params:
-        # all that decides the result; the command is made from output, so Snakemake does not compare it
-        result_key=RUN.prediction_key,
-        command=prediction_command,
+        weights=RUN.settings["weights"],
+        device=RUN.settings["device"],
+        precision=RUN.settings["precision"],
+        run=RUN.name,
     shell:
-        "exec {PYTHON:q} {params.command:q} --threads {threads} 2>> {log:q}"
+        "proteofold s4pred {input:q} {output.horiz:q}"
+        " --weights {params.weights:q}"
+        " --device {params.device}"
+        " --precision {params.precision}"
+        " --threads {threads}"
+        " --usage {output.usage:q}"
+        " --run {params.run:q}"
+        " --remove-damaged"
+        " 2> {log:q}"
+
+
+rule write_a3m:
+    """Join a protein's sequence and its predicted secondary structure."""
+    input:
+        fasta=batch_file(PREDICTIONS.fasta),
+        horiz=batch_file(PREDICTIONS.horiz),
+    output:
+        a3m_file(),
+    log:
+        run_file("logs/write_a3m/{entry}.log"),
+    localrule: True
+    params:
+        query_id=lambda wildcards: member(wildcards).query_id,
+        md5=lambda wildcards: member(wildcards).md5,
+    shell:
+        "proteofold a3m {input.fasta:q} {input.horiz:q} {output:q}"
+        " --id {params.query_id:q}"
+        " --md5 {params.md5}"
+        " 2> {log:q}"

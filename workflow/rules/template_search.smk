@@ -1,60 +1,60 @@
-"""The search of the template library, one job a protein."""
-
-# Started by its path and without site-packages (-I -S): `python -m` costs each protein 8 CPU-ms more.
-SEARCH_TEMPLATES = paths.CHECKOUT / "workflow" / "scripts" / "search_templates.py"
-
-
-def kept_files():
-    """The intermediate files that the configuration keeps, as outputs of the search."""
-    return {kind: run_file(f"{kind}/{{protein}}.{kind}") for kind in ("a3m", "hhr") if kind in RUN.settings["keep"]}
-
-
-def search_command(wildcards, input, output):
-    """What searches for a protein, as words for Python; ``--threads`` and ``--shards`` are added where it is started."""
-    member = RUN.members[wildcards.protein]
-    options = {
-        "protein": member.protein,
-        "fasta": RUN.folder.batch_fasta(member.batch),
-        "horiz": input.horiz,
-        "library": RUN.library.prefix,
-        "longest-template": RUN.library.longest,
-        "mode": RUN.settings["mode"],
-        "result-key": RUN.result_key(member),
-        "out": output.out,
-        "hits": output.hits,
-        "alignments": output.alignments,
-        "usage": output.usage,
-        "log": RUN.folder.log("search_templates", member.protein),
-    }
-    options |= {f"keep-{kind}": output[kind] for kind in kept_files()}
-    return ["-I", "-S", str(SEARCH_TEMPLATES), *as_words(options)]
+"""The search of the template library, and the summary of what it found, one protein at a time."""
 
 
 rule search_templates:
-    """Rank the library's templates for one protein: prediction to .a3m, hhsearch, hits to summary."""
+    """Search the template library with one query."""
     input:
-        horiz=batch_horiz,
-        library=library_to_search,
+        # ancient: a kept .a3m that is written again must not repeat the search
+        a3m=ancient(run_file(f"a3m/{PREDICTIONS.name}/{{entry}}.a3m")),
+        # the checksum of its index is in the name of the search; touching it repeats nothing
+        library=ancient(f"{RUN.library.prefix}_cs219.ffindex"),
     output:
-        **kept_files(),
-        out=run_file("out/{protein}.out"),
-        hits=run_file("hits/{protein}.csv.gz"),
-        alignments=run_file("alignments/{protein}.hhr.gz"),
-        usage=run_file("benchmarks/search_templates/{protein}.tsv"),
+        hhr=shared_file(SEARCH, "hhr/{xx}/{entry}.hhr.gz"),
+        usage=shared_file(SEARCH, "usage/{xx}/{entry}.tsv"),
     log:
-        run_file("logs/search_templates/{protein}.log"),
+        str(SEARCH.path / "logs/{xx}/{entry}.search.log"),
     priority: search_priority
     conda:
         "../envs/hhsuite.yaml"
     threads: 1
     resources:
-        mem_mb=query_search_mem_mb,
+        mem_mb=search_mem_mb,
         runtime=search_minutes,
         attempt=attempt_number,
-        shards=search_shards,
+        job_name=lambda wildcards: job_name(SEARCH.name, wildcards.entry),
+        nice=lambda wildcards: nice(member(wildcards).length),
     params:
-        # all that decides the result; the command is made from output, so Snakemake does not compare it
-        result_key=lambda wildcards: RUN.result_key(RUN.members[wildcards.protein]),
-        command=search_command,
+        library=library_prefix,
+        mode=RUN.settings["mode"],
+        run=RUN.name,
     shell:
-        "exec {PYTHON:q} {params.command:q} --threads {threads} --shards {resources.shards} 2>> {log:q}"
+        "proteofold search {input.a3m:q} {output.hhr:q}"
+        " --library {params.library:q}"
+        " --mode {params.mode}"
+        " --threads {threads}"
+        " --memory-mb {resources.mem_mb}"
+        " --attempt {resources.attempt}"
+        " --usage {output.usage:q}"
+        " --run {params.run:q}"
+        " 2> {log:q}"
+
+
+rule summarise_hits:
+    """Summarise the hits of one query: its best hit, and statistics of the scores."""
+    input:
+        str(SEARCH.path / "hhr/{xx}/{entry}.hhr.gz"),
+    output:
+        shared_file(SEARCH, f"{SEARCH.out_folder.name}/{{xx}}/{{entry}}.out"),
+    log:
+        str(SEARCH.path / "logs/{xx}/{entry}.summary.log"),
+    localrule: True
+    params:
+        query_id=lambda wildcards: member(wildcards).query_id,
+        search=SEARCH.name,
+    shell:
+        "proteofold summarise {input:q} {output:q}"
+        " --id {params.query_id:q}"
+        " --entry {wildcards.entry}"
+        " --search {params.search:q}"
+        " --remove-damaged"
+        " 2> {log:q}"

@@ -208,7 +208,7 @@ def test_end_that_the_recorder_could_not_write_is_read_from_the_files(head, plat
 @pytest.mark.parametrize(
     "name, content",
     [
-        ("queries.tsv", "header\nnot a row\n"),
+        ("manifest.tsv", "header\nnot a row\n"),
         ("settings.json", "{}"),
         ("settings.json", "[]"),
         ("settings.json", '{"run": "other"}'),

@@ -1,6 +1,7 @@
 """What pages show and hand out beside the store: choices, health, machines, downloads, estimates; the commands."""
 
 import io
+import json
 import os
 import time
 import zipfile
@@ -8,18 +9,23 @@ import zipfile
 import pytest
 from click.testing import CliRunner
 
-from proteofold import paths
+from proteofold.batches import make_batch
 from proteofold.cli import cli
+from proteofold.config import load_config
 from proteofold.errors import UserError
+from proteofold.files import write_aside
+from proteofold.inputs import read_queries
+from proteofold.planning import plan_run
 from proteofold.platform import cache, choices, cluster, health
 from proteofold.platform.downloads import head_log, job_log, run_zip
 from proteofold.platform.estimates import estimate
+from proteofold.platform.heads import fasta_of
 from proteofold.platform.places import order_folder, working_folder
 from proteofold.platform.runner import Runner, runner_of
-from proteofold.platform.runs import NewRun, order_run
+from proteofold.platform.runs import NewRun, config_of, order_run
+from proteofold.runs import write_run
 from proteofold.store import start_run, transaction
 from proteofold.store.queries import NotFoundError
-from proteofold.weights import weights_digest
 
 
 @pytest.fixture(autouse=True)
@@ -127,8 +133,9 @@ def test_nodes_of_slurm_are_shown_with_their_jobs_and_the_queue(store, platform,
     bin_folder = tmp_path / "bin"
     stand_in(bin_folder, "sinfo", "n1|mixed|1/3/0/4|8000|2000|0.51|\nn2|down*|0/0/4/4|8000|0|N/A|")
     started = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() - 60))
-    jobs = f"7|RUNNING|n1|1|500M|{started}|None|ann|one/P69905\n8|PENDING||1|500M|N/A|Priority|ann|one/P1\n"
-    jobs += "9|RUNNING|n1|2|1G|N/A|None|bob|other | job"
+    jobs = f"7|RUNNING|n1|1|500M|{started}|None|ann|proteofold one c-1-2|lib:P69905-0123abcd\n"
+    jobs += "8|PENDING||1|500M|N/A|Priority|ann|proteofold one c-1-2|lib:P1-0123abcd\n"
+    jobs += "9|RUNNING|n1|2|1G|N/A|None|bob|(null)|other | job"
     stand_in(bin_folder, "squeue", jobs)
     monkeypatch.setenv("PATH", f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
     told = cluster.cluster(store, platform)
@@ -143,7 +150,7 @@ def test_nodes_of_slurm_are_shown_with_their_jobs_and_the_queue(store, platform,
 
 
 def test_without_slurm_this_machine_is_shown_with_what_runs_and_waits(store, platform, results):
-    start_run(store, results.plan("demo", ["P1", "P2"]))
+    start_run(store, results.plan("demo", ["P1", "P2", "P3"]))
     with transaction(store):
         store.execute(
             "update protein_results set phase = 'running', node = 'here', started_at = '2026-01-01T00:00:00.000Z'"
@@ -158,12 +165,13 @@ def test_without_slurm_this_machine_is_shown_with_what_runs_and_waits(store, pla
 
 
 def test_finished_runs_tell_what_they_took(store, platform, results):
-    start_run(store, results.plan("demo", ["P1", "P2"]))
+    start_run(store, results.plan("demo", ["P1", "P2", "P3"]))
     with transaction(store):
-        store.execute("update protein_results set cpu_s = 1800")
+        store.execute("update protein_results set cpu_s = 1800, computed_in = 'demo'")
+        store.execute("update protein_results set computed_in = 'another' where query_id = 'P3'")
         store.execute("update runs set status = 'SUCCESS', duration_s = 7200, date_finished = '2026'")
     (told,) = cluster.finished_runs(store, platform)
-    assert (told["cpu_hours"], told["wall_hours"], told["efficiency"], told["proteins"]) == (1.0, 2.0, None, 2)
+    assert (told["cpu_hours"], told["wall_hours"], told["efficiency"], told["proteins"]) == (1.0, 2.0, None, 3)
 
 
 def test_kept_answers_are_asked_for_once_in_a_while(monkeypatch):
@@ -210,22 +218,39 @@ def test_zip_has_tables_report_and_a_readme_and_no_links(tmp_path):
         run_zip(tmp_path, io.BytesIO())
 
 
-def test_logs_are_found_by_safe_names_only(tmp_path):
-    folder = tmp_path / "demo"
-    (folder / "logs" / "search_templates").mkdir(parents=True)
-    (folder / "logs" / "search_templates" / "P1.log").write_text(
-        "".join(f"line {n}\n" for n in range(500)) + "\udcff?"[1:]
-    )
+def test_logs_of_a_runs_own_steps_are_found_and_no_others(results, tmp_path):
+    run = results.plan("demo", ["P1", "P2"])
+    entry, batch = run.members["P1"].entry, run.members["P1"].batch
+    logs = {
+        ("search", "P1"): run.search.log("search", entry),
+        ("summary", "P1"): run.search.log("summary", entry),
+        ("a3m", "P1"): run.folder.log("write_a3m", entry),
+        ("secondary_structure", "P1"): run.predictions.log(batch),
+        ("secondary_structure", batch): run.predictions.log(batch),
+        ("batch", batch): run.folder.log("write_batch", batch),
+    }
+    for path in set(logs.values()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"line {n}\n" for n in range(500)) + f"{path.name}\n")
+    for (step, name), path in logs.items():
+        assert job_log(run.folder.path, step, name, lines=2) == f"line 499\n{path.name}\n"
+    other = results.plan("other", {"P3": "MKVL"})
+    results.fail(other, "P3")
     (tmp_path / "secret.log").write_text("secret")
-    (folder / "logs" / "search_templates" / "P2.log").symlink_to(tmp_path / "secret.log")
-    assert job_log(folder, "search", "P1", lines=2) == "line 499\n?\n"
-    assert job_log(folder, "summary", "P1", lines=1) == "?\n"
+    run.search.log("search", run.members["P2"].entry).parent.mkdir(parents=True, exist_ok=True)
+    run.search.log("search", run.members["P2"].entry).symlink_to(tmp_path / "secret.log")
     for step, name in (
-        *(("search", name) for name in ("../../../secret", "..", "P2", "absent", "/etc/passwd", "", "a\0b", ".x")),
-        *((step, "P1") for step in ("", "../search_templates", "secondary_structure")),
+        *(
+            ("search", name)
+            for name in ("../../../secret", "..", "P2", "P3", "absent", "/etc/passwd", "", "a\0b", ".x")
+        ),
+        *((step, "P1") for step in ("", "../search", "search_templates")),
+        *(("secondary_structure", name) for name in ("", other.members["P3"].batch)),
     ):
         with pytest.raises(NotFoundError):
-            job_log(folder, step, name)
+            job_log(run.folder.path, step, name)
+    with pytest.raises(NotFoundError):
+        job_log(tmp_path / "no run", "search", "P1")
 
 
 def test_log_of_the_latest_head_is_shown(platform):
@@ -241,10 +266,20 @@ def test_log_of_the_latest_head_is_shown(platform):
 # --- estimates --------------------------------------------------------------------------------------
 
 
+def planned(store, working, new_run):
+    """The planned run of an order, with the batches of its proteins."""
+    fasta, config = working / "ordered.fasta", working / "ordered.yaml"
+    fasta.write_text(fasta_of(store, new_run.ids))
+    config.write_text(json.dumps(config_of(working, new_run, str(fasta))))
+    run = plan_run(load_config(config)).run
+    write_run(run)
+    batch, text = make_batch(read_queries([fasta])[0])
+    write_aside(run.predictions.fasta(batch), text)
+    return run
+
+
 @pytest.mark.hhsuite
 def test_estimate_counts_what_is_new_and_writes_nothing(store, platform, results, tmp_path):
-    (tmp_path / ".snakemake").mkdir()  # that the networks can be read is tested elsewhere and takes seconds
-    (tmp_path / ".snakemake" / "proteofold-good-weights").write_text(weights_digest(paths.DEMO / "s4pred"))
     before = sorted(path.name for path in results.path.iterdir())
     told = estimate(store, platform, NewRun("one", ["P1", "sp|P69905|HBA_HUMAN"], "alice", "demo", "lean", "demo"))
     assert (told["total"], told["new"], told["already_predicted"], told["residues"]) == (2, 2, 0, 13)
@@ -252,6 +287,10 @@ def test_estimate_counts_what_is_new_and_writes_nothing(store, platform, results
     assert told["expected_s"] > 0 and told["cpu_hours"] > 0 and told["not_fitting"] == [] and told["ahead"] == 0
     assert told["machine"].startswith("this machine: 1 ×")
     assert sorted(path.name for path in results.path.iterdir()) == before
+    run = planned(store, working_folder(platform), NewRun("other", ["P1"], "alice", "demo", "lean", "demo"))
+    results.finish(run, "P1")
+    told = estimate(store, platform, NewRun("one", ["P1", "P2"], "alice", "demo", "lean", "demo"))
+    assert (told["total"], told["new"], told["already_predicted"]) == (2, 1, 1)
     with pytest.raises(UserError, match="no weights"):
         estimate(store, platform, NewRun("one", ["P1"], "alice", "demo", "lean", "x"))
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from proteofold.errors import UserError
-from proteofold.headlock import claim_run
+from proteofold.headlock import hold_run
 from proteofold.platform import deletion, orders
 from proteofold.platform.database import open_platform, platform_path
 from proteofold.platform.deletion import delete_run
@@ -298,8 +298,7 @@ def test_run_that_waits_or_works_is_not_deleted(store, ordered, results, users):
     folder = finished(store, ordered, results)
     with order_lock(ordered, "one"), pytest.raises(UserError, match="at work"):
         delete_run(store, ordered, "one", users["alice"])
-    assert claim_run(folder.relative_to(results.path.parent))  # as a head that was started by hand
-    with pytest.raises(UserError, match="at work"):
+    with hold_run(folder), pytest.raises(UserError, match="at work"):  # as a head that was started by hand
         delete_run(store, ordered, "one", users["alice"])
     assert folder.is_dir() and status(store) == "SUCCESS"
 

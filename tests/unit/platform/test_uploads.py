@@ -83,7 +83,7 @@ def test_description_and_sequence_that_were_missing_are_filled_in(upload, store)
         (b"\n\n", "holds no FASTA record"),
         (b"MKV\n", "must start with '>'"),
         (b"{}", "must start with '>'"),
-        (">a\nMKV\n>b\nMKL\n".encode("utf-16"), "must start with '>'"),
+        (">a\nMKV\n>b\nMKL\n".encode("utf-16"), "UTF-16"),
         (b">a\nMKV\n>\nMKL\n", "line 3: a header without an id"),
         (gzip.compress(b">a\nMKV\n" * 5000)[:-20], "cannot be read"),
         (b"\x1f\x8bnot gzip at all", "cannot be read"),

@@ -1,13 +1,12 @@
 """Stand-ins for Slurm's commands: programs that answer from files, may be silent, and note how they were called."""
 
-import json
 import os
 import shlex
 import sys
 
 import pytest
 
-from proteofold.slurm.registry import FOLDER_VARIABLE, PYTHON_VARIABLE, Registry
+from proteofold.slurm.jobs import FOLDER_VARIABLE, HEAD_VARIABLE, PYTHON_VARIABLE, JobFolder, comment_of
 
 _PROGRAM = """#!/bin/sh
 echo "$0 $*" >> {calls}
@@ -26,13 +25,15 @@ fi
 class StandIn:
     """Answers of Slurm's commands: ``answer`` what they print, ``fail`` the errors of their next calls."""
 
-    log = "results/demo/logs/search_templates/P1.log"
+    log = "results/shared/searches/lib/logs/P1.search.log"
+    outputs = ("results/shared/searches/lib/P1.hhr.gz", "results/shared/searches/lib/P1.tsv")
+    head = "client-1-2"
 
     def __init__(self, folder, run_folder):
         self.folder, self.run_folder = folder, run_folder
         self.calls_file = folder / "calls"
         self.script_file = folder / "script"
-        self.registry = Registry(run_folder / "slurm")
+        self.job_folder = JobFolder(run_folder / "slurm")
         for name in ("squeue", "sbatch", "scancel", "sacct", "sinfo"):
             program = folder / name
             values = {"folder": folder, "calls": self.calls_file, "scripts": self.script_file}
@@ -53,29 +54,19 @@ class StandIn:
         (self.folder / f"{name}.sleep").touch()
 
     def jobs(self, *jobs):
-        """Have squeue tell of jobs: (id, state), or with name, node and key."""
+        """Have squeue tell of jobs: (id, state), or with name, node and comment."""
         lines = []
         for job_id, state, *rest in jobs:
-            name, node, key = [*rest, *("demo/P1", "worker1", "k1")[len(rest) :]]
-            lines.append(f"{job_id}|{state}|{node}|{name}|{key}|{os.getcwd()}\n")
+            name, node, comment = [*rest, *("lib:P1", "worker1", comment_of("demo", self.head))[len(rest) :]]
+            lines.append(f"{job_id}|{state}|{node}|{name}|{comment}|{os.getcwd()}\n")
         self.answer("squeue", "".join(lines))
 
-    def script(self, text="exec_job", **changes):
-        """The path of a job script as Snakemake writes it."""
-        job = {
-            "type": "single",
-            "rule": "search_templates",
-            "input": ["results/demo/horiz/1.horiz"],
-            "output": ["results/demo/out/P1.out", "results/demo/hits/P1.csv.gz"],
-            "wildcards": {"protein": "P1"},
-            "params": {"result_key": "k1", "command": ["step.py", "--protein", "P1", "--out", "a b;$(id).out"]},
-            "log": [self.log],
-            "threads": 2,
-            "resources": {"mem_mb": 700, "runtime": 90, "attempt": 1},
-        } | changes
-        path = self.folder / "snakejob.sh"
-        path.write_text(f"#!/bin/sh\n# properties = {json.dumps(job)}\n{text}\n")
-        return path
+    def age_answer(self, seconds=60):
+        """Make the last answer of Slurm older than it is."""
+        states = self.job_folder.states
+        if states.exists():
+            then = states.stat().st_mtime - seconds
+            os.utime(states, (then, then))
 
     def calls(self, name):
         """How a command was called: a list of argument lists."""
@@ -96,4 +87,7 @@ def slurm(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv(FOLDER_VARIABLE, str(run_folder / "slurm"))
     monkeypatch.setenv(PYTHON_VARIABLE, sys.executable)
-    return StandIn(programs, run_folder)
+    monkeypatch.setenv(HEAD_VARIABLE, StandIn.head)
+    stand_in = StandIn(programs, run_folder)
+    stand_in.answer("sinfo", "3500\n7400\n")
+    return stand_in

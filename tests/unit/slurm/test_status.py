@@ -1,6 +1,5 @@
 """The status command of the cluster profile: every state, silence, and jobs nobody knows."""
 
-import fcntl
 import os
 import subprocess
 import time
@@ -8,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proteofold.slurm import registry as registry_module
 from proteofold.slurm import tools
-from proteofold.slurm.registry import Submission
+from proteofold.slurm.jobs import Submission, ask_slurm
 from proteofold.slurm.states import word_of
 from proteofold.slurm.status import GRACE_S, status
 
@@ -19,10 +17,11 @@ STATUS = Path(__file__).parents[3] / "profiles/cluster/status.sh"
 RUNNING = (
     *("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED"),
     *("STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT", "REQUEUED"),
+    *("REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"),
 )
 FAILED = (
     *("FAILED", "OUT_OF_MEMORY", "TIMEOUT", "NODE_FAIL"),
-    *("CANCELLED", "PREEMPTED", "BOOT_FAIL", "DEADLINE", "REVOKED"),
+    *("CANCELLED", "PREEMPTED", "BOOT_FAIL", "DEADLINE", "REVOKED", "LAUNCH_FAILED", "RECONFIG_FAIL"),
 )
 EXPECTED = dict.fromkeys(RUNNING, "running") | {"COMPLETED": "success"} | dict.fromkeys(FAILED, "failed")
 
@@ -58,6 +57,8 @@ def test_one_question_to_slurm_serves_500_jobs(slurm):
 def test_job_that_was_submitted_after_the_question_is_running(slurm):
     slurm.jobs((17, "COMPLETED"))
     answer_of(17)
+    slurm.job_folder.note(Submission("18", "lib:P2", time.time(), 700, slurm.outputs))
+    write_outputs(slurm)  # of an earlier job
     assert answer_of(18) == "running\n"
     assert len(slurm.calls("squeue")) == 1
 
@@ -76,88 +77,89 @@ def test_every_job_is_running_while_slurm_is_silent(slurm):
 def test_status_query_that_hangs_is_given_up_and_the_job_is_running(slurm, monkeypatch):
     monkeypatch.setitem(tools.call.__kwdefaults__, "timeout_s", 0.3)
     slurm.hang("squeue")
-    assert status("17", slurm.registry) == "running"
+    assert status("17", slurm.job_folder) == "running"
     # nobody hangs after the other: who asks next has the answer that nothing is known
-    assert status("18", slurm.registry) == "running"
+    assert status("18", slurm.job_folder) == "running"
     assert len(slurm.calls("squeue")) == 1
 
 
 def test_what_was_known_before_the_silence_stays_known(slurm):
     slurm.jobs((17, "COMPLETED"), (18, "RUNNING"))
-    slurm.registry.refresh()
+    slurm.job_folder.ask()
+    slurm.age_answer()
     slurm.fail("squeue", *["Socket timed out on send/recv operation"] * 9)
-    slurm.registry.refresh(older_than_s=-1)
     assert (answer_of(17), answer_of(18)) == ("success\n", "running\n")
 
 
-def test_job_that_was_submitted_before_a_long_silence_is_running_until_slurm_answers(slurm, monkeypatch):
-    clock = [1000.0]
-    monkeypatch.setattr(registry_module, "_uptime", lambda: clock[0])
+def test_job_that_was_submitted_before_a_long_silence_is_running_until_slurm_answers(slurm):
     slurm.jobs((16, "RUNNING"))
-    slurm.registry.refresh()
+    slurm.job_folder.ask()
     submitted(slurm)
     slurm.fail("squeue", *["slurm_load_jobs error: Unable to contact slurm controller"] * 99)
-    started = time.time()
-    for seconds in range(0, 3 * GRACE_S, 2):
-        clock[0] = 1000.0 + seconds
-        assert status("17", slurm.registry, now=started + seconds) == "running"
+    for _ in range(4):
+        slurm.age_answer(GRACE_S)
+        assert unknown(slurm) == "running"
     assert slurm.calls("scancel") == []
-
-
-def test_silence_is_told_while_somebody_else_waits_for_slurm(slurm, monkeypatch):
-    clock = [1000.0]
-    monkeypatch.setattr(registry_module, "_uptime", lambda: clock[0])
-    slurm.registry.refresh()
-    with open(slurm.registry.folder / "states.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        clock[0] += registry_module.FRESH_S - 1
-        assert slurm.registry.refresh() is True
-        clock[0] += 1
-        assert slurm.registry.refresh() is False
 
 
 def unknown(slurm, seconds_later=0.0):
-    return status("17", slurm.registry, now=time.time() + seconds_later)
+    """The status of a job that Slurm does not know, asked so many seconds later."""
+    slurm.age_answer()  # so that it is asked again
+    slurm.job_folder.ask()
+    return status("17", slurm.job_folder, now=time.time() + seconds_later)
 
 
-def submitted(slurm, output="results/demo/out/P1.out"):
-    slurm.registry.add(Submission("17", "demo/P1", "k1", time.time() - 5, output))
+def submitted(slurm):
+    slurm.job_folder.note(Submission("17", "lib:P1", time.time() - 5, 700, slurm.outputs))
 
 
-def test_job_that_nobody_knows_has_failed_after_the_grace_time_and_is_cancelled(slurm):
+def write_outputs(slurm):
+    for path in map(Path, slurm.outputs):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_job_that_nobody_knows_has_failed_after_the_grace_time_and_is_cancelled(slurm, monkeypatch):
     submitted(slurm)
     assert unknown(slurm) == "running"
-    assert unknown(slurm, GRACE_S - 1) == "running"
+    assert unknown(slurm) == "running"
     assert slurm.calls("scancel") == []
-    assert unknown(slurm, GRACE_S + 1) == "failed"
+    (missed,) = (slurm.job_folder.path / "missed").iterdir()
+    missed.write_text(str(time.time() - GRACE_S - 1))
+    assert unknown(slurm) == "failed"
     assert slurm.calls("scancel") == [["17"]]
 
 
-def test_forgotten_job_whose_result_is_there_ended_well(slurm):
+def test_forgotten_job_whose_outputs_are_there_ended_well(slurm):
     submitted(slurm)
-    out = slurm.run_folder / "out/P1.out"
-    out.parent.mkdir()
-    out.write_text("")
+    write_outputs(slurm)
     assert unknown(slurm) == "success"
 
 
-def test_result_that_is_older_than_the_job_does_not_count(slurm):
+def test_forgotten_job_of_which_one_output_is_missing_did_not_end_well(slurm):
     submitted(slurm)
-    out = slurm.run_folder / "out/P1.out"
-    out.parent.mkdir()
-    out.write_text("")
-    os.utime(out, (1, 1))
+    write_outputs(slurm)
+    Path(slurm.outputs[-1]).unlink()
     assert unknown(slurm) == "running"
-    assert unknown(slurm, GRACE_S + 1) == "failed"
 
 
 @pytest.mark.parametrize(
-    ("answer", "word"), [("COMPLETED\n", "success"), ("NODE_FAIL\nOUT_OF_MEMORY\n", "failed"), ("", "running")]
+    ("answer", "word"),
+    [("COMPLETED\n", "success"), ("NODE_FAIL\nOUT_OF_MEMORY\n", "failed"), ("", "running"), ("RUNNING\n", "running")],
 )
 def test_accounting_is_asked_about_a_forgotten_job(slurm, answer, word):
     submitted(slurm)
     slurm.answer("sacct", answer)
     assert unknown(slurm) == word
+
+
+def test_job_that_only_accounting_takes_for_running_does_not_hang_the_run(slurm):
+    submitted(slurm)
+    slurm.answer("sacct", "RUNNING\n")
+    unknown(slurm)
+    (missed,) = (slurm.job_folder.path / "missed").iterdir()
+    missed.write_text(str(time.time() - GRACE_S - 1))
+    assert unknown(slurm) == "failed"
 
 
 def test_cluster_without_accounting_is_no_error(slurm):
@@ -170,18 +172,17 @@ def test_state_that_the_manual_does_not_name_counts_as_unknown(slurm):
     slurm.jobs((17, "TELEPORTED"))
     submitted(slurm)
     assert answer_of(17) == "running\n"
-    slurm.registry.refresh(older_than_s=-1)
-    assert unknown(slurm, GRACE_S + 1) == "failed"
+    write_outputs(slurm)
+    assert answer_of(17) == "success\n"
 
 
 def test_status_says_running_when_its_files_are_damaged(slurm):
-    slurm.registry.states.write_bytes(b"\xff\x00 nonsense\n17\n")
+    slurm.job_folder.states.write_bytes(b"\xff\x00 nonsense\n17\n")
     slurm.jobs((17, "RUNNING"))
     assert answer_of(17) == "running\n"
 
 
-def test_jobs_of_other_runs_and_folders_are_not_ours(slurm):
-    here = os.getcwd()
-    rows = [f"1|RUNNING|n|demo/P1|k|{here}", f"2|RUNNING|n|demo2/P1|k|{here}", "3|RUNNING|n|demo/P1|k|/else|where"]
+def test_jobs_of_other_folders_are_not_ours(slurm):
+    rows = [f"1|RUNNING|n|lib:P1|c|{os.getcwd()}", "3|RUNNING|n|lib:P1|c|/else|where"]
     slurm.answer("squeue", "".join(f"{row}\n" for row in rows))
-    assert [job.job_id for job in registry_module.ask_slurm("demo")] == ["1"]
+    assert [job.job_id for job in ask_slurm()] == ["1"]

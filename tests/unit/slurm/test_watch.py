@@ -1,57 +1,56 @@
 """What the store learns from Slurm while jobs run."""
 
+from pathlib import Path
+
 import pytest
 
-from proteofold.slurm import registry as registry_module
-from proteofold.slurm.registry import job_name, rule_and_name
+from proteofold.layout import RunFolder
+from proteofold.runs import Member, Run
 from proteofold.slurm.watch import Watch
-
-BATCH = "demo/predict_secondary_structure:0001-ab"
 
 
 @pytest.fixture
-def watch(slurm, monkeypatch):
-    """A watch that asks Slurm at every call."""
-    monkeypatch.setattr(registry_module.Registry.refresh, "__defaults__", (-1,))
-    watch = Watch(slurm.registry, {"0001-ab": ["P1", "P2"]})
-    return lambda: [(event.protein, event.phase, event.node, event.step) for event in watch.events()]
+def watch(slurm):
+    """Function that has Slurm asked again and returns the events."""
+    members = [Member(f"sp|{name}", name, 10, "m", f"{name}-0123abcd", "b1") for name in ("P1", "P2")]
+    settings = {"search": "lib", "predictions": "demo-1"}
+    run = Run(RunFolder(Path("results/demo")), {member.protein: member for member in members}, settings)
+    watch = Watch(slurm.job_folder, run)
+
+    def events():
+        slurm.age_answer()
+        slurm.job_folder.ask()
+        return [(event.protein, event.phase, event.node, event.step) for event in watch.events()]
+
+    return events
 
 
-def test_node_of_a_search_is_told_once_when_it_begins_and_its_end_once(slurm, watch):
-    slurm.jobs((1, "PENDING", "demo/P1", ""))
+def test_node_of_a_search_is_told_once_when_it_begins(slurm, watch):
+    slurm.jobs((1, "PENDING", "lib:P1-0123abcd", ""))
     assert watch() == []
-    slurm.jobs((1, "RUNNING", "demo/P1", "worker2"))
+    slurm.jobs((1, "RUNNING", "lib:P1-0123abcd", "worker2"))
     assert watch() == [("P1", "running", "worker2", None)]
     assert watch() == []
-    slurm.jobs((1, "COMPLETED", "demo/P1", "worker2"))
-    assert watch() == [("P1", "done", "worker2", None)]
+    slurm.jobs((1, "COMPLETED", "lib:P1-0123abcd", "worker2"))
     assert watch() == []
 
 
 def test_batch_runs_for_all_its_proteins(slurm, watch):
-    slurm.jobs((1, "RUNNING", BATCH, "worker1"))
+    slurm.jobs((1, "RUNNING", "demo-1:b1", "worker1"))
     assert watch() == [(name, "running", "worker1", "secondary_structure") for name in ("P1", "P2")]
-    slurm.jobs((1, "COMPLETED", BATCH, "worker1"))
-    assert watch() == []
 
 
 def test_failures_and_other_jobs_are_left_to_snakemake(slurm, watch):
-    slurm.jobs((1, "OUT_OF_MEMORY", "demo/P1"), (2, "RUNNING", "demo/make_profiles:"), (3, "CANCELLED", "demo/P2"))
+    slurm.jobs(
+        (1, "OUT_OF_MEMORY", "lib:P1-0123abcd"),
+        (2, "RUNNING", "six:make_profiles"),
+        (3, "CANCELLED", "lib:P2-0123abcd"),
+        (4, "RUNNING", "lib.fast:P1-0123abcd"),
+        (5, "RUNNING", "lib:P9-0123abcd"),
+    )
     assert watch() == []
 
 
 def test_silent_slurm_brings_no_news(slurm, watch):
     slurm.fail("squeue", *["Socket timed out"] * 3)
     assert watch() == []
-
-
-@pytest.mark.parametrize("name", ["P1", "predict_secondary_structure-1", "a.b-c_d"])
-def test_names_of_jobs_tell_their_protein(name):
-    assert rule_and_name(job_name("demo", "search_templates", name)) == ("search_templates", name)
-
-
-def test_names_of_other_jobs_tell_their_rule():
-    assert rule_and_name(job_name("demo", "predict_secondary_structure", "1-a")) == (
-        "predict_secondary_structure",
-        "1-a",
-    )

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from proteofold.cli import cli
+from proteofold.merge import merge_run
 
 
 @pytest.fixture
@@ -137,6 +138,35 @@ def test_import_of_several_runs_reports_each(results, call):
         ("one", "SUCCESS", 3),
         ("two", "SUCCESS", 3),
     ]
+
+
+def test_import_of_all_folders_passes_over_what_the_runs_share(demo, call, results):
+    imported = call("store", "import", *glob.glob(f"{results.path}/*/"))
+    assert (imported.exit_code, imported.stdout) == (0, "demo: FAILED, 2 of 3 proteins, 1 failed\n")
+
+
+def test_damaged_result_is_exit_code_1_and_named(demo, call):
+    out = demo.search.out(demo.members["007"].entry)
+    out.write_text("")
+    imported = call("store", "import", str(demo.folder.path))
+    assert (imported.exit_code, imported.stdout) == (1, "demo: FAILED, 1 of 3 proteins, 2 failed\n")
+    assert str(out) in imported.stderr
+    assert call("store", "import", str(demo.folder.path)).exit_code == 0
+
+
+def test_results_that_another_run_has_computed_since_are_told_until_they_are_merged(demo, call, results):
+    merge_run(demo.folder.path)
+    assert "rerun to merge" not in call("show", "demo").output + call("runs").output
+    results.finish(demo, "bad", computed_in="another")
+    for command in (["show", "demo"], ["runs"]):
+        assert "1 result new, rerun to merge" in call(*command).output
+    assert json.loads(call("runs", "--json").output)[0]["new_results"] == 1
+    assert json.loads(call("show", "demo", "--json").output)["new_results"] == 1
+    merge_run(demo.folder.path)
+    call("store", "import", str(demo.folder.path))
+    shown = call("show", "demo")
+    assert "rerun to merge" not in shown.output + call("runs").output
+    assert "1 computed in another" in shown.output
 
 
 def test_every_command_has_help_with_an_example():

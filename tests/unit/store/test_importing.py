@@ -1,7 +1,8 @@
 """Making a run's rows from its folder."""
 
 import csv
-import gzip
+import errno
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -63,7 +64,7 @@ def test_ids_keep_leading_zeros_and_order(store, done):
 def test_import_replaces_and_leaves_no_hits_behind(store, done, results, make, rows):
     import_run(store, done.folder.path)
     results.finish(done, "000", [make.hit(rank, f"{rank}NEW_A", score=200.0 - rank) for rank in (1, 2, 3)])
-    done.folder.out("001").unlink()
+    done.search.out(done.members["001"].entry).unlink()
     import_run(store, done.folder.path)
     assert store.execute("select count(*) from hits").fetchone() == (6,)
     assert unused_hits(store) == 0
@@ -138,7 +139,9 @@ def test_deleted_store_is_rebuilt_from_run_folders_with_identical_rows(results, 
     for number, (run_id, proteins) in enumerate({"b": ["P1", "P2"], "a": ["P2", "P3"]}.items()):
         run = results.plan(run_id, proteins)
         start_run(conn, run, "ada", at=make.start + number)
-        for protein in run.members:
+        for protein, member in run.members.items():
+            if member.entry in run.done():  # of the other run
+                continue
             record_events(conn, run, [Event(protein, "running", make.start + 5, node="n")])
             results.finish(run, protein)
             record_events(conn, run, [Event(protein, "done", make.start + 9)])
@@ -148,14 +151,12 @@ def test_deleted_store_is_rebuilt_from_run_folders_with_identical_rows(results, 
     for name in ("", "-wal", "-shm"):
         (results.path / f"proteofold.db{name}").unlink(missing_ok=True)
     conn = open_store(path)
-    folders = import_order(sorted(entry for entry in results.path.iterdir() if entry.is_dir()))
+    folders = import_order([results.path / "a", results.path / "b"])
     assert [folder.name for folder in folders] == ["b", "a"]
     for folder in folders:
         import_run(conn, folder)
     assert rows(conn) == before
-    assert {source for (source,) in conn.execute("select source from proteins where query_id = 'P2'")} < {
-        f"results/b/fas/{name}" for name in os.listdir(results.path / "b" / "fas")
-    } | {""}
+    assert conn.execute("select source from proteins where query_id = 'P2'").fetchall() == [("results/b/manifest.tsv",)]
 
 
 def test_best_hit_is_stored_wherever_it_ranks(store, results, make):
@@ -172,13 +173,10 @@ def test_best_hit_is_stored_wherever_it_ranks(store, results, make):
 
 def test_values_that_are_missing_or_no_number_are_null(store, results, make):
     run = results.plan(proteins=["P1", "P2"])
-    results.finish(
-        run, "P1", [make.hit(pvalue=float("nan"), ss_score=float("-inf"), aligned_columns=None, query_start=3)]
-    )
+    results.finish(run, "P1", [make.hit(pvalue=float("nan"), ss_score=float("-inf"))])
     results.finish(run, "P2", [])
     import_run(store, run.folder.path)
-    query = "select pvalue, ss_score, aligned_columns, query_start, template_length from hits"
-    assert store.execute(query).fetchall() == [(None, None, None, 3, None)]
+    assert store.execute("select pvalue, ss_score from hits").fetchall() == [(None, None)]
     query = "select best_hit, best_evalue, score_mean, hits from protein_results where query_id = 'P2'"
     assert store.execute(query).fetchone() == (None, None, None, 0)
 
@@ -196,47 +194,127 @@ def test_values_that_are_missing_or_no_number_are_null(store, results, make):
         ("T,1", "comma in the name"),
         ('T"1', "quote, in the name"),
         ("T\\u0041\\", "backslash in the name"),
-        ("T\t1", "tab in the name"),
-        ("", "no name"),
         ("7", "a number for a name"),
         ("蛋白质", "not ASCII"),
     ],
 )
 @pytest.mark.parametrize("query_id", ["P1", "a,\"b'"])
-@pytest.mark.parametrize("positions", [POSITIONS, {}], ids=["with positions", "without"])
-def test_names_are_stored_as_they_are(store, results, make, query_id, positions, template, description):
+def test_names_are_stored_as_they_are(store, results, make, query_id, template, description):
     run = results.plan(proteins=[query_id])
-    found = [make.hit(**positions)._replace(template=template, description=description)]
-    found.append(make.hit(2, **positions)._replace(template="2XYZ_B", description="another"))
+    found = [make.hit(**POSITIONS)._replace(template=template, description=description)]
+    found.append(make.hit(2, **POSITIONS)._replace(template="2XYZ_B", description="another"))
     (protein,) = run.members
     results.finish(run, protein, found)
     import_run(store, run.folder.path)
     columns = "rank, template, description, score, aligned_columns, query_start, template_length"
-    expected = (150.0, 50, positions.get("query_start"), positions.get("template_length"))
+    expected = (150.0, 50, 1, 120)
     assert store.execute(f"select {columns} from hits order by rank").fetchall() == [
         (1, template, description, *expected),
         (2, "2XYZ_B", "another", *expected),
     ]
 
 
-@pytest.mark.parametrize("line", ["P1,1,T", "P1,1,T,d,1.0", "", 'P1,1,T,"d', "P1,1,T,d" + ",1" * 12])
-@pytest.mark.parametrize("positions", [POSITIONS, {}], ids=["with positions", "without"])
-def test_hits_of_which_a_line_is_not_whole_are_no_result(store, results, make, positions, line):
-    run = results.plan(proteins=["P1", "P2"])
-    for protein in run.members:
-        results.finish(run, protein, [make.hit(**positions)])
-    path = run.folder.hits("P1")
-    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()) + line.encode() + b"\n"))
-    import_run(store, run.folder.path)
-    assert store.execute("select query_id from protein_results where phase = 'done'").fetchall() == [("P2",)]
+def files_of(run, protein):
+    entry = run.members[protein].entry
+    return run.search.out(entry), run.search.hhr(entry)
+
+
+def log_of(run, protein):
+    log = run.search.log("search", run.members[protein].entry)
+    return f"{log.parent.name}/{log.name}"
+
+
+DAMAGES = {
+    "empty": lambda path, other: path.write_bytes(b""),
+    "cut short": lambda path, other: path.write_bytes(path.read_bytes()[:-9]),
+    "zeros": lambda path, other: path.write_bytes(bytes(path.stat().st_size)),
+    "no text": lambda path, other: path.write_bytes(b"\xff\xfe" * 50),
+    "of another protein": lambda path, other: path.write_bytes(other.read_bytes()),
+}
+
+
+@pytest.fixture
+def damaged(results, make):
+    """Function: a finished run of P1, P2 and P3 in which a file of P2 is damaged."""
+
+    def damage(way, file):
+        run = results.plan()
+        for number, protein in enumerate(run.members):
+            results.finish(run, protein, [make.hit(score=100.0 + number)])
+        way(files_of(run, "P2")[file], files_of(run, "P3")[file])
+        return run
+
+    return damage
+
+
+def state(conn, query_id="P2"):
+    query = f"select phase, step, reason, hits from protein_results where query_id = '{query_id}'"
+    return conn.execute(query).fetchone()
+
+
+@pytest.mark.parametrize("way", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("file", [0, 1], ids=["out", "hhr"])
+def test_damaged_result_is_removed_and_reported(store, damaged, rows, way, file):
+    run, told = damaged(way, file), []
+    import_run(store, run.folder.path, warn=told.append)
+    assert len(told) == 1 and str(files_of(run, "P2")[file]) in told[0]
+    assert not any(path.exists() for path in files_of(run, "P2"))
+    assert all(path.exists() for path in (*files_of(run, "P1"), *files_of(run, "P3")))
+    assert state(store) == ("failed", "summary", "damaged, removed; rerun", None)
+    assert store.execute("select status, succeeded, failed from runs").fetchone() == ("FAILED", 2, 1)
+    assert store.execute("select count(*) from hit_rows").fetchone() == (2,)
+    import_run(store, run.folder.path, warn=told.append)  # it is missing now, and told no more
+    assert len(told) == 1
+
+
+def test_damaged_result_of_a_run_at_work_is_reported_only(store, damaged):
+    run, told = damaged(DAMAGES["cut short"], 1), []
+    with open(run.folder.lock, "a") as head:
+        fcntl.flock(head, fcntl.LOCK_EX)
+        import_run(store, run.folder.path, warn=told.append)
+    assert len(told) == 1 and "not removed" in told[0]
+    assert all(path.exists() for path in files_of(run, "P2"))
+    assert state(store) == ("waiting", None, None, None)
+    assert store.execute("select status, succeeded, failed from runs").fetchone() == ("RUNNING", 2, 0)
+
+
+def test_damaged_result_that_cannot_be_removed_is_reported_and_fails(store, damaged, monkeypatch):
+    def remove(*arguments):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    run, told = damaged(DAMAGES["cut short"], 1), []
+    monkeypatch.setattr(importing, "remove", remove)
+    import_run(store, run.folder.path, warn=told.append)
+    assert len(told) == 1 and "not removed: Read-only file system" in told[0]
+    phase, step, reason, _ = state(store)
+    assert (phase, step) == ("failed", "summary")
+    assert str(files_of(run, "P2")[1]) in reason
+
+
+def test_damaged_results_are_told_by_the_processes_that_read(store, damaged, monkeypatch, tmp_path, rows):
+    monkeypatch.setattr(importing, "_PROTEINS_WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(importing, "PROTEINS_AT_ONCE", 1)
+    run, told = damaged(DAMAGES["cut short"], 0), []
+    import_run(store, run.folder.path, workers=2, warn=told.append)
+    assert len(told) == 1
+    assert [state(store, name)[0] for name in ("P1", "P2", "P3")] == ["done", "failed", "done"]
+
+
+@pytest.mark.parametrize("lost", ["missing", "damaged"])
+def test_result_whose_usage_is_lost_is_still_a_result(store, done, lost):
+    path = done.search.usage(done.members["001"].entry)
+    path.unlink() if lost == "missing" else path.write_text("")
+    import_run(store, done.folder.path)
+    query = "select phase, cpu_s, max_rss_mb, node, computed_in from protein_results where query_id = '001'"
+    assert store.execute(query).fetchone() == ("done", None, None, None, None)
+    assert store.execute("select status, succeeded, shared from runs").fetchone() == ("SUCCESS", 5, 0)
 
 
 def test_stored_summary_is_that_of_the_out_files(store, done):
     import_run(store, done.folder.path)
     columns = "query_id, best_hit, best_evalue, best_score, score_mean, score_std, score_gmean"
     for row in store.execute(f"select {columns} from protein_results"):
-        with open(done.folder.out(row[0])) as handle:
-            _, written = csv.reader(handle)
+        _, written, _ = csv.reader(done.search.out(done.members[row[0]].entry).read_text().splitlines())
         assert [row[0], row[1], *row[2:]] == [written[0], written[1], *map(float, written[2:])]
 
 
@@ -248,8 +326,8 @@ def test_failed_run_tells_reasons_from_the_logs(store, results):
     import_run(store, run.folder.path)
     query = "select query_id, status, step, reason, log from protein_results order by position"
     assert store.execute(query).fetchall()[1:] == [
-        ("P2", "FAILED", "search", "no memory", "results/demo/logs/search_templates/P2.log"),
-        ("P3", "FAILED", "search", "not started: the run ended before", None),
+        ("P2", "FAILED", "search", "no memory", f"results/shared/searches/{run.search.name}/logs/{log_of(run, 'P2')}"),
+        ("P3", "FAILED", "a3m", "not started: the run ended before", None),
     ]
     assert store.execute("select status, total, succeeded, failed from runs").fetchone() == ("FAILED", 3, 1, 2)
 

@@ -61,11 +61,9 @@ def test_unknown_run_is_an_error_that_names_it(store, make):
 
 
 @pytest.fixture
-def head(results):
+def head(at_work):
     """The lock that a living head of the run holds."""
-    locks = results.path.parent / ".snakemake"
-    locks.mkdir()
-    with open(locks / "proteofold-demo.lock", "w") as handle:
+    with open(at_work.folder.lock, "a") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 

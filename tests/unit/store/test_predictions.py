@@ -1,15 +1,13 @@
-"""Predicted secondary structure and alignments: a row a sequence and settings, as long as a result has them."""
+"""Predicted secondary structure: a row a sequence and weights, as long as a result has it."""
 
-import gzip
-import random
 import signal
 import sqlite3
 import subprocess
 import sys
 
 import pytest
+from runfolders import SETTINGS
 
-from proteofold.alignments import read_alignments
 from proteofold.store import finish_run, import_run, open_store, record_events, start_run
 from proteofold.store import results as result_files
 from proteofold.store.database import importing_alone, transaction
@@ -18,16 +16,16 @@ from proteofold.store.schema import MIGRATIONS
 from proteofold.store.states import Event
 
 SEQUENCES = {"P1": "MKVA" * 30, "P2": "GAVL" * 20, "P3": "MKVA" * 30}  # P1 and P3 are the same sequence
-OTHER = "hhblits3.hhr"
+WEIGHTS = SETTINGS["predictions"]
 
 
 def keys(conn):
-    return sorted(conn.execute("select settings_key, md5 from predictions"))
+    return sorted(conn.execute("select weights, md5 from predictions"))
 
 
 def columns(conn, query_id, run_id="demo"):
     found = prediction_of(conn, run_id, query_id)
-    return found and (found["secondary_structure"], found["confidence"], found["alignments"])
+    return found and (found["secondary_structure"], found["confidence"])
 
 
 @pytest.fixture
@@ -55,9 +53,7 @@ def test_prediction_is_what_the_files_hold(store, imported):
     found = prediction_of(store, "demo", "P2")
     assert found["secondary_structure"] == ("HEC" * 27)[:80]
     assert found["confidence"] == "0123456789" * 8
-    assert found["alignments"] == imported.folder.alignments("P2").read_bytes()
-    assert (found["md5"], found["settings_key"]) == (imported.members["P2"].md5, "0123456789abcdef")
-    assert len(read_alignments(found["alignments"])) == 10
+    assert (found["md5"], found["weights"]) == (imported.members["P2"].md5, WEIGHTS)
 
 
 def test_one_row_serves_all_proteins_and_runs_of_a_sequence(store, imported, finished):
@@ -68,9 +64,15 @@ def test_one_row_serves_all_proteins_and_runs_of_a_sequence(store, imported, fin
     assert prediction_of(store, "again", "P3") == prediction_of(store, "demo", "P1")
 
 
-def test_other_settings_are_another_prediction(store, imported, finished):
-    import_run(store, finished("other", key="fedcba9876543210").folder.path)
+def test_other_weights_are_another_prediction(store, imported, finished):
+    import_run(store, finished("other", predictions="another", search="another").folder.path)
     assert len(keys(store)) == 4
+
+
+def test_other_search_has_the_same_prediction(store, imported, finished):
+    import_run(store, finished("other", search="another").folder.path)
+    assert len(keys(store)) == 2
+    assert prediction_of(store, "other", "P1") == prediction_of(store, "demo", "P1")
 
 
 def test_there_is_none_before_a_protein_is_finished(store, results, make):
@@ -84,7 +86,7 @@ def test_there_is_none_before_a_protein_is_finished(store, results, make):
     assert columns(store, "P2")[0] == ("HEC" * 27)[:80]
     assert prediction_of(store, "demo", "P1") is None
     finish_run(store, run, "INTERRUPTED", at=make.start + 9)
-    assert keys(store) == [("0123456789abcdef", run.members["P2"].md5)]
+    assert keys(store) == [(WEIGHTS, run.members["P2"].md5)]
 
 
 def test_rebuilt_store_has_the_predictions_of_the_live_one(store, results, rows, make, tmp_path):
@@ -110,73 +112,36 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_damaged_alignments_are_null_and_cost_nothing_else(store, finished, damage):
-    run = finished()
-    damage(run.folder.alignments("P2"))
-    import_run(store, run.folder.path)
-    assert columns(store, "P2") == (("HEC" * 27)[:80], "0123456789" * 8, None)
-    assert store.execute("select succeeded from runs").fetchone() == (3,)
-    assert store.execute("select count(*) from hits").fetchone() == (3,)
-
-
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_damaged_secondary_structure_is_null_and_costs_nothing_else(store, finished, damage):
     run = finished()
-    damage(run.folder.horiz(run.members["P2"].batch))
+    damage(run.predictions.horiz(run.members["P2"].batch))
     import_run(store, run.folder.path)
-    assert columns(store, "P2") == (None, None, run.folder.alignments("P2").read_bytes())
+    assert columns(store, "P2") is None
     assert store.execute("select succeeded from runs").fetchone() == (3,)
-
-
-def test_protein_of_which_nothing_is_known_has_no_row(store, finished):
-    run = finished()
-    run.folder.horiz(run.members["P2"].batch).unlink()
-    for protein in SEQUENCES:
-        run.folder.alignments(protein).unlink()
-    import_run(store, run.folder.path)
-    assert keys(store) == []
 
 
 def test_prediction_of_another_sequence_is_not_taken(store, finished):
     run = finished()
-    path = run.folder.horiz(run.members["P2"].batch)
+    path = run.predictions.horiz(run.members["P2"].batch)
     path.write_text(path.read_text().replace("GAVL", "GAVV"))
     import_run(store, run.folder.path)
-    assert columns(store, "P2")[:2] == (None, None)
+    assert columns(store, "P2") is None
     assert columns(store, "P1")[0] == ("HEC" * 40)
 
 
-def test_what_was_missing_is_filled_in_and_what_is_missing_now_is_kept(store, imported, results):
+def test_what_was_missing_is_filled_in_and_what_is_missing_now_is_kept(store, imported):
     before = columns(store, "P2")
-    path = imported.folder.alignments("P2")
-    data = path.read_bytes()
+    path = imported.predictions.horiz(imported.members["P2"].batch)
+    text = path.read_text()
     path.unlink()
     import_run(store, imported.folder.path)
     assert columns(store, "P2") == before
     store.execute("delete from predictions")
     import_run(store, imported.folder.path)
-    assert columns(store, "P2") == (*before[:2], None)
-    path.write_bytes(data)
+    assert columns(store, "P2") is None
+    path.write_text(text)
     import_run(store, imported.folder.path)
     assert columns(store, "P2") == before
-
-
-def test_new_alignments_replace_the_earlier(store, imported, results, data):
-    for protein in ("P1", "P3"):
-        results.finish(imported, protein, hhr=data / OTHER)
-    import_run(store, imported.folder.path)
-    assert len(read_alignments(columns(store, "P1")[2])) == 8
-
-
-@pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 200_000])
-def test_large_alignments_are_stored_whole(store, finished, size):
-    run = finished()
-    # the mark of gzip before what is not looked at here, and behind it the length of the text
-    data = b"\x1f\x8b\x08" + random.Random(1).randbytes(size - 7) + (2 * size).to_bytes(4, "little")
-    run.folder.alignments("P2").write_bytes(data)
-    import_run(store, run.folder.path)
-    assert len(data) == size
-    assert columns(store, "P2")[2] == data
 
 
 def test_file_of_a_batch_is_read_once(store, finished, monkeypatch):
@@ -193,26 +158,26 @@ def test_file_of_a_batch_is_read_once(store, finished, monkeypatch):
 
 def test_run_that_is_removed_takes_its_own_predictions_with_it(store, imported, finished):
     import_run(store, finished("kept", {"P2": SEQUENCES["P2"]}).folder.path)
-    import_run(store, finished("other", key="another").folder.path)
+    import_run(store, finished("other", predictions="another", search="another").folder.path)
     assert len(keys(store)) == 4
     store.execute("delete from runs where run_id in ('demo', 'other')")
     import_run(store, imported.folder.path.parent / "kept")
-    assert keys(store) == [("0123456789abcdef", imported.members["P2"].md5)]
+    assert keys(store) == [(WEIGHTS, imported.members["P2"].md5)]
 
 
-def test_other_settings_of_a_run_replace_its_predictions(store, imported, results, make):
-    run = results.plan("demo", SEQUENCES, key="fedcba9876543210")
+def test_other_weights_of_a_run_replace_its_predictions(store, imported, results, make):
+    run = results.plan("demo", SEQUENCES, predictions="another", search="another")
     start_run(store, run, at=make.start)
     assert keys(store) == []
     results.finish(run, "P2", at=make.start + 1)
     record_events(store, run, [Event("P2", "done", make.start + 1)])
-    assert keys(store) == [("fedcba9876543210", run.members["P2"].md5)]
+    assert keys(store) == [("another", run.members["P2"].md5)]
 
 
 def test_changed_sequence_replaces_its_prediction(store, imported, results, make):
     run = results.plan("demo", SEQUENCES | {"P2": "MMMM"})
     start_run(store, run, at=make.start)
-    assert keys(store) == [("0123456789abcdef", run.members["P1"].md5)]
+    assert keys(store) == [(WEIGHTS, run.members["P1"].md5)]
     results.finish(run, "P2")
     import_run(store, run.folder.path)
     assert columns(store, "P2")[0] == "HECH"
@@ -226,14 +191,14 @@ def test_protein_that_left_takes_its_prediction_along_unless_another_has_its_seq
         results.finish(run, protein)
     import_run(store, run.folder.path)
     import_run(store, results.plan("demo", {"P1": SEQUENCES["P1"]}).folder.path)
-    assert keys(store) == [("0123456789abcdef", run.members["P1"].md5)]
+    assert keys(store) == [(WEIGHTS, run.members["P1"].md5)]
 
 
 def test_start_of_a_run_leaves_alone_what_an_import_has_written(store, imported, results, make, tmp_path):
     with importing_alone(store):
         with transaction(store):
-            store.execute("insert into predictions (md5, settings_key) values ('not yet used', '0123456789abcdef')")
-            store.execute("insert into unused_predictions values ('0123456789abcdef')")
+            store.execute("insert into predictions (md5, weights) values ('not yet used', ?)", (WEIGHTS,))
+            store.execute("insert into unused_predictions values (?)", (WEIGHTS,))
         start_run(open_store(results.path / "proteofold.db"), imported, at=make.start)
         assert len(keys(store)) == 3
     start_run(store, imported, at=make.start)
@@ -249,12 +214,12 @@ importing.import_run(open_store(sys.argv[1]), sys.argv[2])
 
 
 def test_killed_import_leaves_predictions_that_the_next_removes(store, finished, results):
-    run, path = finished("killed", key="another"), results.path / "proteofold.db"
+    run, path = finished("killed", predictions="another", search="another"), results.path / "proteofold.db"
     killed = subprocess.run([sys.executable, "-c", KILLED, path, run.folder.path], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert len(keys(store)) == 2
     import_run(store, finished().folder.path)
-    assert {key for key, _ in keys(store)} == {"0123456789abcdef"}
+    assert {key for key, _ in keys(store)} == {WEIGHTS}
     assert store.execute("select * from unused_predictions").fetchall() == []
 
 
@@ -273,9 +238,3 @@ def test_store_of_the_first_version_keeps_its_rows_and_takes_predictions(results
     assert conn.execute("select run_id from runs order by 1").fetchall() == [("demo",), ("old",)]
     assert len(keys(conn)) == 2
     assert prediction_of(conn, "old", "P1") is None
-
-
-def test_stored_alignments_do_not_name_the_protein(store, finished):
-    run = finished("demo", {"sp|P69905|HBA_HUMAN": "MKV"})
-    import_run(store, run.folder.path)
-    assert b"P69905" not in gzip.decompress(prediction_of(store, "demo", "sp|P69905|HBA_HUMAN")["alignments"])

@@ -2,12 +2,12 @@
 
 import contextlib
 import fcntl
-import os
 import sqlite3
 import time
 
 import pytest
 
+from proteofold.layout import digits_of
 from proteofold.merge import merge_run
 from proteofold.store import (
     Event,
@@ -32,11 +32,12 @@ def phases(conn):
 
 
 def column(conn, name, table="protein_results"):
-    return [value for (value,) in conn.execute(f"select {name} from {table}")]
+    order = "position" if table == "protein_results" else "1"
+    return [value for (value,) in conn.execute(f"select {name} from {table} order by {order}")]
 
 
 def run_row(conn):
-    query = "select status, total, succeeded, failed, reused, duration_s from runs"
+    query = "select status, total, succeeded, failed, shared, duration_s from runs"
     return conn.execute(query).fetchone()
 
 
@@ -59,7 +60,12 @@ def recorded(results, store, make, events):
         events("P3", "submitted", 1),
         events("P3", "running", 3, node="worker3"),
         events(
-            "P3", "failed", 5, step="search", reason="killed", log=f"{run.folder.path}/logs/search_templates/P3.log"
+            "P3",
+            "failed",
+            5,
+            step="search",
+            reason="killed",
+            log=f"{run.search.log('search', run.members['P3'].entry)}",
         ),
         events("P3", "submitted", 6),
         events("P3", "running", 7, node="worker4"),
@@ -80,6 +86,22 @@ def test_started_run_waits_and_counts(results, store, make):
     assert run_row(store) == ("RUNNING", 3, 0, 0, 0, 0.0)
     assert column(store, "author", "runs") == ["ada"]
     assert sorted(column(store, "sequence", "proteins")) == ["MKV"] * 3
+
+
+def test_sequences_are_there_once_their_batch_is_predicted_or_the_run_ends(results, store, make, events):
+    run = results.plan(proteins={"P1": "MKV", "P2": "MKV", "P3": "MKVL" * 5000})
+    batches = {protein: run.predictions.fasta(run.members[protein].batch) for protein in run.members}
+    texts = {path: path.read_text() for path in batches.values()}
+    for path in texts:
+        path.unlink()  # of a run that has just begun
+    start_run(store, run, at=make.start)
+    assert column(store, "sequence", "proteins") == [None] * 3
+    batches["P1"].write_text(texts[batches["P1"]])
+    record_events(store, run, [events(name, "waiting", 1) for name in ("P1", "P2")])
+    assert column(store, "sequence", "proteins") == [None, "MKV", "MKV"]
+    batches["P3"].write_text(texts[batches["P3"]])
+    finish_run(store, run, "FAILED", at=make.start + 9)
+    assert None not in column(store, "sequence", "proteins")
 
 
 def test_each_phase_is_told_with_its_node(results, store, make, events):
@@ -134,7 +156,8 @@ def test_failure_tells_step_reason_node_log_and_attempts(store, recorded):
     row = store.execute(
         "select step, reason, node, log, attempts, finished_at from protein_results where query_id = 'P3'"
     ).fetchone()
-    log = "results/demo/logs/search_templates/P3.log"
+    entry = recorded[0].members["P3"].entry
+    log = f"results/shared/searches/few.lean.01234567/logs/{digits_of(entry)}/{entry}.search.log"
     assert row == ("search", "hhsearch was killed (SIGKILL)", "worker4", log, 2, "2026-09-21T14:13:43.000Z")
 
 
@@ -169,7 +192,7 @@ def test_import_equals_live_recording_row_by_row(store, recorded, rows, tmp_path
 
 def test_resumed_run_counts_on_and_equals_its_import(store, recorded, results, rows, make, events, tmp_path):
     run, _ = recorded
-    (run.folder.out("P2")).unlink()
+    run.search.out(run.members["P2"].entry).unlink()
     run = results.plan(proteins=["P3", "P1", "P2", "P5"])
     start_run(store, run, "eve", at=make.start + 100)
     assert {name: row[0] for name, row in phases(store).items()} == {
@@ -198,7 +221,7 @@ def test_changed_sequence_or_settings_make_a_protein_wait_again(store, results, 
     start_run(store, run, at=make.start + 1)
     assert [row[0] for row in phases(store).values()] == ["waiting", "done"]
     assert store.execute("select sequence from proteins where query_id = 'P1'").fetchone() == ("MKVA",)
-    run = results.plan(proteins={"P1": "MKVA", "P2": "MKV"}, key="other")
+    run = results.plan(proteins={"P1": "MKVA", "P2": "MKV"}, search="other")
     start_run(store, run, at=make.start + 2)
     assert {row[0] for row in phases(store).values()} == {"waiting"}
     assert column(store, "rank", "hits") == []
@@ -230,9 +253,7 @@ def test_run_whose_folder_is_gone_can_be_marked_interrupted(store, results, make
 def test_run_at_work_is_not_marked_interrupted(store, results, make):
     run = results.plan()
     start_run(store, run, at=make.start)
-    locks = results.path.parent / ".snakemake"
-    locks.mkdir()
-    with open(locks / "proteofold-demo.lock", "w") as head:
+    with open(run.folder.lock, "a") as head:
         fcntl.flock(head, fcntl.LOCK_EX)
         assert interrupt_dead_runs(store, results.path) == []
         import_run(store, run.folder.path)
@@ -240,38 +261,57 @@ def test_run_at_work_is_not_marked_interrupted(store, results, make):
     assert interrupt_dead_runs(store, results.path) == ["demo"]
 
 
-def test_reused_result_names_its_run_until_it_is_searched_again(store, results, rows, make, events, tmp_path):
+def test_shared_result_names_the_run_that_computed_it_until_it_is_searched_again(
+    store, results, rows, make, events, tmp_path
+):
     run = results.plan()
-    results.finish(run, "P1", at=make.start - 50, reused_from="earlier")
+    results.finish(run, "P1", at=make.start - 50, computed_in="earlier")
     start_run(store, run, at=make.start)
     assert run_row(store)[:5] == ("RUNNING", 3, 1, 0, 1)
     assert phases(store)["P1"] == ("done", "SUCCESS", 0, "worker1")
-    assert column(store, "reused_from") == ["earlier", None, None]
-    assert queries.reused_from(store, "demo") == {"earlier": 1}
+    assert column(store, "computed_in") == ["earlier", None, None]
+    assert queries.computed_elsewhere(store, "demo") == {"earlier": 1}
     record_events(store, run, [events("P1", "running", 5, node="here")])
-    assert column(store, "reused_from") == [None] * 3
+    assert column(store, "computed_in") == [None] * 3
     results.finish(run, "P1", at=make.start + 8)
     record_events(store, run, [events("P1", "done", 9)])
     finish_run(store, run, "FAILED", at=make.start + 10)
     assert run_row(store)[:5] == ("FAILED", 3, 1, 2, 0)
     assert phases(store)["P1"] == ("done", "SUCCESS", 1, "worker1")
+    assert column(store, "computed_in") == ["demo", None, None]
     other = open_store(tmp_path / "other.db")
     import_run(other, run.folder.path)
     assert rows(other) == rows(store)
 
 
-def test_reused_result_is_the_same_after_an_import_even_without_the_journal(store, results, rows, make, tmp_path):
+def test_shared_result_is_the_same_after_an_import_even_without_the_journal(store, results, rows, make, tmp_path):
     run = results.plan()
     for protein in run.members:
-        results.finish(run, protein, reused_from="earlier")
+        results.finish(run, protein, computed_in="earlier")
     start_run(store, run, at=make.start)
     finish_run(store, run, "SUCCESS", at=make.start + 1)
     other = open_store(tmp_path / "other.db")
     import_run(other, run.folder.path)
     assert rows(other) == rows(store)
+    assert run_row(store)[:5] == ("SUCCESS", 3, 3, 0, 3)
     (run.folder.path / "events.jsonl").unlink()
     import_run(other, run.folder.path)
     assert rows(other)["protein_results"] == rows(store)["protein_results"]
+
+
+def test_each_of_two_runs_counts_what_it_computed(store, results, make):
+    for number, run_id in enumerate(("first", "second")):
+        run = results.plan(run_id)
+        start_run(store, run, at=make.start + 100 * number)
+        for protein in ("P1", "P2", "P3")[number : number + 2]:
+            if run.members[protein].entry not in run.done():
+                results.finish(run, protein, at=make.start + 100 * number + 5)
+        finish_run(store, run, "FAILED", at=make.start + 100 * number + 9)
+    assert store.execute("select run_id, succeeded, failed, shared from runs order by 1").fetchall() == [
+        ("first", 2, 1, 0),
+        ("second", 3, 0, 2),
+    ]
+    assert queries.computed_elsewhere(store, "second") == {"first": 2}
 
 
 def test_half_a_line_at_the_end_of_the_journal_is_passed_over(store, recorded, rows, tmp_path):
@@ -295,16 +335,17 @@ def test_prediction_of_a_batch_is_no_attempt_of_its_proteins(make):
     assert (state.attempts, state.node, state.started_at) == (1, "b", "1970-01-01T00:00:02.000Z")
 
 
-def test_damaged_hits_are_no_result(store, results, make, events):
+def test_damaged_hits_are_no_result_and_stay_for_an_import_to_remove(store, results, make, events):
     run = results.plan()
     start_run(store, run, at=make.start)
     results.finish(run, "P1")
-    path = run.folder.hits("P1")
+    path = run.search.hhr(run.members["P1"].entry)
     path.write_bytes(path.read_bytes()[:-9])
-    os.utime(path)
     assert len(record_events(store, run, [events("P1", "done", 5)])) == 1
     finish_run(store, run, "FAILED", at=make.start + 6)
     assert phases(store)["P1"][0] == "failed"
+    assert str(path) in column(store, "reason")[0]
+    assert path.exists()
 
 
 def test_finished_protein_stays_done_while_its_batch_is_predicted_again(store, recorded, events):

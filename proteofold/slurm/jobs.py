@@ -1,0 +1,202 @@
+"""This user's jobs in Slurm that were submitted from this folder, and what ``results/<run>/slurm/`` tells of them.
+
+One question to Slurm serves everybody for some seconds: its answer is kept in the file ``states``, which the submit and
+the status command read, and the recorder of the results store.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections import namedtuple
+from pathlib import Path
+
+from proteofold.files import write_aside
+from proteofold.slurm.states import RUNNING, word_of
+from proteofold.slurm.tools import SlurmError, call
+
+# How the programs of the profile find the run's Slurm folder, the Python of the head, and the name of the head.
+FOLDER_VARIABLE, PYTHON_VARIABLE, HEAD_VARIABLE = "PROTEOFOLD_SLURM", "PROTEOFOLD_PYTHON", "PROTEOFOLD_HEAD"
+
+# So long an answer of Slurm is good enough (profiles/cluster/status.sh has this number, too).
+FRESH_S = 5
+
+# The size of the largest node is asked for again after so long.
+_NODES_FRESH_S = 600
+
+_OURS = "proteofold"
+_SILENT = "silent"
+
+_NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9._-]")
+
+# The working directory comes last: it is the only part that may hold the separator.
+_QUESTION = "%A|%T|%N|%j|%k|%Z"
+
+
+class Job(namedtuple("Job", "job_id state node name comment")):
+    """A job as Slurm tells of it; ``node`` is empty while it waits."""
+
+    __slots__ = ()
+
+    @property
+    def word(self):
+        """running, success or failed; None for a state nobody knows."""
+        return word_of(self.state)
+
+    @property
+    def run_and_head(self):
+        """The run that a job was submitted for and the head that did it; (None, None) for what is not ours."""
+        return read_comment(self.comment)
+
+
+class Submission(namedtuple("Submission", "job_id name at mem_mb outputs")):
+    """A job that a head submitted or adopted, ``at`` seconds since 1970. It is done when its outputs are there."""
+
+    __slots__ = ()
+
+
+def comment_of(run, head):
+    """The comment of a job in Slurm: what it was submitted for, and by which head."""
+    return f"{_OURS} {run} {head}"
+
+
+def read_comment(comment):
+    """(run, head) of a job's comment; (None, None) for a job of somebody else."""
+    ours, run, head = [*comment.split(" "), "", "", ""][:3]
+    return (run, head) if ours == _OURS and head else (None, None)
+
+
+def become_head(folder):
+    """Tell the programs that Snakemake starts where the run notes its jobs, and who submits them."""
+    folder = Path(folder).absolute()
+    for left in ("jobs.jsonl", "missed", "states"):  # by an earlier head
+        shutil.rmtree(folder / left) if (folder / left).is_dir() else (folder / left).unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ[FOLDER_VARIABLE] = str(folder)
+    os.environ[PYTHON_VARIABLE] = sys.executable
+    # a process id comes again, and so does a name of a machine
+    os.environ[HEAD_VARIABLE] = f"{os.uname().nodename}-{os.getpid()}-{time.time():.0f}"
+
+
+def ask_slurm(all_states=False):
+    """The jobs of this folder that wait or run; with ``all_states`` all that Slurm remembers. Raises SlurmError."""
+    states = ["--states=all"] if all_states else []
+    answer = call(["squeue", "--me", "--noheader", *states, f"--format={_QUESTION}"])
+    here, jobs = os.getcwd(), []
+    for line in answer.splitlines():
+        *job, folder = [*line.split("|", 5), *[""] * 6][:6]
+        if folder == here:
+            jobs.append(Job(*job))
+    return jobs
+
+
+class JobFolder:
+    """The folder in which a run notes its jobs."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.states = self.path / "states"
+        self._submissions = self.path / "jobs.jsonl"
+
+    @property
+    def run(self):
+        """The name of the run."""
+        return self.path.parent.name
+
+    def output(self, name):
+        """What Slurm writes a job's output to: a relative path, because Slurm reads % in it as a pattern."""
+        return os.path.relpath(self.path / "out" / f"{_NOT_IN_FILE_NAMES.sub('_', name.rpartition(':')[2])}.txt")
+
+    # --- what Slurm says ----------------------------------------------------------------------------
+
+    def ask(self, newer_than=0.0):
+        """(when Slurm was asked for it, job_id -> Job); asks if that is some seconds ago or before ``newer_than``.
+
+        The time is None while Slurm is silent, with the jobs as it told of them last. It is asked again after some
+        seconds, whoever wants to know.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / "states.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # whoever waited here takes over the answer
+            age_s, answered, jobs = self._read()
+            if 0 <= age_s < FRESH_S and (answered is None or answered >= newer_than):
+                return answered, jobs
+            try:
+                answered = time.time()
+                jobs = {job.job_id: job for job in ask_slurm(all_states=True)}
+            except SlurmError:
+                answered = None
+            self._write(answered, jobs)
+            return answered, jobs
+
+    def jobs(self):
+        """job_id -> Job as Slurm told of them last."""
+        return self._read()[2]
+
+    def _read(self):
+        """(age of the file in seconds, when Slurm was asked or None if it was silent, job_id -> Job)."""
+        try:
+            age_s = time.time() - self.states.stat().st_mtime
+            first, *lines = self.states.read_text(encoding="utf-8").splitlines()
+            jobs = {}
+            for line in lines:
+                job_id, _, state, node, name, comment = line.split(" ", 5)
+                jobs[job_id] = Job(job_id, state, node.strip("-"), name, comment)
+            return age_s, None if first == _SILENT else float(first), jobs
+        except (OSError, ValueError):  # none yet, or damaged
+            return float("inf"), None, {}
+
+    def _write(self, answered, jobs):
+        lines = [_SILENT if answered is None else repr(answered)]
+        for job in jobs.values():
+            # id and word first, for status.sh
+            word, name = job.word or "unknown", job.name.replace(" ", "_")
+            lines.append(f"{job.job_id} {word} {job.state} {job.node or '-'} {name} {job.comment}")
+        write_aside(self.states, "\n".join(lines) + "\n")
+        now = time.time()
+        os.utime(self.states, (now, now))  # by the clock of this machine, not by that of a file server
+
+    def largest_node_mb(self):
+        """Memory of the cluster's largest node; None as long as Slurm does not tell. Asked every ten minutes."""
+        noted = self.path / "largest_node_mb"
+        try:
+            if 0 <= time.time() - noted.stat().st_mtime < _NODES_FRESH_S:
+                return int(noted.read_text())
+        except (OSError, ValueError):
+            pass
+        partition = [f"--partition={name}"] if (name := os.environ.get("SBATCH_PARTITION")) else []
+        try:
+            # nodes that are down or drained count, for they may come back
+            sizes = call(["sinfo", "--noheader", "--Node", *partition, "--format=%m"]).split()
+        except SlurmError:
+            return None
+        if not sizes:
+            return None
+        largest = max(int(size.rstrip("+")) for size in sizes)
+        write_aside(noted, f"{largest}\n")
+        return largest
+
+    # --- what was submitted -------------------------------------------------------------------------
+
+    def note(self, submission):
+        """Note a submission. One short line in one write: it cannot be torn by a kill."""
+        with open(self._submissions, "a", encoding="utf-8") as handle:
+            handle.write(json.dumps(submission) + "\n")
+
+    def submissions(self):
+        """The submissions of this run, the earliest first."""
+        found = []
+        with contextlib.suppress(FileNotFoundError):
+            for line in self._submissions.read_text(encoding="utf-8").splitlines():
+                with contextlib.suppress(ValueError, TypeError):
+                    found.append(Submission(*json.loads(line)))
+        return found
+
+
+def is_at_work(job):
+    """Whether a job waits or runs, and does not only end."""
+    return job.word == RUNNING and job.state != "COMPLETING"

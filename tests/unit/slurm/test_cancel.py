@@ -1,0 +1,67 @@
+"""Cancelling: what a head submitted, until Slurm has none of it any more."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from proteofold.slurm import cancel as cancel_module
+from proteofold.slurm.cancel import cancel_head, cancel_run
+from proteofold.slurm.jobs import comment_of
+from proteofold.slurm.tools import SlurmError
+
+CANCEL = Path(__file__).parents[3] / "profiles/cluster/cancel.sh"
+
+
+@pytest.fixture
+def queue(slurm, monkeypatch):
+    """Six jobs, which are gone from the queue when they are cancelled."""
+    monkeypatch.setattr(cancel_module.time, "sleep", lambda seconds: None)
+    slurm.jobs(
+        (1, "RUNNING"),
+        (2, "PENDING", "lib:P2"),
+        (3, "COMPLETING", "lib:P3"),
+        (4, "RUNNING", "lib:P4", "n", comment_of("demo", "client-1-1")),
+        (5, "RUNNING", "lib:P5", "n", comment_of("other", "client-7-7")),
+        (6, "RUNNING", "mine", "n", "(null)"),
+    )
+    program = slurm.folder / "scancel"
+    lines = program.read_text().splitlines()
+    lines.append(f'for id in "$@"; do sed -i "/^$id|/d" "{slurm.folder}/squeue.answer"; done')
+    program.write_text("\n".join(lines) + "\n")
+    return slurm
+
+
+def test_head_cancels_what_it_submitted_and_not_what_it_adopted(queue):
+    cancel_head(queue.head)
+    assert queue.calls("scancel") == [["--quiet", "1", "2"]]
+
+
+def test_jobs_of_a_run_are_those_of_all_its_heads(queue):
+    cancel_run("demo")
+    assert queue.calls("scancel") == [["--quiet", "1", "2", "4"]]
+
+
+def test_cancelling_is_repeated_until_slurm_answers(queue):
+    queue.fail("scancel", *["scancel: error: Socket timed out"] * 4)
+    queue.fail("squeue", *["Unable to contact slurm controller"] * 4)
+    cancel_head(queue.head)
+    assert len(queue.calls("scancel")) == 5
+
+
+def test_patience_ends(queue):
+    queue.fail("squeue", *["Unable to contact slurm controller"] * 9)
+    with pytest.raises(SlurmError):
+        cancel_head(queue.head, patience_s=-1)
+
+
+def test_cancel_command_returns_at_once_and_cancels_also_what_snakemake_does_not_name(queue):
+    queue.fail("squeue", *["Unable to contact slurm controller"] * 2)
+    began = time.monotonic()
+    subprocess.run([CANCEL, "1"], check=True, timeout=10)
+    assert time.monotonic() - began < 2
+    deadline = time.monotonic() + 30
+    while not queue.calls("scancel") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert queue.calls("scancel") == [["--quiet", "1", "2"]]

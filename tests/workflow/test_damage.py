@@ -1,0 +1,97 @@
+"""Damaged and foreign files: never merged, removed, listed, and made again by the next start."""
+
+import csv
+import os
+import shutil
+
+import pytest
+
+HBA, MYG, LYS, CYC = "sp|P69905|HBA_HUMAN", "sp|P02144|MYG_HUMAN", "sp|P61626|LYSC_HUMAN", "sp|P99999|CYC_HUMAN"
+DAMAGED = "damaged, removed; rerun"
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def cut(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def overwrite(path):
+    path.write_bytes(path.read_bytes()[:-20] + b"x" * 20)
+
+
+def failed(bench):
+    """The rows of failed.csv: query_id -> reason."""
+    return {row["query_id"]: row["reason"] for row in csv.DictReader(bench.results.joinpath("failed.csv").open())}
+
+
+def have_merged_again(bench):
+    """Have the next start merge, as when a protein is removed."""
+    (bench.results / "merge_results.csv").unlink()
+    shutil.rmtree(bench.results / "blocks")
+
+
+@pytest.mark.parametrize("kind, damage", [("out", empty), ("out", cut), ("hhr", overwrite), ("hhr", cut)])
+def test_damaged_result_is_listed_and_made_again(done, finished, kind, damage):
+    damage(getattr(done, kind)("P02144"))
+    have_merged_again(done)
+    done.snakemake(expect=1)
+    assert failed(done) == {MYG: DAMAGED}
+    assert [row.split(",")[0] for row in done.rows("merge_results.csv")] == [HBA, LYS, CYC]
+    done.snakemake()
+    assert done.searched() == [MYG]
+    assert done.tables() == finished.tables()
+
+
+def test_out_of_another_protein_is_not_merged(done, finished):
+    shutil.copy(done.out("P69905"), done.out("P02144"))
+    have_merged_again(done)
+    done.snakemake(expect=1)
+    assert failed(done) == {MYG: DAMAGED}
+    done.snakemake()
+    assert done.tables() == finished.tables()
+
+
+@pytest.mark.parametrize(
+    "name, damage",
+    [("hits.csv.gz", cut), ("best_hits.csv", overwrite), ("overview.json", empty), ("manifest.tsv", cut)],
+)
+def test_damaged_table_is_made_again(done, finished, name, damage):
+    damage(done.results / name)
+    done.snakemake()
+    assert done.searched() == [] and done.tables() == finished.tables()
+
+
+def test_same_damage_again_is_noticed_again(done, finished):
+    for _ in range(2):
+        empty(done.results / "merge_results.csv")
+        done.snakemake()
+        assert done.searched() == [] and done.tables() == finished.tables()
+        assert "Nothing to be done" in done.snakemake()
+
+
+@pytest.mark.parametrize("ending, damage", [("fas", cut), ("horiz", empty), ("horiz", cut)])
+def test_damaged_prediction_is_removed_and_made_again(done, finished, ending, damage):
+    for path in done.path.glob(f"results/shared/predictions/*/{ending}/*"):
+        damage(path)
+        if ending == "fas":  # else nothing reads it
+            for horiz in path.parents[1].glob("horiz/*"):
+                horiz.unlink()
+    for accession in ("P69905", "P02144", "P61626", "P99999"):
+        done.out(accession).unlink()
+        done.hhr(accession).unlink()
+    done.snakemake(expect=1)
+    assert len(failed(done)) == 4 and DAMAGED in " ".join(failed(done).values())
+    done.snakemake()
+    assert done.tables() == finished.tables()
+
+
+def test_damaged_usage_stops_nothing(done, finished):
+    run = done.run
+    for entry in run.by_entry:
+        cut(run.search.usage(entry))
+    (done.results / "merge_results.csv").unlink()
+    done.snakemake()
+    assert done.tables() == finished.tables()
