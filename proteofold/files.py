@@ -1,10 +1,12 @@
 """Writing files so that an interruption leaves nothing half done."""
 
+import contextlib
 import os
 
 
-def write_aside(path, content):
-    """Write text or bytes beside the target, then move it there: the file is whole or not there at all.
+@contextlib.contextmanager
+def replacing(path):
+    """A path beside another to write to, which takes its place when the block ends well and is removed when not.
 
     Raises a DiskError, which names the disk, if that takes no more.
     """
@@ -12,8 +14,7 @@ def write_aside(path, content):
     aside = os.path.join(folder, f".{name}.{os.getpid()}.part")
     try:
         os.makedirs(folder or os.curdir, exist_ok=True)
-        with open(aside, "wb") as handle:
-            handle.write(content.encode() if isinstance(content, str) else content)
+        yield aside
         os.replace(aside, path)
     except OSError as error:
         from proteofold.disks import disk_error  # here, because a search that goes well would pay for it
@@ -22,6 +23,15 @@ def write_aside(path, content):
     finally:
         if os.path.lexists(aside):
             os.unlink(aside)
+
+
+def write_aside(path, content):
+    """Write text or bytes beside the target, then move it there: the file is whole or not there at all.
+
+    Raises a DiskError, which names the disk, if that takes no more.
+    """
+    with replacing(path) as aside, open(aside, "wb") as handle:
+        handle.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_if_changed(path, content):

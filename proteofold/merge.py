@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import math
-import os
 import shutil
 import zlib
 from collections import Counter
@@ -14,10 +13,9 @@ from dataclasses import dataclass
 
 from proteofold import hits
 from proteofold.batches import damaged_files
-from proteofold.disks import disk_error
 from proteofold.errors import UserError
 from proteofold.failures import DAMAGED, FAILURE_COLUMNS, failure_of, is_unfinished
-from proteofold.files import existing_names, write_aside
+from proteofold.files import existing_names, replacing, write_aside
 from proteofold.layout import RunFolder
 from proteofold.results import DamagedError, done, read_hits, read_out, remove
 from proteofold.runs import load_run, read_settings
@@ -71,10 +69,11 @@ def merge_run(path, marks=(), interrupted=False):
     std, gmean = _Mean(), _Mean()
     with contextlib.ExitStack() as stack:
         results, best, failed = (
-            csv.writer(stack.enter_context(_replacing(folder.path / name, text=True)), lineterminator="\n")
+            csv.writer(stack.enter_context(_replacing_table(folder.path / name)), lineterminator="\n")
             for name in ("merge_results.csv", "best_hits.csv", "failed.csv")
         )
-        all_hits = stack.enter_context(_replacing(folder.path / "hits.csv.gz"))
+        aside = stack.enter_context(replacing(folder.path / "hits.csv.gz"))
+        all_hits = stack.enter_context(open(aside, "wb"))
         results.writerow(hits.SUMMARY_COLUMNS)
         best.writerow(("fasta_id", "best_hit_id"))
         failed.writerow(FAILURE_COLUMNS)
@@ -229,15 +228,7 @@ def _checksum(path):
 
 
 @contextlib.contextmanager
-def _replacing(path, text=False):
-    """A file open for writing that takes its place when the block succeeds, and leaves none when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(aside, "w", encoding="utf-8", newline="") if text else open(aside, "wb") as handle:
-            yield handle
-        aside.replace(path)
-    except OSError as error:
-        raise disk_error(error, path) or error from None
-    finally:
-        aside.unlink(missing_ok=True)
+def _replacing_table(path):
+    """A text file open for writing that takes its place when the block ends well."""
+    with replacing(path) as aside, open(aside, "w", encoding="utf-8", newline="") as handle:
+        yield handle

@@ -46,6 +46,11 @@ def die_with(parent):
         os._exit(1)
 
 
+def dying_with_us():
+    """A preexec_fn for subprocess: the child does not go on when this process is killed."""
+    return partial(die_with, os.getpid())
+
+
 def end_with_run():
     """Have this process, a step of a run, end with its Snakemake, and on Ctrl-C at once and without a traceback.
 
@@ -72,7 +77,7 @@ def run_tool(command, problem_in=None):
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            preexec_fn=partial(die_with, os.getpid()),
+            preexec_fn=dying_with_us(),
         )
     except OSError as error:
         raise UserError(f"{command[0]} cannot be started: {error.strerror}") from None

@@ -5,13 +5,11 @@ them in the time of log2(N) copies, and no node, nor the server of the shared fo
 """
 
 import contextlib
-import os
 import random
 import subprocess
 import time
-from functools import partial
 
-from proteofold.process import die_with
+from proteofold.process import dying_with_us
 
 _SECONDS_BETWEEN_ROUNDS = 2.0
 _SECONDS_OF_PATIENCE = 3600
@@ -76,7 +74,7 @@ def _copy(address, files, part, meter):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             # else the copy of a killed process would go on beside the next one's
-            preexec_fn=partial(die_with, os.getpid()),
+            preexec_fn=dying_with_us(),
         )
     except OSError as error:
         return -1, f"rsync cannot be started: {error.strerror}"

@@ -2,10 +2,9 @@
 
 import os
 import subprocess
-from functools import partial
 
 from proteofold.errors import UserError
-from proteofold.process import die_with
+from proteofold.process import dying_with_us
 
 # A controller that reads its state again after a restart keeps its clients waiting for about ten seconds.
 TIMEOUT_S = 20
@@ -56,7 +55,7 @@ def call(command, *, stdin=None, timeout_s=TIMEOUT_S, dies_with_us=False):
             errors="replace",
             timeout=timeout_s,
             env=environment,
-            preexec_fn=partial(die_with, os.getpid()) if dies_with_us else None,
+            preexec_fn=dying_with_us() if dies_with_us else None,
         )
     except subprocess.TimeoutExpired:
         raise SlurmSilentError(f"{command[0]} did not answer within {timeout_s} s") from None

@@ -1,12 +1,11 @@
 """A run of the store as files for other programs: CSV, JSON lines or Parquet. Rows are streamed."""
 
-import contextlib
 import csv
 import json
-import os
 from pathlib import Path
 
 from proteofold.errors import UserError
+from proteofold.files import replacing, write_aside
 from proteofold.store.queries import find_run
 
 FORMATS = ("csv", "jsonl", "parquet")
@@ -50,23 +49,11 @@ def export_run(conn, run_id, folder, format="csv"):
         types = {row[1]: row[2] for row in conn.execute(f"pragma table_xinfo({table})") if row[1] not in left_out}
         rows = conn.execute(f"select {', '.join(f'rows.{column}' for column in types)} {rows_from}", (run_id,))
         paths.append(folder / f"{name}.{format}")
-        with _replacing(paths[-1]) as aside:
+        with replacing(paths[-1]) as aside:
             write(aside, types, rows)
     paths.append(folder / "run.json")
-    with _replacing(paths[-1]) as aside:
-        aside.write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_aside(paths[-1], json.dumps(run, indent=2, ensure_ascii=False) + "\n")
     return paths
-
-
-@contextlib.contextmanager
-def _replacing(path):
-    """A path beside another to write to, which takes its place when the block ends well."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield aside
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _write_csv(path, types, rows):
