@@ -13,10 +13,13 @@ from slurm_here import NODES, wait_until
 HBA, MYG, LYS, CYC = "sp|P69905|HBA_HUMAN", "sp|P02144|MYG_HUMAN", "sp|P61626|LYSC_HUMAN", "sp|P99999|CYC_HUMAN"
 
 
-def wait_for_four_searches(cluster):
-    """Wait until all four stand-ins for hhsearch have noted their search, and read how slow they shall be."""
+def start_four_searches(cluster, seconds):
+    """Start a head and wait until all four stand-ins for hhsearch search, each for so long; returns the head."""
+    cluster.mark("very_slow", str(seconds))
+    head = cluster.start()
     wait_until(lambda: len(cluster.searched()) == 4, 120, "four running searches")
-    time.sleep(1)
+    time.sleep(1)  # until they have read how slow they shall be
+    return head
 
 
 def test_run_on_three_nodes_gives_the_tables_of_one_machine(cluster, finished):
@@ -81,9 +84,7 @@ def test_error_of_hhsearch_is_not_repeated_and_takes_no_other_down(cluster):
 
 
 def test_jobs_of_a_killed_head_are_adopted_and_no_protein_is_searched_twice(cluster, finished):
-    cluster.mark("very_slow", "12")
-    head = cluster.start()
-    wait_for_four_searches(cluster)
+    head = start_four_searches(cluster, 12)
     os.killpg(head.pid, signal.SIGKILL)
     head.wait()
     cluster.mark("very_slow", "0")
@@ -94,9 +95,7 @@ def test_jobs_of_a_killed_head_are_adopted_and_no_protein_is_searched_twice(clus
 
 
 def test_jobs_that_end_while_no_head_lives_are_kept(cluster, finished):
-    cluster.mark("very_slow", "3")
-    head = cluster.start()
-    wait_for_four_searches(cluster)
+    head = start_four_searches(cluster, 3)
     os.killpg(head.pid, signal.SIGKILL)
     head.wait()
     wait_until(lambda: len(cluster.searches("COMPLETED")) == 4, 60, "end of the searches")
@@ -106,9 +105,7 @@ def test_jobs_that_end_while_no_head_lives_are_kept(cluster, finished):
 
 
 def test_jobs_of_an_earlier_sequence_are_not_adopted(cluster):
-    cluster.mark("very_slow", "60")
-    head = cluster.start()
-    wait_for_four_searches(cluster)
+    head = start_four_searches(cluster, 60)
     os.killpg(head.pid, signal.SIGKILL)
     head.wait()
     cluster.mark("very_slow", "0")
@@ -124,9 +121,7 @@ def test_jobs_of_an_earlier_sequence_are_not_adopted(cluster):
 
 @pytest.mark.slow
 def test_after_a_power_cut_noted_job_ids_that_slurm_does_not_know_are_not_waited_for(cluster, finished):
-    cluster.mark("very_slow", "60")
-    head = cluster.start()
-    wait_for_four_searches(cluster)
+    head = start_four_searches(cluster, 60)
     os.killpg(head.pid, signal.SIGKILL)
     head.wait()
     cluster.slurm.forget_everything()
@@ -136,9 +131,7 @@ def test_after_a_power_cut_noted_job_ids_that_slurm_does_not_know_are_not_waited
 
 
 def test_hangup_leaves_the_jobs_for_the_next_start(cluster, finished):
-    cluster.mark("very_slow", "8")
-    head = cluster.start()
-    wait_for_four_searches(cluster)
+    head = start_four_searches(cluster, 8)
     os.kill(head.pid, signal.SIGHUP)
     head.wait()
     cluster.mark("very_slow", "0")
@@ -148,9 +141,7 @@ def test_hangup_leaves_the_jobs_for_the_next_start(cluster, finished):
 
 
 def test_terminated_head_waits_for_its_jobs_and_the_next_start_repeats_none(cluster, finished):
-    cluster.mark("very_slow", "5")
-    head = cluster.start()
-    wait_for_four_searches(cluster)
+    head = start_four_searches(cluster, 5)
     head.terminate()
     assert head.wait(timeout=120) == 1
     assert len(cluster.searches("COMPLETED")) == 4
@@ -161,9 +152,7 @@ def test_terminated_head_waits_for_its_jobs_and_the_next_start_repeats_none(clus
 
 
 def test_ctrl_c_leaves_nothing_in_the_queue(cluster):
-    cluster.mark("very_slow", "120")
-    head = cluster.start()
-    wait_for_four_searches(cluster)
+    head = start_four_searches(cluster, 120)
     os.kill(head.pid, signal.SIGINT)
     head.wait(timeout=60)
     printed = (cluster.spy / "printed").read_text()
@@ -176,9 +165,7 @@ def test_ctrl_c_leaves_nothing_in_the_queue(cluster):
 
 @pytest.mark.slow
 def test_death_of_a_node_costs_its_jobs_and_they_run_elsewhere(cluster, finished):
-    cluster.mark("very_slow", "20")
-    head = cluster.start()
-    wait_for_four_searches(cluster)
+    head = start_four_searches(cluster, 20)
     victim = next(row[3] for row in cluster.searches("RUNNING"))
     cluster.slurm.kill(victim)
     cluster.mark("very_slow", "0")
@@ -189,9 +176,7 @@ def test_death_of_a_node_costs_its_jobs_and_they_run_elsewhere(cluster, finished
 
 @pytest.mark.slow
 def test_restart_of_the_controller_is_waited_for(cluster, finished):
-    cluster.mark("very_slow", "10")
-    head = cluster.start()
-    wait_for_four_searches(cluster)
+    head = start_four_searches(cluster, 10)
     cluster.slurm.stop_controller()
     time.sleep(15)
     cluster.slurm.start_controller()
@@ -248,9 +233,7 @@ def test_job_gets_no_more_than_the_largest_node_has(cluster, finished):
 
 
 def test_adopted_job_that_its_owner_cancels_is_submitted_again_with_the_same_memory(cluster, finished):
-    cluster.mark("very_slow", "30")
-    head = cluster.start()
-    wait_for_four_searches(cluster)
+    head = start_four_searches(cluster, 30)
     os.killpg(head.pid, signal.SIGKILL)
     head.wait()
     cluster.mark("very_slow", "0")
@@ -268,9 +251,7 @@ def test_adopted_job_that_its_owner_cancels_is_submitted_again_with_the_same_mem
 
 
 def test_protein_that_two_runs_want_at_once_is_searched_once(cluster, finished):
-    cluster.mark("very_slow", "15")
-    head = cluster.start()
-    wait_for_four_searches(cluster)
+    head = start_four_searches(cluster, 15)
     cluster.write_second_run()
     words, environment = cluster.command("--configfile", "second.yaml")
     second = subprocess.Popen(words, cwd=cluster.path, env=environment, stdout=subprocess.DEVNULL)
@@ -282,9 +263,7 @@ def test_protein_that_two_runs_want_at_once_is_searched_once(cluster, finished):
 
 
 def test_ctrl_c_of_one_run_does_not_end_the_other(cluster, finished):
-    cluster.mark("very_slow", "20")
-    head = cluster.start()
-    wait_for_four_searches(cluster)
+    head = start_four_searches(cluster, 20)
     cluster.write_second_run()
     words, environment = cluster.command("--configfile", "second.yaml")
     second = subprocess.Popen(words, cwd=cluster.path, env=environment, stdout=subprocess.DEVNULL)
