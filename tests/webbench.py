@@ -86,6 +86,12 @@ def sideways(window):
     return window.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
 
+def follow(page, selector):
+    """Click what leads to another page, and wait until that page is there: until then the old one answers."""
+    with page.expect_event("load"):
+        page.click(selector)
+
+
 class User:
     """Somebody at a browser of their own; ``said`` is what its console said."""
 
@@ -109,8 +115,8 @@ class User:
         self.go("/-/sign-in?next=/-/upload")
         self.page.fill("#name", name)
         self.page.fill("#password", password)
-        self.page.click("main input[type=submit]")
-        self.page.wait_for_url("**/-/upload")
+        follow(self.page, "main input[type=submit]")
+        assert self.page.url.endswith("/-/upload")
         return self
 
     def look(self, shots, name, status=200):

@@ -6,7 +6,7 @@ import sqlite3
 from urllib.parse import quote
 
 import pytest
-from webbench import BROWSER_MARKS, SCHEMES, WIDTHS, axe, served, sideways, without_internet
+from webbench import BROWSER_MARKS, SCHEMES, WIDTHS, axe, follow, served, sideways, without_internet
 
 from proteofold.platform.accounts import add_user, find_user
 from proteofold.platform.database import platform_of
@@ -265,7 +265,7 @@ def test_run_page_refreshes_itself_until_the_run_ends_and_tells_it(browser, addr
     )
     assert window.locator('.legend [data-count="none"]').inner_text() == "1"
     assert window.locator("[role=progressbar]").get_attribute("aria-valuenow") == "3"
-    assert "More proteins are finished" in window.locator("#live").inner_text()
+    window.wait_for_function("document.querySelector('#live').textContent.includes('More proteins are finished')")
     with sqlite3.connect(busy_store) as conn:
         conn.execute("update runs set status = 'INTERRUPTED' where run_id = 'busy'")
     window.wait_for_function("document.querySelector('#live').textContent.includes('ended')", timeout=20_000)
@@ -285,7 +285,7 @@ def test_pages_work_without_javascript(browser, address):
     window.goto(address + BUSY)
     assert "Reload to see how far it is" in window.locator("#live").inner_text()
     window.select_option("select[name=show]", "failed")
-    window.click("form.choose input[type=submit]")
+    follow(window, "form.choose input[type=submit]")
     assert window.url.endswith("/-/runs/busy?show=failed&sort=evalue&view=cards#proteins")
     assert window.locator("#listed tbody tr").count() == 1
     window.goto(address + PROTEIN)

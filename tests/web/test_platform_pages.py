@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 import pytest
-from webbench import BROWSER_MARKS, User, served, shots_folder
+from webbench import BROWSER_MARKS, User, follow, served, shots_folder
 
 pytestmark = BROWSER_MARKS
 
@@ -59,7 +59,7 @@ def test_signing_in_and_its_error_can_be_read(browser, site, shots):
     user.look(shots, "sign-in")
     user.page.fill("#name", "ann")
     user.page.fill("#password", "wrong password")
-    user.page.click("main input[type=submit]")
+    follow(user.page, "main input[type=submit]")
     user.look(shots, "sign-in-wrong", status=401)
     assert user.page.input_value("#name") == "ann" and user.page.title().startswith("Error")
     user.context.close()
@@ -90,18 +90,18 @@ def test_what_a_run_will_be_can_be_read(root, shots):
     root.go("/-/new-run")
     root.page.fill("#run_id", "looked-at")
     root.page.fill("#ids", "lonely P02144 nobody")
-    root.page.click("button.act[value=check]")
+    follow(root.page, "button.act[value=check]")
     root.page.wait_for_selector("#checked")
     root.look(shots, "new-run-checked")
-    root.page.click("text=Start without the absent 1")
+    follow(root.page, "text=Start without the absent 1")
     root.page.wait_for_url("**/-/runs/looked-at")
     assert "runner: was never started" in root.page.inner_text(".health")
     root.look(shots, "run-waiting")
     root.page.click("button:text('Stop')")
     root.page.wait_for_selector("h1 .state:text('interrupted')")
-    root.page.click("text=Delete …")
+    follow(root.page, "text=Delete …")
     root.look(shots, "delete")
-    root.page.click("text=Delete it for good")
+    follow(root.page, "text=Delete it for good")
     root.page.wait_for_url("**/-/runs")
 
 
@@ -117,7 +117,7 @@ def test_a_form_that_is_clicked_twice_is_sent_once(root):
 def test_a_new_token_can_be_read_once(root, shots):
     root.go("/-/tokens")
     root.page.fill("#label", "my laptop")
-    root.page.click("text=Create the token")
+    follow(root.page, "text=Create the token")
     assert root.page.input_value("input.secret").startswith("pft_")
     root.look(shots, "token-created")
 

@@ -11,7 +11,7 @@ import zipfile
 import pytest
 from platformbench import Platform, wait_until
 from runbench import finished, template_folder  # noqa: F401 - fixtures
-from webbench import BROWSER_MARKS, User, served, shots_folder
+from webbench import BROWSER_MARKS, User, follow, served, shots_folder
 
 from proteofold.platform.accounts import add_user
 from proteofold.store import open_store
@@ -53,8 +53,8 @@ def start(user, run_id, ids):
     user.go("/-/new-run")
     user.page.fill("#run_id", run_id)
     user.page.fill("#ids", ids)
-    user.page.click("button.act[value=check]")
-    user.page.click("button[value=start]")
+    follow(user.page, "button.act[value=check]")
+    follow(user.page, "button[value=start]")
     user.page.wait_for_url(f"**/-/runs/{run_id}")
 
 
@@ -93,17 +93,17 @@ def test_upload_start_watch_and_download(ann, bench, shots, tmp_path):
     assert "2 failed" in page.inner_text(".tally") and "3 already there" in page.inner_text(".tally")
     ann.look(shots, "uploaded-with-failures")
 
-    page.click("text=Start a run with these")
+    follow(page, "text=Start a run with these")
     assert len(page.input_value("#ids").split()) == 3
     page.fill("#ids", "\n".join([*bench.records, "P00000", "nobody"]))
     page.fill("#run_id", "story")
-    page.click("button.act[value=check]")
+    follow(page, "button.act[value=check]")
     page.wait_for_selector("#checked")
     assert "4 proteins found" in page.inner_text(".tally") and "2 absent" in page.inner_text(".tally")
     assert "Longest protein" in page.inner_text(".estimate")
     bench.mark("fail", MYG)
     bench.mark("hold")
-    page.click("text=Start without the absent 2")
+    follow(page, "text=Start without the absent 2")
     page.wait_for_url("**/-/runs/story")
     page.evaluate("window.stayed = true")
 
@@ -129,7 +129,7 @@ def test_upload_start_watch_and_download(ann, bench, shots, tmp_path):
     ann.look(shots, "run-with-a-failure")
 
     bench.mark("fail")
-    page.click("text=Retry what did not succeed")
+    follow(page, "text=Retry what did not succeed")
     wait_for_end(ann)
     page.reload()
     assert page.inner_text("h1 .state") == "finished"
@@ -143,8 +143,8 @@ def test_upload_start_watch_and_download(ann, bench, shots, tmp_path):
         assert {"story/merge_results.csv", "story/hits.csv.gz", "story/report/overview.html"} <= set(archive.namelist())
         rows = archive.read("story/merge_results.csv").decode().splitlines()
         assert len(rows) == 5
-    page.click("text=Report")
-    page.click("text=Best hits")
+    follow(page, "text=Report")
+    follow(page, "text=Best hits")
     assert page.locator("table tbody tr").count() == 4
     assert ann.said == []
 
@@ -153,7 +153,7 @@ def test_a_token_made_on_the_page_serves_the_command_line(ann, bench, tmp_path):
     page = ann.page
     ann.go("/-/tokens")
     page.fill("#label", "command line")
-    page.click("text=Create the token")
+    follow(page, "text=Create the token")
     token = page.input_value("input.secret")
 
     def remote(*words, expect=0):
@@ -198,7 +198,7 @@ def test_two_users_and_a_stop(browser, site, shots, ann, bench):
     wait_until(lambda: len(bench.searched()) > searched, "first search")
     bob.go("/-/runs/stopped")
     assert bob.page.locator("button:text('Stop')").count() == 0
-    ann.page.click("button:text('Stop')")
+    follow(ann.page, "button:text('Stop')")
     wait_until(lambda: bench.order_of("stopped")["state"] == "ended", "end of the stopped run")
     (bench.spy / "hold").unlink()
     ann.go("/-/runs/stopped")
@@ -208,14 +208,14 @@ def test_two_users_and_a_stop(browser, site, shots, ann, bench):
     bob.page.reload()
     bob.page.locator("summary", has_text="Start again").click()
     bob.page.fill("#again", "of-bob")
-    bob.page.click(".again input[type=submit]")
+    follow(bob.page, ".again input[type=submit]")
     bob.page.wait_for_url("**/-/runs/of-bob")
     wait_for_end(bob)
     bob.go("/-/runs?author=bob")
     assert re.findall("of-bob|stopped", bob.page.inner_text("table.runs tbody")) == ["of-bob"]
     ann.go("/-/runs/stopped")
-    ann.page.click("text=Delete …")
-    ann.page.click("text=Delete it for good")
+    follow(ann.page, "text=Delete …")
+    follow(ann.page, "text=Delete it for good")
     ann.page.wait_for_url("**/-/runs")
     assert ann.go("/-/runs/stopped").status == 404
     assert not (bench.path / "results" / "stopped").exists()
@@ -229,12 +229,12 @@ def test_all_of_it_without_javascript(browser, site, bench):
     assert "1 added" in page.inner_text(".tally")
     start(user, "plain-run", "plain")
     wait_until(lambda: bench.order_of("plain-run")["state"] == "ended", "end of the run")
-    page.click("text=Reload")
+    follow(page, "text=Reload")
     assert page.inner_text("h1 .state") == "finished"
     with page.expect_download() as download:
         page.click("main >> text=Download >> nth=0")
     assert download.value.suggested_filename == "plain-run.zip"
-    page.click("button:text('Sign out')")
+    follow(page, "button:text('Sign out')")
     assert page.locator("text=Sign in").count()
 
 
