@@ -12,7 +12,7 @@ from pathlib import Path
 from measure import processor
 from plots import draw
 
-from proteofold.hhsuite import hhsuite_version
+from proteofold.science.hhsuite import hhsuite_version
 
 RESULTS = Path(__file__).with_name("results.md")
 SECTIONS = ("s4pred", "overhead", "graph", "rerun", "merge", "chain", "modes", "shards", "memory")

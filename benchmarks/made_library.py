@@ -5,8 +5,8 @@ from pathlib import Path
 from made_runs import demo_library, repeated_library
 from measure import PROTEOFOLD, RESIDUES, ROOT, measure
 
-from proteofold import hhsuite
-from proteofold.psipred import read_horiz
+from proteofold.formats.psipred import read_horiz
+from proteofold.science import hhsuite
 
 TEMPLATES, RELATIVES, MANY = 2_000, 1_500, 90_000
 HOMOLOGUES = 30  # of each unrelated template

@@ -11,19 +11,21 @@ from pathlib import Path
 import yaml
 from measure import ROOT, write_proteins
 
-from proteofold import hhsuite, hits, library_build, paths
-from proteofold.alignments import pack_hhr, unpack
-from proteofold.batches import make_batch, new_batches, read_batch
-from proteofold.files import write_aside
-from proteofold.inputs import read_queries
-from proteofold.layout import RunFolder
-from proteofold.planning import entry_of, plan_run
-from proteofold.process import Usage, format_usage
-from proteofold.psipred import Prediction, format_horiz
-from proteofold.results import sha256, write_out
-from proteofold.runs import Member, Run, load_run, write_run
+from proteofold.formats.packed_hhr import pack_hhr, unpack
+from proteofold.formats.psipred import Prediction, format_horiz
+from proteofold.run.inputs import read_queries
+from proteofold.run.layout import RunFolder
+from proteofold.run.manifest import Member, Run, load_run, write_run
+from proteofold.run.planning import entry_of, plan_run
+from proteofold.run.results import sha256, write_out
+from proteofold.science import hhsuite, library_build
+from proteofold.science.batches import make_batch, new_batches, read_batch
+from proteofold.science.summary import summarise
+from proteofold.science.weights import BATCH_RESIDUES
 from proteofold.store import Event, open_store, record_events, start_run
-from proteofold.weights import BATCH_RESIDUES
+from proteofold.system import paths
+from proteofold.system.files import write_aside
+from proteofold.system.process import Usage, format_usage
 
 TEMPLATES = 90_000  # about those of PDB70
 SEARCHED = 24
@@ -170,8 +172,8 @@ def _hits(dice, count, hhr):
         values = f"Probab={probability:.2f}  E-value={evalue}  Score={score}  Aligned_cols={columns}  Identities=20%"
         blocks.append(f"No {rank}\n>{name}\n{values}\n{alignments[rank % len(alignments)]}\n")
     packed = pack_hhr(f"{head}\n\n{table_head}\n{''.join(table)}\n{''.join(blocks)}".encode())
-    found = hits.parse_hhr(unpack(packed), "made").hits
-    return packed, sha256(packed), hits.summarise("", found)
+    found = hhr.parse_hhr(unpack(packed), "made").hits
+    return packed, sha256(packed), summarise("", found)
 
 
 def record_run(store, path, begun, done, at_once, pause_s=0):

@@ -6,7 +6,7 @@ import yaml
 from made_runs import demo_library
 from measure import PROTEOFOLD, PYTHON, ROOT, SNAKEMAKE, measure, table, write_proteins
 
-from proteofold import hhsuite
+from proteofold.science import hhsuite
 
 PROTEINS = 40
 

@@ -14,12 +14,12 @@ import psutil
 from made_runs import predicted_run
 from measure import ROOT, measure, table
 
-from proteofold.cost import search_cpu_s
-from proteofold.nodes import NodeKind
-from proteofold.process import read_usage
-from proteofold.runs import load_run
-from proteofold.schedule import Job, lower_bound
+from proteofold.plan.cost import search_cpu_s
+from proteofold.plan.nodes import NodeKind
+from proteofold.plan.schedule import Job, lower_bound
+from proteofold.run.manifest import load_run
 from proteofold.slurm.jobs import FOLDER_VARIABLE, FRESH_S, PYTHON_VARIABLE, JobFolder
+from proteofold.system.process import read_usage
 
 sys.path.append(str(ROOT / "tests"))
 from slurm_here import Slurm

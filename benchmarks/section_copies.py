@@ -16,7 +16,7 @@ from typing import NamedTuple
 from made_runs import demo_library
 from measure import PROTEOFOLD, table
 
-from proteofold import hhsuite
+from proteofold.science import hhsuite
 
 WORKERS = (1, 3, 7, 15)
 SIZE_MB = 100

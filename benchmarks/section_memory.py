@@ -5,9 +5,9 @@ import random
 from made_runs import demo_library, repeated_library
 from measure import ROOT, measure_private, table
 
-from proteofold import hhsuite
-from proteofold.a3m import format_a3m
-from proteofold.psipred import Prediction
+from proteofold.formats.a3m import format_a3m
+from proteofold.formats.psipred import Prediction
+from proteofold.science import hhsuite
 
 LENGTHS = (30, 100, 300, 1000, 3000, 5000, 14_507, 34_350)
 LONG_TEMPLATE = 3000

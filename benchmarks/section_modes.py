@@ -12,9 +12,10 @@ from typing import NamedTuple
 from made_library import WITHOUT_RELATIVES, demo_chains, made_query, mutated, predicted, small_and_large_library
 from measure import table
 
-from proteofold import hhsuite, hits
-from proteofold.a3m import format_a3m
-from proteofold.fasta import read_fasta
+from proteofold.formats.a3m import format_a3m
+from proteofold.formats.fasta import read_fasta
+from proteofold.science import hhsuite
+from proteofold.science.summary import SIGNIFICANT_EVALUE, Summary, summarise
 
 MANY_LENGTH = 300  # residues of the queries of the large library
 STATISTICS = ("score_mean", "score_std", "score_gmean")
@@ -50,7 +51,7 @@ class Found(NamedTuple):
     """CPU seconds of a query's searches in a mode, its summary, and its templates of E < 1e-5 with their values."""
 
     cpu_s: float
-    summary: hits.Summary
+    summary: Summary
     significant: set
 
 
@@ -101,8 +102,8 @@ def _in_modes(query, library, asked):
         if mode in asked or (len(searches) == 1 and searches[0] in made):
             searches = list(_searches(mode, made))
             _, found = made[searches[-1]]
-            strong = {(hit.template, hit.evalue, hit.score) for hit in found if hit.evalue < hits.SIGNIFICANT_EVALUE}
-            modes[mode] = Found(sum(made[search][0] for search in searches), hits.summarise("q", found), strong)
+            strong = {(hit.template, hit.evalue, hit.score) for hit in found if hit.evalue < SIGNIFICANT_EVALUE}
+            modes[mode] = Found(sum(made[search][0] for search in searches), summarise("q", found), strong)
     return modes
 
 
@@ -126,7 +127,7 @@ def _search(search, query, library):
         _, status, used = os.wait4(process, 0)
         if status:
             raise SystemExit(f"{' '.join(command)} ended with status {status}")
-        return used.ru_utime + used.ru_stime, hits.read_hhr(hhr).hits
+        return used.ru_utime + used.ru_stime, hhr.read_hhr(hhr).hits
 
 
 def _same(a, b, names):

@@ -6,8 +6,8 @@ import statistics
 import yaml
 from measure import PROTEOFOLD, PYTHON, SNAKEMAKE, measure, table, write_proteins
 
-from proteofold.process import read_usage
-from proteofold.runs import load_run
+from proteofold.run.manifest import load_run
+from proteofold.system.process import read_usage
 
 SEARCHED, FINISHED = 200, 1000
 STEPS = 30  # searches repeated by hand
@@ -80,5 +80,5 @@ def search_step_s(folder, run):
 
 def tables_s(folder, name):
     """CPU seconds of merging a finished run and drawing its report."""
-    commands = ([PYTHON, "-m", "proteofold", "merge"], [PYTHON, "-m", "proteofold.report"])
+    commands = ([PYTHON, "-m", "proteofold", "merge"], [PYTHON, "-m", "proteofold.report.draw"])
     return sum(measure([*command, folder / "results" / name]).cpu_s for command in commands)

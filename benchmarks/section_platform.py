@@ -13,15 +13,15 @@ from made_runs import make_run, record_run, searched_hhrs
 from measure import milliseconds, table, write_proteins
 from served import served
 
-from proteofold.platform.accounts import add_user
-from proteofold.platform.database import platform_of
-from proteofold.platform.tokens import create_token
+from proteofold.service.accounts import add_user
+from proteofold.service.database import platform_of
+from proteofold.service.tokens import create_token
 from proteofold.store import open_store
 
 PROTEINS, HITS = 41_339, 10
 READERS = 100
 LOOKS, SECONDS_BETWEEN_LOOKS = 60, 0.5  # at the page of the run
-# as in web/static/run.js and site.js
+# as in website/static/run.js and site.js
 SECONDS_OF_NUMBERS, SECONDS_OF_LIST, SECONDS_OF_HEALTH = 5, 15, 15
 RECORDED_AT_ONCE, SECONDS_BETWEEN_RECORDS = 25, 0.5
 

@@ -5,7 +5,7 @@ import contextlib
 from made_runs import finish, predicted_run, searched_hhrs
 from measure import SNAKEMAKE, measure, table
 
-from proteofold.runs import load_run
+from proteofold.run.manifest import load_run
 
 HITS = 50
 

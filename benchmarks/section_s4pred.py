@@ -7,18 +7,18 @@ from pathlib import Path
 
 from measure import PROTEOFOLD, PYTHON, measure, table, write_proteins
 
-from proteofold.batches import cut
-from proteofold.fasta import format_fasta, read_fasta
-from proteofold.psipred import read_horiz
-from proteofold.weights import BATCH_RESIDUES
+from proteofold.formats.fasta import format_fasta, read_fasta
+from proteofold.formats.psipred import read_horiz
+from proteofold.science.batches import cut
+from proteofold.science.weights import BATCH_RESIDUES
 
 NETWORKS, DIRECTIONS, HIDDEN, INPUTS = 5, 2, 1024, (128, 2048, 2048)  # inputs of each layer
 REPEATS = 5
 
 MAKE_WEIGHTS = """
 import sys, torch
-from proteofold.s4pred import Network
-from proteofold.weights import WEIGHT_FILES
+from proteofold.science.s4pred import Network
+from proteofold.science.weights import WEIGHT_FILES
 torch.manual_seed(1)
 for name in WEIGHT_FILES:
     state = Network().state_dict()

@@ -6,8 +6,8 @@ import random
 from made_library import demo_chains, made_query, predicted, small_and_large_library
 from measure import PYTHON, ROOT, measure_private, table
 
-from proteofold import hhsuite
-from proteofold.search import SEARCH_STEP_MB
+from proteofold.science import hhsuite
+from proteofold.science.search import SEARCH_STEP_MB
 
 WORKER_MB = 3500
 PART = 700  # residues of the query with a relative of a template in most of them

@@ -50,7 +50,7 @@ def served(store):
         port = free.getsockname()[1]
     one_core = {min(os.sched_getaffinity(0))}
     server = subprocess.Popen(
-        [ROOT / "web" / "serve", store, "--port", str(port)],
+        [ROOT / "website" / "serve", store, "--port", str(port)],
         preexec_fn=lambda: os.sched_setaffinity(0, one_core),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

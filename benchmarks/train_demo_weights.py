@@ -40,8 +40,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from proteofold.s4pred import ALPHABET, STATES, UNKNOWN, Network, predict, tokens
-from proteofold.weights import WEIGHT_FILES
+from proteofold.science.s4pred import ALPHABET, STATES, UNKNOWN, Network, predict, tokens
+from proteofold.science.weights import WEIGHT_FILES
 
 SIZES = {"embedding": 64, "hidden": 128, "layers": 2}  # 0.9 MB a network in half precision
 EPOCHS = 24

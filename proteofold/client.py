@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from proteofold.errors import UserError
+from proteofold.system.errors import UserError
 
 API = "/-/api/v1"
 URL_VARIABLE = "PROTEOFOLD_URL"

@@ -18,13 +18,13 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from proteofold.failures import disk_failure, is_unfinished, last_words
-from proteofold.interruption import interrupt_jobs, interrupted
-from proteofold.progress import Progress
+from proteofold.run.failures import disk_failure, is_unfinished, last_words
+from proteofold.run.interruption import interrupt_jobs, interrupted
+from proteofold.run.progress import Progress
+from proteofold.run.states import Event
 from proteofold.slurm.jobs import FOLDER_VARIABLE, JobFolder
 from proteofold.slurm.watch import Watch
 from proteofold.store.recorder import Recorder
-from proteofold.store.states import Event
 
 # Lines of Snakemake that tell a user of proteofold something. All else is about single jobs, and in the log file.
 _SHOWN = ("Building DAG of jobs", "Nothing to be done", "Unlocking", "Complete log")

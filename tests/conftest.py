@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from proteofold import hhsuite, library_build
-from proteofold.weights import WEIGHT_FILES
+from proteofold.science import hhsuite, library_build
+from proteofold.science.weights import WEIGHT_FILES
 
 DATA = Path(__file__).parent / "data"
 TEMPLATES = Path(__file__).parents[1] / "config" / "demo" / "templates"
@@ -64,7 +64,7 @@ def tiny_networks(tmp_path_factory):
     """Folder of five random S4PRED networks, small and in half precision like the official ones."""
     import torch
 
-    from proteofold import s4pred
+    from proteofold.science import s4pred
 
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(1)

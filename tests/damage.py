@@ -3,7 +3,7 @@
 import random
 from pathlib import Path
 
-from proteofold import hhsuite
+from proteofold.science import hhsuite
 
 DAMAGED = "1ERU_A"  # the template that most damages are done to; the best hit of thioredoxin
 

@@ -9,8 +9,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from proteofold import hhsuite
 from proteofold.fetch.download import Patience
+from proteofold.science import hhsuite
 
 QUICK = Patience(stall_s=1, tries=4, first_wait_s=0.01, checkpoint_s=0)
 

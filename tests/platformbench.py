@@ -11,10 +11,10 @@ from pathlib import Path
 import yaml
 from runbench import Bench
 
-from proteofold.platform.accounts import User
-from proteofold.platform.database import open_platform, platform_path
-from proteofold.platform.runs import NewRun, order_of, order_run
-from proteofold.platform.uploads import add_upload
+from proteofold.service.accounts import User
+from proteofold.service.database import open_platform, platform_path
+from proteofold.service.runs import NewRun, order_of, order_run
+from proteofold.service.uploads import add_upload
 from proteofold.store import open_store
 
 ALICE = User("alice", False)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from proteofold.runs import load_run
+from proteofold.run.manifest import load_run
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "config" / "demo"

@@ -3,18 +3,19 @@
 import hashlib
 import os
 
-from proteofold import hits
-from proteofold.alignments import pack_hhr
-from proteofold.batches import make_batch, new_batches, read_batch
-from proteofold.fasta import protein_stem
-from proteofold.inputs import Query
-from proteofold.layout import RunFolder
-from proteofold.planning import entry_of
-from proteofold.process import Usage, format_usage
-from proteofold.psipred import Prediction, format_horiz
-from proteofold.results import sha256, write_out
-from proteofold.runs import Member, Run, load_run, write_run
-from proteofold.weights import BATCH_RESIDUES
+from proteofold.formats.fasta import protein_stem
+from proteofold.formats.hhr import Hit, parse_hhr
+from proteofold.formats.packed_hhr import pack_hhr
+from proteofold.formats.psipred import Prediction, format_horiz
+from proteofold.run.inputs import Query
+from proteofold.run.layout import RunFolder
+from proteofold.run.manifest import Member, Run, load_run, write_run
+from proteofold.run.planning import entry_of
+from proteofold.run.results import sha256, write_out
+from proteofold.science.batches import make_batch, new_batches, read_batch
+from proteofold.science.summary import summarise
+from proteofold.science.weights import BATCH_RESIDUES
+from proteofold.system.process import Usage, format_usage
 
 SETTINGS = {
     "search": "few.lean.01234567",
@@ -33,7 +34,7 @@ START = 1_790_000_000.0
 def make_hit(rank=1, template="1ABC_A", evalue=1e-20, score=150.0, **values):
     """A hit whose description has quotes, a comma and a semicolon."""
     values = {"probability": 99.5, "pvalue": 1e-25, "ss_score": 9.7, "aligned_columns": 50} | values
-    return hits.Hit(rank, template, f'about "{template}", a; b', evalue=evalue, score=score, **values)
+    return Hit(rank, template, f'about "{template}", a; b', evalue=evalue, score=score, **values)
 
 
 def format_hhr(query_id, found):
@@ -118,8 +119,8 @@ class FolderOfRuns:
         packed = pack_hhr(text)
         _write(search.usage(member.entry), format_usage(usage).encode(), at)
         _write(search.hhr(member.entry), packed, at)
-        summary = hits.summarise(member.query_id, hits.parse_hhr(text, "made").hits)
-        write_out(search.out(member.entry), member.entry, search.name, summary, sha256(packed))
+        row = summarise(member.query_id, parse_hhr(text, "made").hits)
+        write_out(search.out(member.entry), member.entry, search.name, row, sha256(packed))
         os.utime(search.out(member.entry), (at, at))
 
     @staticmethod

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-WEB = Path(__file__).parents[1] / "web"
+WEBSITE = Path(__file__).parents[1] / "website"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 BROWSER_MARKS = [
     pytest.mark.browser,
@@ -34,7 +34,7 @@ def served(store, log, **variables):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [WEB / "serve", store, "--port", str(port)]
+    command = [WEBSITE / "serve", store, "--port", str(port)]
     with Path(log).open("wb") as output:
         server = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | variables)
     url = f"http://127.0.0.1:{port}"

@@ -11,8 +11,8 @@ import sys
 import urllib.request
 
 from proteofold.client import API, Client
-from proteofold.fasta import read_fasta
-from proteofold.paths import DEMO
+from proteofold.formats.fasta import read_fasta
+from proteofold.system.paths import DEMO
 
 
 def new_token(url, name, password):

@@ -7,7 +7,7 @@ pointers.
 import base64
 import ctypes
 
-from proteofold.errors import UserError
+from proteofold.system.errors import UserError
 
 _LIBRARIES = ("libcrypto.so.3", "libcrypto.so.1.1", "libcrypto.so")
 _CONTEXT_BYTES = 256  # MD5_CTX takes 92, SHA256_CTX 112

@@ -10,7 +10,7 @@ from collections import namedtuple
 from urllib.parse import urlsplit
 
 from proteofold import __version__
-from proteofold.errors import UserError
+from proteofold.system.errors import UserError
 
 _CHUNK = 1 << 18
 _LEAST_RATE = 1024  # bytes a second, over stall_s: a server that drips is as good as one that stands still

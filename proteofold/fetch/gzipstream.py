@@ -9,7 +9,7 @@ import base64
 import ctypes
 import zlib
 
-from proteofold.errors import UserError
+from proteofold.system.errors import UserError
 
 _OK, _STREAM_END, _BUFFER_ERROR = 0, 1, -5
 _NO_FLUSH, _BLOCK = 0, 5

@@ -11,10 +11,10 @@ import os
 import time
 from pathlib import Path
 
-from proteofold import hhsuite
-from proteofold.errors import UserError
 from proteofold.fetch import place
 from proteofold.fetch.peers import copy_from_peers
+from proteofold.science import hhsuite
+from proteofold.system.errors import UserError
 
 _BLOCK = 1 << 26
 _PIECE = 1 << 22

@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from proteofold import paths
-from proteofold.errors import UserError
 from proteofold.fetch import place
 from proteofold.fetch.download import Patience
 from proteofold.fetch.tarstream import HostileError
 from proteofold.fetch.unpack import Unpacker
-from proteofold.weights import WEIGHT_FILES, check_tensors, weight_files
+from proteofold.science.weights import WEIGHT_FILES, check_tensors, weight_files
+from proteofold.system import paths
+from proteofold.system.errors import UserError
 
 FOLDER = paths.RESOURCES / "s4pred"
 

@@ -8,12 +8,13 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from proteofold import hhsuite, paths
-from proteofold.errors import UserError
 from proteofold.fetch import place
 from proteofold.fetch.download import Patience, Stream
 from proteofold.fetch.tarstream import HostileError
 from proteofold.fetch.unpack import Unpacker
+from proteofold.science import hhsuite
+from proteofold.system import paths
+from proteofold.system.errors import UserError
 
 NAME = "pdb70"
 FOLDER = paths.RESOURCES / "templates"

@@ -9,7 +9,7 @@ import random
 import subprocess
 import time
 
-from proteofold.process import dying_with_us
+from proteofold.system.process import dying_with_us
 
 _SECONDS_BETWEEN_ROUNDS = 2.0
 _SECONDS_OF_PATIENCE = 3600

@@ -10,8 +10,8 @@ import os
 import shutil
 from pathlib import Path
 
-from proteofold.errors import UserError
-from proteofold.files import write_aside
+from proteofold.system.errors import UserError
+from proteofold.system.files import write_aside
 
 RECORD = "fetched.json"  # in a folder: what it holds; it is there only when the folder is whole
 

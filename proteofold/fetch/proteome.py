@@ -6,10 +6,10 @@ import re
 import shutil
 from pathlib import Path
 
-from proteofold.errors import UserError
-from proteofold.fasta import FastaError, read_fasta
 from proteofold.fetch import place
 from proteofold.fetch.download import Patience, StartAgainError, Stream
+from proteofold.formats.fasta import FastaError, read_fasta
+from proteofold.system.errors import UserError
 
 _ID = re.compile(r"UP\d{9,11}", re.ASCII)
 _STARTS = 8

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from proteofold import paths
-from proteofold.errors import UserError
+from proteofold.system import paths
+from proteofold.system.errors import UserError
 
 SOURCES = paths.SOURCES
 

@@ -9,8 +9,8 @@ import os
 import shutil
 import tarfile
 
-from proteofold.errors import UserError
 from proteofold.fetch.gzipstream import DamagedError
+from proteofold.system.errors import UserError
 
 _BLOCK = 512
 _LONGEST_EXTENSION = 1 << 20  # bytes of a long name, or of extended (pax) headers

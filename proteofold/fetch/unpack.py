@@ -9,13 +9,13 @@ import json
 import time
 from pathlib import Path
 
-from proteofold.errors import UserError
 from proteofold.fetch import place
 from proteofold.fetch.checksum import Checksum
 from proteofold.fetch.download import Identity, StartAgainError, Stream
 from proteofold.fetch.gzipstream import DamagedError, GzipStream
 from proteofold.fetch.tarstream import HostileError, TarStream
-from proteofold.files import write_aside
+from proteofold.system.errors import UserError
+from proteofold.system.files import write_aside
 
 CHECKPOINT = ".checkpoint.json"
 _FORM = 1  # raised when checkpoints of older versions cannot be read any more

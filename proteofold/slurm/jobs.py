@@ -15,9 +15,9 @@ import time
 from collections import namedtuple
 from pathlib import Path
 
-from proteofold.files import write_aside
 from proteofold.slurm.states import RUNNING, word_of
 from proteofold.slurm.tools import SlurmError, call
+from proteofold.system.files import write_aside
 
 # How the programs of the profile find the run's Slurm folder, the Python of the head, and the name of the head.
 FOLDER_VARIABLE, PYTHON_VARIABLE, HEAD_VARIABLE = "PROTEOFOLD_SLURM", "PROTEOFOLD_PYTHON", "PROTEOFOLD_HEAD"
@@ -168,15 +168,14 @@ class JobFolder:
                 return int(noted.read_text())
         except (OSError, ValueError):
             pass
-        partition = [f"--partition={name}"] if (name := os.environ.get("SBATCH_PARTITION")) else []
+        from proteofold.slurm.nodes import largest_mb  # here: asked once in ten minutes, and not by each submission
+
         try:
-            # nodes that are down or drained count, for they may come back
-            sizes = call(["sinfo", "--noheader", "--Node", *partition, "--format=%m"]).split()
+            largest = largest_mb()
         except SlurmError:
             return None
-        if not sizes:
+        if largest is None:
             return None
-        largest = max(int(size.rstrip("+")) for size in sizes)
         write_aside(noted, f"{largest}\n")
         return largest
 

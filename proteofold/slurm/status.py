@@ -9,10 +9,10 @@ import os
 import sys
 import time
 
-from proteofold.files import write_aside
 from proteofold.slurm.jobs import FOLDER_VARIABLE, JobFolder
 from proteofold.slurm.states import FAILED, RUNNING, SUCCESS, word_of
 from proteofold.slurm.tools import SlurmError, call
+from proteofold.system.files import write_aside
 
 # A job that Slurm does not know: so long it may be that it does not know it yet, or forgot it while nobody asked.
 GRACE_S = 120

@@ -11,11 +11,11 @@ import sys
 import time
 from pathlib import Path
 
-from proteofold.failures import ERROR_MARK, must_fail_again
-from proteofold.files import write_aside
-from proteofold.process import die_with
+from proteofold.run.failures import ERROR_MARK, must_fail_again
 from proteofold.slurm.jobs import FOLDER_VARIABLE, HEAD_VARIABLE, JobFolder, Submission, comment_of, is_at_work
 from proteofold.slurm.tools import SlurmError, SlurmSilentError, call
+from proteofold.system.files import write_aside
+from proteofold.system.process import die_with
 
 # A restart of the controller takes seconds, its upgrade minutes, a site's maintenance hours.
 PATIENCE_S = 6 * 3600

@@ -3,8 +3,8 @@
 import os
 import subprocess
 
-from proteofold.errors import UserError
-from proteofold.process import dying_with_us
+from proteofold.system.errors import UserError
+from proteofold.system.process import dying_with_us
 
 # A controller that reads its state again after a restart keeps its clients waiting for about ten seconds.
 TIMEOUT_S = 20

@@ -2,8 +2,8 @@
 
 import time
 
+from proteofold.run.states import Event
 from proteofold.slurm.states import AT_WORK
-from proteofold.store.states import Event
 
 
 class Watch:

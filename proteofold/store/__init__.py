@@ -3,12 +3,12 @@
 Files are the truth: whatever the store says of a run is made again from the run's folder by ``import_run``.
 """
 
+from proteofold.run.states import Event
 from proteofold.store.database import open_store, transaction
 from proteofold.store.exporting import export_run
 from proteofold.store.importing import import_order, import_run
 from proteofold.store.proteins import add_fasta
 from proteofold.store.results import read_result
-from proteofold.store.states import Event
 from proteofold.store.writing import finish_run, interrupt_dead_runs, mark_interrupted, record_events, start_run
 
 __all__ = [

@@ -7,9 +7,9 @@ import re
 import sqlite3
 from pathlib import Path
 
-from proteofold.disks import file_system
-from proteofold.errors import UserError
 from proteofold.store.schema import MIGRATIONS, migrate
+from proteofold.system.disks import file_system
+from proteofold.system.errors import UserError
 
 BUSY_TIMEOUT_S = 30
 READING_TIMEOUT_S = 2

@@ -4,9 +4,9 @@ import csv
 import json
 from pathlib import Path
 
-from proteofold.errors import UserError
-from proteofold.files import replacing, write_aside
 from proteofold.store.queries import find_run
+from proteofold.system.errors import UserError
+from proteofold.system.files import replacing, write_aside
 
 FORMATS = ("csv", "jsonl", "parquet")
 

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context, parent_process
 
-from proteofold.errors import UserError
-from proteofold.failures import DAMAGED
-from proteofold.headlock import head_is_alive, hold_run
-from proteofold.process import die_with
-from proteofold.results import remove
-from proteofold.runs import load_run
+from proteofold.run.failures import DAMAGED
+from proteofold.run.lock import head_is_alive, hold_run
+from proteofold.run.manifest import load_run
+from proteofold.run.results import remove
 from proteofold.store.database import importing_alone, transaction
 from proteofold.store.journal import read_history
 from proteofold.store.proteins import member_rows, write_members
@@ -29,6 +27,8 @@ from proteofold.store.rows import (
     write_run,
 )
 from proteofold.store.writing import remove_others, remove_unused_predictions, status_at_end
+from proteofold.system.errors import UserError
+from proteofold.system.process import die_with
 
 # While importing: room for what a transaction writes and for the indexes of the proteins, which grow in random places,
 # and fewer copies of the same pages from the log into the file.

@@ -9,7 +9,7 @@ import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from proteofold.store.states import Event, State, apply_event, timestamp
+from proteofold.run.states import Event, State, apply_event, timestamp
 
 JOURNAL = "events.jsonl"
 

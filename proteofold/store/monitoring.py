@@ -1,8 +1,8 @@
 """How a run that is at work goes: its jobs, its pace, the time left. Reads the store only."""
 
-from proteofold.progress import SEARCH_BASE_RESIDUES
+from proteofold.run.progress import SEARCH_BASE_RESIDUES
+from proteofold.run.states import seconds_of, timestamp
 from proteofold.store.queries import find_run, phase_counts
-from proteofold.store.states import seconds_of, timestamp
 
 # The pace is that of so many last seconds: long enough for several long searches.
 PACE_S = 1800

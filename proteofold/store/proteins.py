@@ -10,13 +10,13 @@ from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import NamedTuple
 
-from proteofold.batches import read_batch
-from proteofold.fasta import FastaError, read_fasta
-from proteofold.inputs import Checked, Sequences
-from proteofold.layout import RESULTS
+from proteofold.formats.fasta import FastaError, read_fasta
+from proteofold.run.inputs import Checked, Sequences
+from proteofold.run.layout import RESULTS
+from proteofold.run.states import timestamp
+from proteofold.science.batches import read_batch
 from proteofold.store.database import transaction
 from proteofold.store.results import RunFiles, run_id_of
-from proteofold.store.states import timestamp
 
 ROWS_AT_ONCE = 1000
 

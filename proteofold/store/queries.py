@@ -2,7 +2,7 @@
 
 import json
 
-from proteofold.errors import UserError
+from proteofold.system.errors import UserError
 
 
 class NotFoundError(UserError):

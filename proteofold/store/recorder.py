@@ -14,11 +14,11 @@ import time
 from functools import partial
 from pathlib import Path
 
-from proteofold import paths
-from proteofold.errors import UserError
 from proteofold.store.database import advice, open_store
 from proteofold.store.journal import note_end, note_start
 from proteofold.store.writing import note_unrecorded, record_events, write_ended, write_running
+from proteofold.system import paths
+from proteofold.system.errors import UserError
 
 _CANNOT_BE_WRITTEN = (UserError, sqlite3.Error, OSError)
 

@@ -7,14 +7,15 @@ from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import NamedTuple
 
-from proteofold.errors import UserError
-from proteofold.failures import failure_of
-from proteofold.hits import HIT_COLUMNS, SUMMARY_COLUMNS
-from proteofold.layout import RESULTS
-from proteofold.process import read_usage
-from proteofold.psipred import read_horiz
-from proteofold.results import DamagedError, read_hits, read_out, read_search
-from proteofold.store.states import STATE_COLUMNS, timestamp
+from proteofold.formats.hhr import HIT_COLUMNS
+from proteofold.formats.psipred import read_horiz
+from proteofold.run.failures import failure_of
+from proteofold.run.layout import RESULTS
+from proteofold.run.results import DamagedError, read_hits, read_out, read_search
+from proteofold.run.states import STATE_COLUMNS, timestamp
+from proteofold.science.summary import SUMMARY_COLUMNS
+from proteofold.system.errors import UserError
+from proteofold.system.process import read_usage
 
 # hhsearch reports up to 500 hits a protein, most of them noise; hits.csv.gz of the run has them all.
 STORED_HITS = 50

@@ -3,9 +3,9 @@
 import json
 from functools import cache
 
-from proteofold.efficiency import read_efficiency
+from proteofold.plan.efficiency import read_efficiency
+from proteofold.run.states import timestamp
 from proteofold.store.results import HIT_ROW_COLUMNS, PREDICTION_COLUMNS, RESULT_COLUMNS, run_id_of
-from proteofold.store.states import timestamp
 
 _KEY = ("run_id", "query_id")
 _WRITTEN = ("result_id", *RESULT_COLUMNS)

@@ -3,7 +3,7 @@
 A new version of the schema is one more entry of MIGRATIONS; entries that were released are never changed.
 """
 
-from proteofold.errors import UserError
+from proteofold.system.errors import UserError
 
 # protein_results.phase -> the status that is made of it
 PHASES = {"waiting": "PENDING", "submitted": "PENDING", "running": "RUNNING", "done": "SUCCESS", "failed": "FAILED"}

@@ -11,15 +11,15 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from proteofold.errors import UserError
-from proteofold.headlock import head_is_alive
-from proteofold.runs import load_run
+from proteofold.run.lock import head_is_alive
+from proteofold.run.manifest import load_run
+from proteofold.run.states import STATE_COLUMNS, State, apply_event, seconds_of
 from proteofold.store.database import importing_alone, transaction
 from proteofold.store.journal import note_end, note_events, note_start, read_history
 from proteofold.store.proteins import add_members, member_rows, write_members
 from proteofold.store.results import RunFiles, run_id_of
 from proteofold.store.rows import count_run, write_rows, write_run
-from proteofold.store.states import STATE_COLUMNS, State, apply_event, seconds_of
+from proteofold.system.errors import UserError
 
 # Rows of one transaction: about 0.1 s.
 ROWS_AT_ONCE = 500

@@ -10,11 +10,11 @@ import pytest
 from platformbench import ALICE, wait_until
 from runbench import imported, plant
 
-from proteofold.errors import UserError
-from proteofold.platform.deletion import delete_run
-from proteofold.platform.estimates import estimate
-from proteofold.platform.runs import NewRun, ask_retry, ask_stop, repeat_run
+from proteofold.service.deletion import delete_run
+from proteofold.service.estimates import estimate
+from proteofold.service.runs import NewRun, ask_retry, ask_stop, repeat_run
 from proteofold.store import open_store
+from proteofold.system.errors import UserError
 
 HBA, MYG, LYS, CYC = "sp|P69905|HBA_HUMAN", "sp|P02144|MYG_HUMAN", "sp|P61626|LYSC_HUMAN", "sp|P99999|CYC_HUMAN"
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from proteofold.a3m import format_a3m
-from proteofold.errors import UserError
-from proteofold.psipred import Prediction
+from proteofold.formats.a3m import format_a3m
+from proteofold.formats.psipred import Prediction
+from proteofold.system.errors import UserError
 
 
 def test_states_and_digits_stand_before_the_record_each_in_one_line():

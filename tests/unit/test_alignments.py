@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proteofold import hhsuite
-from proteofold.alignments import ALIGNED_HITS, pack_hhr, read_alignments, unpack
-from proteofold.errors import UserError
-from proteofold.hits import parse_hhr, read_hhr, summarise
+from proteofold.formats.hhr import parse_hhr, read_hhr
+from proteofold.formats.packed_hhr import ALIGNED_HITS, pack_hhr, read_alignments, unpack
+from proteofold.science import hhsuite
+from proteofold.science.summary import summarise
+from proteofold.system.errors import UserError
 
 FILES = ["hhsearch3.hhr", "hhblits3.hhr", "hhsuite2.hhr", "hhpred_server.hhr", "hhsearch3_no_hits.hhr"]
 READ_BY_BIOPYTHON = [name for name in FILES if name != "hhsearch3_no_hits.hhr"]

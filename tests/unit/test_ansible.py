@@ -19,9 +19,9 @@ import httpx2
 import pytest
 import yaml
 
-from proteofold.platform.accounts import add_user, find_user
-from proteofold.platform.database import platform_of
-from proteofold.platform.tokens import create_token
+from proteofold.service.accounts import add_user, find_user
+from proteofold.service.database import platform_of
+from proteofold.service.tokens import create_token
 from proteofold.store import open_store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -452,13 +452,13 @@ def test_the_site_that_is_deployed_shows_nothing_without_the_right_to_read(site_
 
 @pytest.mark.parametrize("arguments", [[], ["store.db"], ["store.db", "--host", "0.0.0.0"], ["store.db", "--port"]])
 def test_the_site_is_started_with_a_store_and_a_place_only(arguments):
-    refused = run(ROOT / "web/serve", *arguments)
+    refused = run(ROOT / "website/serve", *arguments)
     assert refused.returncode == 1 and "usage" in refused.stderr
 
 
 @pytest.mark.parametrize("variable", ["PROTEOFOLD_PUBLIC", "PROTEOFOLD_HTTPS"])
 def test_a_setting_of_the_site_that_is_neither_0_nor_1_is_refused(variable):
-    refused = run(ROOT / "web/serve", "store.db", "--port", "1", env=os.environ | {variable: "no"})
+    refused = run(ROOT / "website/serve", "store.db", "--port", "1", env=os.environ | {variable: "no"})
     assert refused.returncode == 1 and variable in refused.stderr
 
 

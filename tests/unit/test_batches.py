@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import pytest
 
-from proteofold.batches import cut, existing_batches, make_batch, read_batch
-from proteofold.layout import PredictionFolder
+from proteofold.run.layout import PredictionFolder
+from proteofold.science.batches import cut, existing_batches, make_batch, read_batch
 
 
 def test_neighbours_share_a_batch_up_to_the_limit():

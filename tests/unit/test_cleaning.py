@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 from runfolders import FolderOfRuns
 
-from proteofold import headlock
-from proteofold.cli import cli
-from proteofold.runs import load_run
+from proteofold.cli.main import cli
+from proteofold.run import lock as headlock
+from proteofold.run.manifest import load_run
 
 
 @pytest.fixture(autouse=True)

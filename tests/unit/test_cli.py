@@ -11,12 +11,13 @@ import runfolders
 import yaml
 from click.testing import CliRunner
 
-from proteofold import __version__, inputs
-from proteofold.alignments import pack_hhr
-from proteofold.batches import damaged_files
-from proteofold.cli import cli
-from proteofold.process import read_usage
-from proteofold.psipred import HEADER, read_horiz
+from proteofold import __version__
+from proteofold.cli.main import cli
+from proteofold.formats.packed_hhr import pack_hhr
+from proteofold.formats.psipred import HEADER, read_horiz
+from proteofold.run import inputs
+from proteofold.science.batches import damaged_files
+from proteofold.system.process import read_usage
 
 
 @pytest.fixture
@@ -462,7 +463,7 @@ def test_merge_tells_counts_and_failures_by_its_exit_code(call, tmp_path):
 
 def test_run_that_is_worked_on_is_not_merged(call, tmp_path):
     run = runfolders.FolderOfRuns(tmp_path).plan()
-    words = [sys.executable, "-c", "import sys; from proteofold.headlock import claim_run"]
+    words = [sys.executable, "-c", "import sys; from proteofold.run.lock import claim_run"]
     words[-1] += "; claim_run(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen([*words, str(run.folder.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as head:
         head.stdout.readline()

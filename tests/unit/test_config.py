@@ -5,9 +5,9 @@ import copy
 import pytest
 import yaml
 
-from proteofold import paths
-from proteofold.config import config_problems, load_config, template_choice, weights_folder
-from proteofold.errors import UserError
+from proteofold.run.config import config_problems, load_config, template_choice, weights_folder
+from proteofold.system import paths
+from proteofold.system.errors import UserError
 
 GOOD = yaml.safe_load(paths.DEFAULT_CONFIG.read_text()) | {"proteins": ["a.fasta"]}
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from proteofold.cost import HYBRID_SEARCHED_AGAIN, Calibration, calibrated, prediction_cpu_s, search_cpu_s
-from proteofold.hhsuite import SEARCH_MODES, Library
+from proteofold.plan.cost import HYBRID_SEARCHED_AGAIN, Calibration, calibrated, prediction_cpu_s, search_cpu_s
+from proteofold.science.hhsuite import SEARCH_MODES, Library
 
 FULL = Library("db", 91_501, 23_800_000, 5_000, "")
 

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import yaml
 
-from proteofold import hhsuite, hits, paths
-from proteofold.config import config_problems, load_config
-from proteofold.failures import FAILURE_COLUMNS
-from proteofold.merge import MERGED
+from proteofold.formats.hhr import HIT_COLUMNS
+from proteofold.run.config import config_problems, load_config
+from proteofold.run.failures import FAILURE_COLUMNS
+from proteofold.run.merge import MERGED
+from proteofold.science import hhsuite
+from proteofold.science.summary import SUMMARY_COLUMNS
+from proteofold.system import paths
 
 CONFIG_README = (paths.CHECKOUT / "config" / "README.md").read_text()
 OUTPUT = (paths.CHECKOUT / "docs" / "output.md").read_text()
@@ -50,7 +53,7 @@ def test_schema_modes_are_those_of_the_package():
 
 
 def test_every_column_of_every_table_is_explained():
-    for column in (*hits.SUMMARY_COLUMNS, *hits.HIT_COLUMNS, *FAILURE_COLUMNS):
+    for column in (*SUMMARY_COLUMNS, *HIT_COLUMNS, *FAILURE_COLUMNS):
         assert f"`{column}`" in OUTPUT or f"{column}," in OUTPUT or f",{column}" in OUTPUT, column
     assert all(f"`{name}`" in OUTPUT for name in MERGED)
 

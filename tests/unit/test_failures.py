@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 import runfolders
 
-from proteofold.failures import FAILURE_COLUMNS, disk_failure, failure_of, is_unfinished, last_words, must_fail_again
-from proteofold.layout import LIBRARY_LOG
-from proteofold.results import remove
+from proteofold.run.failures import (
+    FAILURE_COLUMNS,
+    disk_failure,
+    failure_of,
+    is_unfinished,
+    last_words,
+    must_fail_again,
+)
+from proteofold.run.layout import LIBRARY_LOG
+from proteofold.run.results import remove
 
 NO_REASON = "exited without an error message: it was killed, its machine went down, or the disk was full"
 
@@ -134,8 +141,8 @@ def test_row_has_the_columns_of_the_table(run, member):
 def test_only_an_error_of_the_tool_itself_would_be_repeated(tmp_path, script, again):
     """A time limit ends the tool first and the process around it later: the log then has a signal as the reason."""
     log = tmp_path / "log"
-    step = "import click\nfrom proteofold import cli_steps\nfrom proteofold.process import run_tool\n"
-    step += f"click.command()(cli_steps._step(lambda: run_tool(['sh', '-c', {script!r}])))()"
+    step = "import click\nfrom proteofold.cli import steps\nfrom proteofold.system.process import run_tool\n"
+    step += f"click.command()(steps._step(lambda: run_tool(['sh', '-c', {script!r}])))()"
     with log.open("w") as handle:
         subprocess.run([sys.executable, "-c", step], stderr=handle, check=False)
     assert last_words(log).startswith("sh ")
@@ -176,5 +183,5 @@ def test_step_whose_result_a_full_disk_does_not_take_names_the_disk(tmp_path, da
 def test_disk_that_takes_no_log_is_found_by_trying_it(tmp_path, monkeypatch):
     put(tmp_path / "log")
     assert disk_failure(tmp_path / "log", tmp_path) is None
-    monkeypatch.setattr("proteofold.failures.disk_problem", lambda folder: f"{folder} is full")
+    monkeypatch.setattr("proteofold.run.failures.disk_problem", lambda folder: f"{folder} is full")
     assert disk_failure(tmp_path / "log", tmp_path) == f"{tmp_path} is full"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proteofold.fasta import FastaError, Record, format_fasta, protein_stem, read_fasta
+from proteofold.formats.fasta import FastaError, Record, format_fasta, protein_stem, read_fasta
 
 RECORDS = b">sp|P1|A first one\nMKV\nLA\n>b\nGG\n"
 SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")

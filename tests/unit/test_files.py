@@ -2,7 +2,7 @@
 
 import pytest
 
-from proteofold.files import existing_names, write_aside, write_if_changed
+from proteofold.system.files import existing_names, write_aside, write_if_changed
 
 
 def test_text_and_bytes_are_written_with_their_folders(tmp_path):

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from proteofold import headlock
-from proteofold.errors import UserError
-from proteofold.headlock import claim_run, head_is_alive, hold_run
+from proteofold.run import lock as headlock
+from proteofold.run.lock import claim_run, head_is_alive, hold_run
+from proteofold.system.errors import UserError
 
 HEAD = """
 import sys
-from proteofold.headlock import claim_run
+from proteofold.run.lock import claim_run
 claim_run(sys.argv[1])
 print("claimed", flush=True)
 sys.stdin.read()

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from proteofold import hhsuite, paths
-from proteofold.a3m import format_a3m
-from proteofold.errors import UserError
-from proteofold.hhsuite import Library, library_files, read_library, search_command, search_mem_mb
-from proteofold.hits import read_hhr
-from proteofold.psipred import Prediction
+from proteofold.formats.a3m import format_a3m
+from proteofold.formats.hhr import read_hhr
+from proteofold.formats.psipred import Prediction
+from proteofold.science import hhsuite
+from proteofold.science.hhsuite import Library, library_files, read_library, search_command, search_mem_mb
+from proteofold.system import paths
+from proteofold.system.errors import UserError
 
 
 @pytest.fixture
@@ -283,7 +284,7 @@ def test_killed_job_takes_the_real_hhsearch_with_it(tmp_path, small_library):
     """What is started is hhsearch, not a script around it, which would die alone."""
     os.mkfifo(tmp_path / "never.a3m")  # hhsearch waits for its query for ever
     script = (
-        "import sys; from proteofold import hhsuite; from proteofold.process import run_tool\n"
+        "import sys; from proteofold import hhsuite; from proteofold.system.process import run_tool\n"
         "run_tool(hhsuite.search_command('lean', *sys.argv[1:], query_length=9, maxres=900))\n"
     )
     never = str(tmp_path / "never.a3m")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proteofold.hhsuite_log import search_problem
+from proteofold.science.hhsuite_log import search_problem
 
 UNRECOGNIZED = """- 23:24:37.817 ERROR: In ./src/hhdatabase.cpp:446: getTemplateHMM:
 

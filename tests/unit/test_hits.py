@@ -11,18 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proteofold.errors import UserError
-from proteofold.hits import (
-    HIT_COLUMNS,
-    Hit,
-    Summary,
-    format_summary,
-    hits_csv_gz,
-    hits_csv_gz_header,
-    one_per_template,
-    read_hhr,
-    summarise,
-)
+from proteofold.formats.hhr import HIT_COLUMNS, Hit, read_hhr
+from proteofold.formats.hits_csv import hits_csv_gz, hits_csv_gz_header
+from proteofold.science.summary import Summary, format_summary, one_per_template, summarise
+from proteofold.system.errors import UserError
 
 FILES = ["hhsearch3.hhr", "hhblits3.hhr", "hhsuite2.hhr", "hhpred_server.hhr"]
 

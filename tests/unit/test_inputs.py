@@ -7,10 +7,10 @@ import tracemalloc
 
 import pytest
 
-from proteofold import inputs
-from proteofold.errors import UserError
-from proteofold.inputs import check_inputs
-from proteofold.weights import WEIGHT_FILES
+from proteofold.run import inputs
+from proteofold.run.inputs import check_inputs
+from proteofold.science.weights import WEIGHT_FILES
+from proteofold.system.errors import UserError
 
 
 @pytest.fixture

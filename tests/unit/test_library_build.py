@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from proteofold import hhsuite
-from proteofold.cli import cli
-from proteofold.hits import read_hhr
-from proteofold.library_build import is_built
+from proteofold.cli.main import cli
+from proteofold.formats.hhr import read_hhr
+from proteofold.science import hhsuite
+from proteofold.science.library_build import is_built
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 CRAMBIN = "TTCCPSIVARSNFNVCRLPGTPEALCATYTGCIIIPGATCPGDYAN"

@@ -6,9 +6,9 @@ from pathlib import Path
 import damage
 import pytest
 
-from proteofold import hhsuite
-from proteofold.errors import UserError
-from proteofold.hhsuite import read_library
+from proteofold.science import hhsuite
+from proteofold.science.hhsuite import read_library
+from proteofold.system.errors import UserError
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from proteofold import memory
-from proteofold.memory import SNAKEMAKE_MB, available_mb
+from proteofold.system import memory
+from proteofold.system.memory import SNAKEMAKE_MB, available_mb
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,11 @@ import pytest
 import runfolders
 from runfolders import make_hit
 
-from proteofold import merge
-from proteofold.hits import summarise
-from proteofold.merge import MERGED, changed_tables, collect_block, merge_run
-from proteofold.results import DamagedError, done, read_hits, read_out, remove, write_out
-from proteofold.runs import load_run
+from proteofold.run import merge
+from proteofold.run.manifest import load_run
+from proteofold.run.merge import MERGED, changed_tables, collect_block, merge_run
+from proteofold.run.results import DamagedError, done, read_hits, read_out, remove, write_out
+from proteofold.science.summary import summarise
 
 IDS = ["sp|P3|C", "a,b", '"q"', "plain", "日本"]
 GOOD = [
@@ -159,7 +159,7 @@ def test_blocks_give_the_same_bytes_as_the_results_themselves(complete):
 
 
 def test_runs_of_several_blocks_are_merged_in_order(runs, monkeypatch):
-    monkeypatch.setattr("proteofold.runs.BLOCK", 2)
+    monkeypatch.setattr("proteofold.run.manifest.BLOCK", 2)
     run = runs.plan("my run", IDS)
     for protein in run.members:
         runs.finish(run, protein, WEAK)
@@ -413,5 +413,5 @@ def test_removed_result_is_not_done_and_its_log_has_the_reason(complete):
 def test_done_is_told_of_many_as_of_few(complete, monkeypatch):
     complete.search.out(entry(complete, 2)).unlink()
     few = done(complete.search, complete.by_entry)
-    monkeypatch.setattr("proteofold.results._WORTH_READING_FOLDERS", 1)
+    monkeypatch.setattr("proteofold.run.results._WORTH_READING_FOLDERS", 1)
     assert done(complete.search, complete.by_entry) == few == set(complete.by_entry) - {entry(complete, 2)}

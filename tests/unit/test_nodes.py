@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from proteofold import nodes
-from proteofold.errors import UserError
-from proteofold.nodes import NodeKind, read_nodes, slurm_nodes, this_machine
-from proteofold.slurm import tools
+from proteofold.plan.nodes import NodeKind, read_nodes, this_machine
+from proteofold.slurm import nodes
+from proteofold.slurm.nodes import slurm_nodes
+from proteofold.system.errors import UserError
 
 
 @pytest.fixture
@@ -78,13 +78,21 @@ def test_file_that_is_not_there_is_told(tmp_path):
         read_nodes(tmp_path / "none.yaml")
 
 
+def node_line(short):
+    """A line of sinfo for 'name|cores|memory|state'."""
+    if short.count("|") != 3:
+        return short + "\n"
+    name, cores, mem_mb, state = short.split("|")
+    return f"{name}|{state}|0/{cores}/0/{cores}|{mem_mb}|0|0.01|(null)|\n"
+
+
 @pytest.fixture
 def sinfo(tmp_path, monkeypatch):
     """Function that puts a sinfo on PATH that answers this; returns the file of the words it was called with."""
 
     def answers(text, code=0, error="", seconds=0):
         program, words = tmp_path / "sinfo", tmp_path / "words"
-        (tmp_path / "answer").write_text(text)
+        (tmp_path / "answer").write_text("".join(map(node_line, text.splitlines())))
         lines = ("#!/bin/sh", f'echo "$@" >> {words}', f"sleep {seconds}", f"cat {tmp_path}/answer")
         program.write_text("\n".join((*lines, f'echo "{error}" >&2', f"exit {code}", "")))
         program.chmod(0o755)
@@ -134,8 +142,8 @@ def test_partition_of_the_submissions_is_asked_for(sinfo, monkeypatch):
     ("answer", "what"),
     [
         (("",), "Slurm has no node that runs jobs. Give the nodes in a file: --nodes nodes.yaml."),
-        (("nonsense\n",), "sinfo told a node as 'nonsense'"),
-        (("n1|x|3500|idle\n",), "sinfo told a node as 'n1|x|3500|idle'"),
+        (("nonsense\n",), "sinfo described a node as 'nonsense'"),
+        (("n1|x|3500|idle\n",), "sinfo described a node as 'n1|idle|"),
         (("", 1, "slurm_load_partitions: Unable to contact slurm controller"), "Unable to contact slurm controller"),
     ],
 )
@@ -165,7 +173,7 @@ def test_machine_whose_slurm_was_never_configured_is_told_in_one_line(tmp_path, 
 
 def test_slurm_that_does_not_answer_is_not_waited_for(sinfo, monkeypatch):
     sinfo("n1|2|3500|idle\n", seconds=30)
-    monkeypatch.setattr(nodes, "call", lambda command: tools.call(command, timeout_s=0.3))
+    monkeypatch.setattr(nodes, "TIMEOUT_S", 0.3)
     began = time.monotonic()
     with pytest.raises(UserError, match="did not answer"):
         slurm_nodes()

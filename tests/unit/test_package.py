@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proteofold.paths import CHECKOUT
+from proteofold.system.paths import CHECKOUT
 
 PARTS = ("proteofold", "snakemake_logger_plugin_proteofold", "config", "workflow")
 UBIQUITIN = ">ubiquitin\nMQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG\n"

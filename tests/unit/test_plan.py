@@ -9,22 +9,25 @@ from collections import Counter
 import pytest
 from click.testing import CliRunner
 
-from proteofold import cost, hits, inputs, nodes, paths, planning
-from proteofold.cli import cli
-from proteofold.efficiency import achieved_bound_s, measured_jobs
-from proteofold.fasta import protein_stem
-from proteofold.hhsuite import Library, fewest_shards, search_mem_mb
-from proteofold.layout import RunFolder
-from proteofold.nodes import NodeKind
-from proteofold.plan import make_plan
-from proteofold.plan_html import plan_page
-from proteofold.plan_text import as_json, bytes_shown, facts_of
-from proteofold.process import Usage, format_usage
-from proteofold.results import write_out
-from proteofold.runs import Member, Run, load_run, write_run
-from proteofold.schedule import Job
-from proteofold.search import SEARCH_STEP_MB
-from proteofold.weights import WEIGHT_FILES, batch_mem_mb
+from proteofold.cli.main import cli
+from proteofold.formats.fasta import protein_stem
+from proteofold.plan import cost
+from proteofold.plan.efficiency import achieved_bound_s, measured_jobs
+from proteofold.plan.nodes import NodeKind
+from proteofold.plan.plan import make_plan
+from proteofold.plan.schedule import Job
+from proteofold.plan.text import as_json, bytes_shown, facts_of
+from proteofold.report.plan_page import plan_page
+from proteofold.run import inputs, planning
+from proteofold.run.layout import RunFolder
+from proteofold.run.manifest import Member, Run, load_run, write_run
+from proteofold.run.results import write_out
+from proteofold.science.hhsuite import Library, fewest_shards, search_mem_mb
+from proteofold.science.search import SEARCH_STEP_MB
+from proteofold.science.summary import summarise
+from proteofold.science.weights import WEIGHT_FILES, batch_mem_mb
+from proteofold.system import paths
+from proteofold.system.process import Usage, format_usage
 
 PDB70 = Library("pdb70/pdb70", 92_111, 23_000_000, 5_000, "feed")
 # the researchers' machines
@@ -78,9 +81,7 @@ def finish():
             member, search = run.members[protein], run.search
             usage = Usage(20.0, cpu_s(member.length), 300.0, "worker1", computed_in)
             put(search.usage(member.entry), format_usage(usage))
-            write_out(
-                search.out(member.entry), member.entry, search.name, hits.summarise(member.query_id, []), "0" * 64
-            )
+            write_out(search.out(member.entry), member.entry, search.name, summarise(member.query_id, []), "0" * 64)
         for batch, seconds in dict(batches).items():
             put(run.predictions.horiz(batch), "")
             put(run.predictions.usage(batch), format_usage(Usage(20.0, seconds, 300.0, "worker1", computed_in)))

@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runfolders import FolderOfRuns
 
-from proteofold import inputs, planning
-from proteofold.batches import new_batches
-from proteofold.cli_steps import batch as write_batch
-from proteofold.errors import UserError
-from proteofold.fasta import protein_stem, read_fasta
-from proteofold.inputs import Query
-from proteofold.merge import MERGED, merge_run
-from proteofold.planning import plan_run
-from proteofold.runs import load_run, write_run
-from proteofold.weights import BATCH_RESIDUES, WEIGHT_FILES, batch_mem_mb
+from proteofold.cli.steps import batch as write_batch
+from proteofold.formats.fasta import protein_stem, read_fasta
+from proteofold.run import inputs, planning
+from proteofold.run.inputs import Query
+from proteofold.run.manifest import load_run, write_run
+from proteofold.run.merge import MERGED, merge_run
+from proteofold.run.planning import plan_run
+from proteofold.science.batches import new_batches
+from proteofold.science.weights import BATCH_RESIDUES, WEIGHT_FILES, batch_mem_mb
+from proteofold.system.errors import UserError
 
 
 @pytest.fixture

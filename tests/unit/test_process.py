@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from proteofold.errors import UserError
-from proteofold.process import Usage, format_usage, own_usage, read_usage, run_tool, usage_of_tools
+from proteofold.system.errors import UserError
+from proteofold.system.process import Usage, format_usage, own_usage, read_usage, run_tool, usage_of_tools
 
 
 def python(*lines):
@@ -45,7 +45,7 @@ def test_use_of_tools_is_measured():
     """In a process of its own, which has started nothing else."""
     script = python(
         "import sys, time",
-        "from proteofold.process import format_usage, run_tool, usage_of_tools",
+        "from proteofold.system.process import format_usage, run_tool, usage_of_tools",
         "started = time.monotonic()",
         "tool = 'import time; block = bytearray(80_000_000); end = time.process_time() + 0.2\\n'",
         "tool += 'while time.process_time() < end: pass\\ntime.sleep(0.2)'",
@@ -147,7 +147,7 @@ def test_output_that_is_no_text_does_no_harm(run):
 
 def test_lines_are_passed_on_while_the_tool_runs():
     tool = python("import time; print('begun', flush=True); time.sleep(60)")
-    script = f"from proteofold.process import run_tool; run_tool({tool!r})"
+    script = f"from proteofold.system.process import run_tool; run_tool({tool!r})"
     with subprocess.Popen(python(script), stderr=subprocess.PIPE, text=True) as step:
         assert any(line == "begun\n" for line in step.stderr)
         step.kill()
@@ -221,7 +221,9 @@ def pid_in(lines):
 
 
 def test_tool_dies_with_its_step():
-    script = f"import sys; from proteofold.process import run_tool; run_tool([sys.executable, '-c', {SLEEPER!r}])"
+    script = (
+        f"import sys; from proteofold.system.process import run_tool; run_tool([sys.executable, '-c', {SLEEPER!r}])"
+    )
     with subprocess.Popen(python(script), stderr=subprocess.PIPE, text=True) as step:
         tool = pid_in(step.stderr)
         step.kill()
@@ -229,7 +231,7 @@ def test_tool_dies_with_its_step():
 
 
 # A shell stands for Snakemake, which starts steps from shells that it starts: PARENT is set to the id of its process.
-STEP = f"from proteofold.process import end_with_run; end_with_run(); {SLEEPER}"
+STEP = f"from proteofold.system.process import end_with_run; end_with_run(); {SLEEPER}"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -257,7 +259,7 @@ def test_step_whose_snakemake_is_dead_already_does_not_begin(waited_for):
 
 def test_step_that_a_person_starts_outlives_nothing(monkeypatch):
     monkeypatch.delenv("PROTEOFOLD_PARENT", raising=False)
-    script = "from proteofold.process import end_with_run; end_with_run(); print('done')"
+    script = "from proteofold.system.process import end_with_run; end_with_run(); print('done')"
     assert subprocess.run(python(script), capture_output=True, text=True, check=True).stdout == "done\n"
 
 

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from proteofold import progress
-from proteofold.progress import Progress, duration
+from proteofold.run import progress
+from proteofold.run.progress import Progress
+from proteofold.system.words import rough_duration
 
 
 @pytest.fixture
@@ -149,7 +150,7 @@ def test_long_lines_are_not_broken(run, shown):
     ],
 )
 def test_time_is_told_in_the_unit_that_matters(seconds, text):
-    assert duration(seconds) == text
+    assert rough_duration(seconds) == text
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proteofold.errors import UserError
-from proteofold.psipred import HEADER, Prediction, confidence_digits, format_horiz, read_horiz
+from proteofold.formats.psipred import HEADER, Prediction, confidence_digits, format_horiz, read_horiz
+from proteofold.system.errors import UserError
 
 TWELVE = """\
 # PSIPRED HFORMAT (S4PRED V1.2.4)

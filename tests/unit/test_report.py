@@ -12,15 +12,20 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from proteofold import hits, report, report_pages
-from proteofold.cli import cli
-from proteofold.errors import UserError
-from proteofold.failures import FAILURE_COLUMNS
-from proteofold.fasta import protein_stem
-from proteofold.layout import RunFolder
-from proteofold.process import Usage, format_usage
-from proteofold.report_data import duration, read_report_data
-from proteofold.runs import Member, Run, write_run
+from proteofold.cli.main import cli
+from proteofold.formats.fasta import protein_stem
+from proteofold.formats.hhr import Hit
+from proteofold.formats.hits_csv import hits_csv_gz, hits_csv_gz_header
+from proteofold.report import draw as report
+from proteofold.report import pages as report_pages
+from proteofold.report.data import read_report_data
+from proteofold.run.failures import FAILURE_COLUMNS
+from proteofold.run.layout import RunFolder
+from proteofold.run.manifest import Member, Run, write_run
+from proteofold.science.summary import SUMMARY_COLUMNS, format_summary, summarise
+from proteofold.system.errors import UserError
+from proteofold.system.process import Usage, format_usage
+from proteofold.system.words import duration
 
 CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
 
@@ -48,7 +53,7 @@ SETTINGS = {
 
 
 def hit(template="1ABC_A", evalue=1e-20, score=150.0, start=1, end=50, rank=1):
-    return hits.Hit(rank, template, "a, b; c", 99.5, evalue, 1e-25, score, 9.7, 50, start, end, 3, 60, 120)
+    return Hit(rank, template, "a, b; c", 99.5, evalue, 1e-25, score, 9.7, 50, start, end, 3, 60, 120)
 
 
 @pytest.fixture
@@ -64,17 +69,17 @@ def run_folder(tmp_path):
             stem = protein_stem(name)
             run.members[stem] = Member(name, stem, length, "0" * 32, f"{stem}-{number:08x}", "0" * 16)
         write_run(run)
-        rows = ",".join(hits.SUMMARY_COLUMNS) + "\n"
-        packed = hits.hits_csv_gz_header()
+        rows = ",".join(SUMMARY_COLUMNS) + "\n"
+        packed = hits_csv_gz_header()
         for query_id, (_, found) in done.items():
-            rows += hits.format_summary(hits.summarise(query_id, found), header=False)
-            packed += hits.hits_csv_gz(query_id, found)
+            rows += format_summary(summarise(query_id, found), header=False)
+            packed += hits_csv_gz(query_id, found)
             usage = run.search.usage(run.members[protein_stem(query_id)].entry)
             usage.parent.mkdir(parents=True, exist_ok=True)
             computed = (computed_in or {}).get(query_id, "small")
             usage.write_text(format_usage(Usage(2.0, 1.5, 300.0, "worker1", computed, "3.3.0")))
         (folder.path / "merge_results.csv").write_text(rows)
-        (folder.path / "hits.csv.gz").write_bytes(packed)
+        (folder.path / "hhr.csv.gz").write_bytes(packed)
         with open(folder.path / "failed.csv", "w", newline="") as handle:
             table = csv.writer(handle)
             table.writerow(FAILURE_COLUMNS)

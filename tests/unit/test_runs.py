@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runfolders import FolderOfRuns
 
-from proteofold import runs
-from proteofold.errors import UserError
-from proteofold.runs import load_run, write_run
+from proteofold.run import manifest as runs
+from proteofold.run.manifest import load_run, write_run
+from proteofold.system.errors import UserError
 
 ODD_IDS = ['"quoted', '"', "'", "a,b", "a;b", "日本", "#a", "a\\tb", "$(id)", "-", "x" * 500]
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from proteofold import paths, s4pred
-from proteofold.errors import UserError
-from proteofold.psipred import confidence_digits
-from proteofold.s4pred import load_network, predict
-from proteofold.weights import WEIGHT_FILES
+from proteofold.formats.psipred import confidence_digits
+from proteofold.science import s4pred
+from proteofold.science.s4pred import load_network, predict
+from proteofold.science.weights import WEIGHT_FILES
+from proteofold.system import paths
+from proteofold.system.errors import UserError
 
 SEQUENCES = ["MKVLAAGIVGLCRDEQHFPSTWYN", "M", "X", "ACDEFGHIKLMNPQRSTVWY" * 12, "WW", "mkvBJOUXZ*é"]
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proteofold.nodes import NodeKind
-from proteofold.schedule import Job, lower_bound, simulated_makespan
+from proteofold.plan.nodes import NodeKind
+from proteofold.plan.schedule import Job, lower_bound, simulated_makespan
 
 WORKERS, CLIENT = NodeKind("worker", 4, 2, 3500), NodeKind("client", 1, 4, 7400)
 

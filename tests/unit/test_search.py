@@ -12,15 +12,15 @@ import damage
 import pytest
 from click.testing import CliRunner
 
-from proteofold import hhsuite
-from proteofold.a3m import format_a3m
-from proteofold.alignments import read_alignments
-from proteofold.cli import cli
-from proteofold.failures import last_words
-from proteofold.fasta import protein_stem
-from proteofold.hits import read_hhr
-from proteofold.process import read_usage
-from proteofold.psipred import Prediction
+from proteofold.cli.main import cli
+from proteofold.formats.a3m import format_a3m
+from proteofold.formats.fasta import protein_stem
+from proteofold.formats.hhr import read_hhr
+from proteofold.formats.packed_hhr import read_alignments
+from proteofold.formats.psipred import Prediction
+from proteofold.run.failures import last_words
+from proteofold.science import hhsuite
+from proteofold.system.process import read_usage
 
 THIOREDOXIN = (
     "MVKQIESKTAFQEALDAAGDKLVVVDFSATWCGPCKMIKPFFHSLSEKYSNVIFLEVDVDDCQDVASECEVKCMPTFQFFKKGQKVGEFSGANKEKLEATINELV"

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from proteofold import hhsuite, shards
-from proteofold.a3m import format_a3m
-from proteofold.errors import UserError
-from proteofold.hhsuite import Library, fewest_shards, search_command, search_mem_mb
-from proteofold.process import run_tool
-from proteofold.psipred import Prediction
-from proteofold.shards import search_in_shards
+from proteofold.formats.a3m import format_a3m
+from proteofold.formats.psipred import Prediction
+from proteofold.science import hhsuite, shards
+from proteofold.science.hhsuite import Library, fewest_shards, search_command, search_mem_mb
+from proteofold.science.shards import search_in_shards
+from proteofold.system.errors import UserError
+from proteofold.system.process import run_tool
 
 GLOBIN = (
     "VLSPADKTNVKAAWGKVGAHAGEYGAEALERMFLSFPTTKTYFPHFDLSHGSAQVKGHGKKVADALTNAVAHVDDMPNALSALSDLHAHKLRVDPVNFKLLSHCLLVT"

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 EXCEPTIONS = ROOT / "workflow" / "rules" / "snakemake.smk"
 CODE = [
     path
-    for folder in ("workflow", "proteofold", "proteofold_site", "snakemake_logger_plugin_proteofold", "profiles", "bin")
+    for folder in ("workflow", "proteofold", "website", "snakemake_logger_plugin_proteofold", "profiles", "bin")
     for path in (ROOT / folder).rglob("*")
     if path.is_file() and path.suffix in (".py", ".smk", ".sh", ".yaml", "") and "__pycache__" not in path.parts
 ]

@@ -4,8 +4,8 @@ import gzip
 
 import pytest
 
-from proteofold.errors import UserError
-from proteofold.template_source import read_templates, source_key
+from proteofold.science.template_source import read_templates, source_key
+from proteofold.system.errors import UserError
 
 
 @pytest.fixture

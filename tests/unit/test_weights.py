@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from proteofold.errors import UserError
-from proteofold.weights import (
+from proteofold.science.weights import (
     WEIGHT_FILES,
     batch_mem_mb,
     check_tensors,
     weight_files,
     weights_digest,
 )
+from proteofold.system.errors import UserError
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def test_digest_is_that_of_content_and_order(folder, tmp_path):
 def test_sound_networks_pass(tiny_networks, monkeypatch):
     """In this process, which has PyTorch already, what check_tensors runs in one of its own."""
     monkeypatch.setattr(sys, "argv", ["s4pred", str(tiny_networks)])
-    monkeypatch.delitem(sys.modules, "proteofold.s4pred", raising=False)
-    runpy.run_module("proteofold.s4pred", run_name="__main__")
+    monkeypatch.delitem(sys.modules, "proteofold.science.s4pred", raising=False)
+    runpy.run_module("proteofold.science.s4pred", run_name="__main__")
 
 
 def test_first_bad_file_is_named_in_one_line(folder):
@@ -62,7 +62,10 @@ def test_first_bad_file_is_named_in_one_line(folder):
 
 
 def test_asking_for_weights_does_not_load_pytorch():
-    script = "import sys, proteofold.weights, proteofold.runs, proteofold.cli; print('torch' in sys.modules)"
+    script = (
+        "import sys, proteofold.science.weights, proteofold.run.manifest, proteofold.cli.main;"
+        " print('torch' in sys.modules)"
+    )
     outcome = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert outcome.stdout == "False\n"
 

@@ -15,17 +15,18 @@ from datasette.utils import PrefixedUrlString
 from runfolders import FolderOfRuns
 from webbench import chromium
 
-from proteofold.alignments import pack_hhr
-from proteofold.hits import Hit, summarise
-from proteofold.paths import CHECKOUT
-from proteofold.platform.accounts import add_user, find_user
-from proteofold.platform.database import platform_of
-from proteofold.platform.tokens import create_token
-from proteofold.results import sha256, write_out
-from proteofold.runs import load_run
+from proteofold.formats.hhr import Hit
+from proteofold.formats.packed_hhr import pack_hhr
+from proteofold.run.manifest import load_run
+from proteofold.run.results import sha256, write_out
+from proteofold.science.summary import summarise
+from proteofold.service.accounts import add_user, find_user
+from proteofold.service.database import platform_of
+from proteofold.service.tokens import create_token
 from proteofold.store import add_fasta, import_run, open_store
+from proteofold.system.paths import CHECKOUT
 
-WEB = CHECKOUT / "web"
+WEBSITE = CHECKOUT / "website"
 HHR = CHECKOUT / "tests" / "data" / "hhsearch3.hhr"
 
 MYG, LONELY, ODD = "sp|P02144|MYG_HUMAN", "lonely", "x<script>alert('1')</script>\"&%2F/?#é"
@@ -135,17 +136,17 @@ class Site:
     """
 
     def __init__(self, store, allow=None, **settings):
-        config = yaml.safe_load((WEB / "datasette.yaml").read_text())
+        config = yaml.safe_load((WEBSITE / "datasette.yaml").read_text())
         config["settings"] |= settings
         if allow is not None:
             config["allow"] = allow
         self.datasette = Datasette(
             [str(store)],
             config=config,
-            metadata=yaml.safe_load((WEB / "metadata.yaml").read_text()),
-            plugins_dir=str(WEB / "plugins"),
-            template_dir=str(WEB / "templates"),
-            static_mounts=[("static", str(WEB / "static"))],
+            metadata=yaml.safe_load((WEBSITE / "metadata.yaml").read_text()),
+            plugins_dir=str(WEBSITE / "plugins"),
+            template_dir=str(WEBSITE / "templates"),
+            static_mounts=[("static", str(WEBSITE / "static"))],
         )
         # the threads of one loop: Datasette's connections live as long as its loop
         self._loop = asyncio.new_event_loop()

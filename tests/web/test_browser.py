@@ -8,9 +8,9 @@ from urllib.parse import quote
 import pytest
 from webbench import BROWSER_MARKS, SCHEMES, WIDTHS, axe, follow, served, sideways, without_internet
 
-from proteofold.platform.accounts import add_user, find_user
-from proteofold.platform.database import platform_of
-from proteofold.platform.tokens import create_token
+from proteofold.service.accounts import add_user, find_user
+from proteofold.service.database import platform_of
+from proteofold.service.tokens import create_token
 
 pytestmark = BROWSER_MARKS
 

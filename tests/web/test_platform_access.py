@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
-from proteofold_site.platform.route import ANYONE, API, READER, SIGNED_IN
-from proteofold_site.platform.table import ROUTES
+from website.actions.table import ROUTES
+from website.requests.route import ANYONE, API, READER, SIGNED_IN
 
 VALUES = {"run_id": "first", "query_id": "lonely", "token_id": "1", "key": "none", "file": "overview.html"}
 WRITING = [route for route in ROUTES if route.writes]

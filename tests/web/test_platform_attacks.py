@@ -12,11 +12,11 @@ import time
 import pytest
 from webbench import served
 
-from proteofold.platform.accounts import find_user
-from proteofold.platform.database import platform_of
-from proteofold.platform.tokens import create_token
-from proteofold_site.platform import gate, streams
-from proteofold_site.platform.table import ROUTES
+from proteofold.service.accounts import find_user
+from proteofold.service.database import platform_of
+from proteofold.service.tokens import create_token
+from website.actions.table import ROUTES
+from website.requests import gate, streams
 
 API = "/-/api/v1"
 # of a machine that does other things, too; each of the attacks took seconds

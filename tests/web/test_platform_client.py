@@ -10,11 +10,11 @@ import httpx2
 import jsonschema
 import pytest
 
-from proteofold.cli_remote import remote as remote_commands
+from proteofold.cli.remote import remote as remote_commands
 from proteofold.client import Client, ClientError
-from proteofold.errors import UserError
-from proteofold_site.platform.route import API
-from proteofold_site.platform.table import PROGRAMS
+from proteofold.system.errors import UserError
+from website.actions.table import PROGRAMS
+from website.requests.route import API
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from webbench import served
 
-from proteofold.platform.accounts import find_user
-from proteofold.platform.database import platform_of
-from proteofold.platform.tokens import create_token
+from proteofold.service.accounts import find_user
+from proteofold.service.database import platform_of
+from proteofold.service.tokens import create_token
 
 API = "/-/api/v1"
 PASSWORD = "correct horse battery"

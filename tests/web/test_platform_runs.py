@@ -6,10 +6,10 @@ from html import unescape
 
 import pytest
 
-from proteofold.platform.database import platform_of
-from proteofold.platform.runs import order_of
-from proteofold_site.platform import run_actions
-from proteofold_site.platform.route import API
+from proteofold.service.database import platform_of
+from proteofold.service.runs import order_of
+from website.actions import run_actions
+from website.requests.route import API
 
 
 def words(page):

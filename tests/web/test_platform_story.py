@@ -13,7 +13,7 @@ from platformbench import Platform, wait_until
 from runbench import finished, template_folder  # noqa: F401 - fixtures
 from webbench import BROWSER_MARKS, User, follow, served, shots_folder
 
-from proteofold.platform.accounts import add_user
+from proteofold.service.accounts import add_user
 from proteofold.store import open_store
 
 pytestmark = [*BROWSER_MARKS, pytest.mark.workflow, pytest.mark.hhsuite, pytest.mark.slow]

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 
-from proteofold_site.platform.streams import Streamed
-from proteofold_site.platform.threads import at_length
+from website.requests.streams import Streamed
+from website.requests.threads import at_length
 
 READERS = 20
 

@@ -8,7 +8,7 @@ from html import unescape
 
 import pytest
 
-from proteofold_site.platform.route import API
+from website.requests.route import API
 
 FASTA = ">up1 first OS=Homo sapiens GN=UPA\nMKVLAAKKLL\n>up2\nMKKKKAAAAL\n"
 
@@ -51,7 +51,7 @@ def test_from_an_upload_a_run_can_be_started_with_its_proteins(ann):
 
 
 def test_what_failed_is_left_out_even_where_it_is_not_told_any_more(ann, monkeypatch):
-    monkeypatch.setattr("proteofold.platform.uploads.MOST_TOLD", 1)
+    monkeypatch.setattr("proteofold.service.uploads.MOST_TOLD", 1)
     page = uploaded(ann, files={"fasta": ("r.fasta", b">bad1\nM1\n>lonely\nMKV\n>left1\nMKV\n")})
     (address,) = re.findall(r'href="(/-/new-run\?upload=[^"]+)"', page.text)
     assert re.search(r'<textarea id="ids"[^>]*>left1</textarea>', ann.get(address).text)
@@ -96,7 +96,7 @@ def test_what_is_no_fasta_is_refused_in_words(ann, sent):
 
 
 def test_a_zip_bomb_ends_early(users_site, token_of, monkeypatch):
-    from proteofold.platform import uploads
+    from proteofold.service import uploads
 
     monkeypatch.setattr(uploads, "MOST_UNPACKED_BYTES", 1 << 20)
     bomb = gzip.compress(b">x\n" + b"A\n" * (1 << 22))

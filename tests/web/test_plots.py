@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proteofold_site import plots
-from proteofold_site.plots import Scale
-from proteofold_site.run_figures import FigureCache, figures
+from website.drawing import plots
+from website.drawing.plots import Scale
+from website.pages.run_figures import FigureCache, figures
 
 POSITIVE = st.floats(1e-6, 1e9)
 
@@ -94,8 +94,8 @@ def test_tables_of_lengths_tell_median_and_highest():
 
 def test_figures_are_drawn_again_when_the_run_has_changed(monkeypatch):
     asked = []
-    monkeypatch.setattr("proteofold_site.run_figures.path_of", lambda conn: "store")
-    monkeypatch.setattr("proteofold_site.run_data.measures", lambda conn, run_id: asked.append(run_id) or [])
+    monkeypatch.setattr("website.pages.run_figures.path_of", lambda conn: "store")
+    monkeypatch.setattr("website.pages.run_data.measures", lambda conn, run_id: asked.append(run_id) or [])
     cache = FigureCache(most=2)
     run = dict.fromkeys(("date_resumed", "date_finished", "duration_s"), None)
     run |= {"run_id": "a", "status": "SUCCESS", "total": 1000, "succeeded": 500, "failed": 0, "shared": 0}

@@ -6,10 +6,10 @@ from html import unescape
 import pytest
 from runfolders import FolderOfRuns
 
-from proteofold.alignments import Alignment, pack_hhr, read_alignments
-from proteofold_site.alignment_text import alignment_text
-from proteofold_site.prediction import alignments_shown, structure_shown
-from proteofold_site.sequence import Segment, composition, drawn_sequence, segments
+from proteofold.formats.packed_hhr import Alignment, pack_hhr, read_alignments
+from website.drawing.alignment_text import alignment_text
+from website.drawing.prediction import alignments_shown, structure_shown
+from website.drawing.sequence import Segment, composition, drawn_sequence, segments
 
 
 def plain(html):
@@ -177,7 +177,7 @@ def finished(tmp_path, data):
 
 
 def test_a_page_without_room_draws_the_other_alignments_when_asked(monkeypatch, finished, tmp_path):
-    monkeypatch.setattr("proteofold_site.prediction.MOST_CHARACTERS", 100)
+    monkeypatch.setattr("website.drawing.prediction.MOST_CHARACTERS", 100)
     latest, _ = finished()
     shown = alignments_shown([tmp_path / "elsewhere", tmp_path / "results"], latest, "7")["alignments"]
     assert [rank for rank, text in shown.items() if text] == [1, 7]

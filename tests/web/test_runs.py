@@ -6,8 +6,8 @@ from html import unescape
 
 import pytest
 
-from proteofold_site import run_data, words
-from proteofold_site.run_settings import settings_facts
+from website.pages import run_data, words
+from website.pages.run_settings import settings_facts
 
 
 def rows_of(page, label="Table of proteins"):

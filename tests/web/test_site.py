@@ -8,12 +8,12 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from proteofold.paths import CHECKOUT
-from proteofold_site.paths import protein_path as protein_path_on
+from proteofold.system.paths import CHECKOUT
+from website.pages.paths import protein_path as protein_path_on
 
-WEB = CHECKOUT / "web"
-CONFIG = yaml.safe_load((WEB / "datasette.yaml").read_text())
-TABLES = yaml.safe_load((WEB / "metadata.yaml").read_text())["databases"]["proteofold"]["tables"]
+WEBSITE = CHECKOUT / "website"
+CONFIG = yaml.safe_load((WEBSITE / "datasette.yaml").read_text())
+TABLES = yaml.safe_load((WEBSITE / "metadata.yaml").read_text())["databases"]["proteofold"]["tables"]
 QUERIES = CONFIG["databases"]["proteofold"]["queries"]
 
 MYG, LONELY, ODD = "sp|P02144|MYG_HUMAN", "lonely", "x<script>alert('1')</script>\"&%2F/?#é"
@@ -256,5 +256,5 @@ def test_what_a_file_says_is_never_markup(site, path):
 
 
 def test_nothing_depends_on_where_it_is_served(store):
-    code = "".join(path.read_text() for path in [*WEB.glob("plugins/*.py"), *WEB.glob("templates/*.html")])
+    code = "".join(path.read_text() for path in [*WEBSITE.glob("plugins/*.py"), *WEBSITE.glob("templates/*.html")])
     assert not re.findall(r"localhost|127\.0\.0\.1|:\d{4}\b|(?:href|action|src)=\"/", code)

@@ -14,13 +14,13 @@ import urllib.request
 import pytest
 from webbench import served
 
-from proteofold.platform.accounts import find_user
-from proteofold.platform.database import platform_of
-from proteofold.platform.tokens import create_token
+from proteofold.service.accounts import find_user
+from proteofold.service.database import platform_of
+from proteofold.service.tokens import create_token
 from proteofold.store import open_store
-from proteofold_site.platform.databases import ask_both, ask_platform, ask_store
-from proteofold_site.sql_rules import guard
-from proteofold_site.turns import AT_ONCE, WAITING, TooManyError, Turns
+from website.requests.databases import ask_both, ask_platform, ask_store
+from website.sql.rules import guard
+from website.sql.turns import AT_ONCE, WAITING, TooManyError, Turns
 
 QUERY = "/proteofold/-/query.json"
 

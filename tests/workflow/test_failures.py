@@ -4,7 +4,7 @@ import csv
 
 from runbench import Bench
 
-from proteofold.hhsuite import find_program
+from proteofold.science.hhsuite import find_program
 
 HBA, MYG, LYS, CYC = "sp|P69905|HBA_HUMAN", "sp|P02144|MYG_HUMAN", "sp|P61626|LYSC_HUMAN", "sp|P99999|CYC_HUMAN"
 

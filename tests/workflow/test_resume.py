@@ -107,8 +107,8 @@ def test_raised_version_of_the_summary_costs_no_search(done, monkeypatch, tmp_pa
     before, predictions = done.tables(), done.predictions()
     changed = tmp_path / "changed"
     shutil.copytree(ROOT / "proteofold", changed / "proteofold")
-    hits = changed / "proteofold" / "hits.py"
-    hits.write_text(hits.read_text().replace("SUMMARY_VERSION = 1", "SUMMARY_VERSION = 2"))
+    summary = changed / "proteofold" / "science" / "summary.py"
+    summary.write_text(summary.read_text().replace("SUMMARY_VERSION = 1", "SUMMARY_VERSION = 2"))
     for name in ("workflow", "config", "profiles"):
         (changed / name).symlink_to(ROOT / name)
     done.environment = os.environ | {"PYTHONPATH": str(changed)}

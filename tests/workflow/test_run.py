@@ -10,7 +10,7 @@ import sqlite3
 
 import pytest
 
-from proteofold.runs import load_run
+from proteofold.run.manifest import load_run
 
 
 def test_run_reports_the_expected_relative_of_each_protein(finished):

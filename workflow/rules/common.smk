@@ -7,14 +7,24 @@ import subprocess
 
 from snakemake.logging import logger
 
-from proteofold import disks, interruption, layout, paths, planning, runs
-from proteofold.config import check_config_files
-from proteofold.efficiency import note_machines
-from proteofold.errors import UserError
-from proteofold.headlock import claim_run
-from proteofold.merge import MERGED
-from proteofold.report import REPORT_FILES, REPORT_VERSION
-from proteofold.report_data import LIMIT
+from proteofold.system import disks
+
+from proteofold.run import interruption
+
+from proteofold.run import layout
+
+from proteofold.system import paths
+
+from proteofold.run import planning
+
+from proteofold.run import manifest as runs
+from proteofold.run.config import check_config_files
+from proteofold.plan.efficiency import note_machines
+from proteofold.system.errors import UserError
+from proteofold.run.lock import claim_run
+from proteofold.run.merge import MERGED
+from proteofold.report.draw import REPORT_FILES, REPORT_VERSION
+from proteofold.report.data import LIMIT
 from proteofold.slurm.cancel import cancel_head
 from proteofold.slurm.jobs import HEAD_VARIABLE, become_head
 
@@ -27,11 +37,8 @@ PROTEOFOLD = [*paths.PYTHON, "-m", "proteofold"]
 os.environ.update(paths.SAFE_PATH)
 
 # In the commands of the rules `proteofold` is that of this Python, whatever is on PATH, and takes the place of the
-# shell. It ends when this process dies, whatever kills it (proteofold.process).
-shell.prefix(
-    f"export {PARENT_VARIABLE}={os.getpid()}; "
-    'proteofold() {{ exec {PROTEOFOLD:q} "$@"; }}; '
-)
+# shell. It ends when this process dies, whatever kills it (proteofold.system.process).
+shell.prefix(f"export {PARENT_VARIABLE}={os.getpid()}; " 'proteofold() {{ exec {PROTEOFOLD:q} "$@"; }}; ')
 
 
 def planned():

@@ -2,9 +2,11 @@
 
 import functools
 
-from proteofold import cost, hhsuite
-from proteofold.memory import RAISED, SNAKEMAKE_MB
-from proteofold.search import SEARCH_STEP_MB
+from proteofold.plan import cost
+
+from proteofold.science import hhsuite
+from proteofold.system.memory import RAISED, SNAKEMAKE_MB
+from proteofold.science.search import SEARCH_STEP_MB
 
 # A job may take so many times what its model says, and at least so many minutes, before Slurm ends it: nodes differ,
 # and a hung file system must not hold a job for ever.

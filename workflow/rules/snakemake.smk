@@ -5,9 +5,10 @@ tests/unit/test_snakemake_interface.py fails when Snakemake changes one of these
 
 import functools
 
-from proteofold import nodes
-from proteofold.memory import available_mb
-from proteofold.process import PARENT_VARIABLE
+from proteofold.plan.nodes import NodeKind
+from proteofold.slurm import nodes
+from proteofold.system.memory import available_mb
+from proteofold.system.process import PARENT_VARIABLE
 
 # False in the Snakemake that runs one job, on a node of a cluster: it must not plan.
 IS_HEAD = workflow.is_main_process
@@ -38,7 +39,7 @@ def machine_mem_mb():
 def machines_of_run():
     """The NodeKinds that the run's jobs share; none where they are not known."""
     if not ON_CLUSTER:
-        return [nodes.NodeKind("this machine", 1, workflow.resource_settings.cores, machine_mem_mb())]
+        return [NodeKind("this machine", 1, workflow.resource_settings.cores, machine_mem_mb())]
     try:
         return nodes.slurm_nodes()
     except UserError:

@@ -1,6 +1,6 @@
 """Building a template library from a folder of FASTA or A3M files."""
 
-from proteofold.library_build import is_built
+from proteofold.science.library_build import is_built
 
 # What stands is never out of date: its folder carries the checksum of its text. Without a rule for it nothing asks
 # whether one of its files was touched.

@@ -7,9 +7,9 @@ import yaml
 from click.testing import CliRunner
 from fetch_server import breaks_after, library_content, tar_gz
 
-from proteofold.cli import cli
-from proteofold.errors import UserError
+from proteofold.cli.main import cli
 from proteofold.fetch.sources import SOURCES, read_source
+from proteofold.system.errors import UserError
 
 
 @pytest.fixture

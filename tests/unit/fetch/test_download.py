@@ -18,8 +18,8 @@ from fetch_server import (
     stalls_after,
 )
 
-from proteofold.errors import UserError
 from proteofold.fetch.download import Identity, StartAgainError, Stream
+from proteofold.system.errors import UserError
 
 CONTENT = random.Random(5).randbytes(500_000)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from proteofold import hhsuite
-from proteofold.errors import UserError
 from proteofold.fetch import local_copy
 from proteofold.fetch.local_copy import copy_library, warm
-from proteofold.hhsuite import library_files, read_library, search_command
+from proteofold.science import hhsuite
+from proteofold.science.hhsuite import library_files, read_library, search_command
+from proteofold.system.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
 

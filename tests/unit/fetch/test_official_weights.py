@@ -5,10 +5,10 @@ import hashlib
 import pytest
 from fetch_server import QUICK, breaks_after, tar_gz
 
-from proteofold.errors import UserError
 from proteofold.fetch.official_weights import fetch_weights
 from proteofold.fetch.sources import Source
-from proteofold.weights import WEIGHT_FILES, weights_digest
+from proteofold.science.weights import WEIGHT_FILES, weights_digest
+from proteofold.system.errors import UserError
 
 
 @pytest.fixture

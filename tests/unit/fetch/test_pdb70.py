@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 from fetch_server import QUICK, breaks_after, library_content, says, tar_gz, with_member
 
-from proteofold.config import template_choice
-from proteofold.errors import UserError
 from proteofold.fetch.pdb70 import fetch_pdb70
 from proteofold.fetch.sources import Source
-from proteofold.hhsuite import read_library
+from proteofold.run.config import template_choice
+from proteofold.science.hhsuite import read_library
+from proteofold.system.errors import UserError
 
 ADDRESS = "/dbs/pdb70_from_mmcif_220313.tar.gz"
 SLIM = ("hhm", "cs219")

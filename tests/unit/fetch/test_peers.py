@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from proteofold import hhsuite
 from proteofold.fetch import peers
 from proteofold.fetch.local_copy import copy_library
+from proteofold.science import hhsuite
 
 pytestmark = [
     pytest.mark.usefixtures("small_blocks"),

@@ -5,9 +5,9 @@ import gzip
 import pytest
 from fetch_server import QUICK, breaks_after, chunked, chunked_and_breaks, says
 
-from proteofold.errors import UserError
-from proteofold.fasta import read_fasta
 from proteofold.fetch.proteome import checked_id, fetch_proteome
+from proteofold.formats.fasta import read_fasta
+from proteofold.system.errors import UserError
 
 TEXT = "".join(f">sp|P{number:05}|X_HUMAN A protein\nMKV{'LIV' * (number % 30)}\n" for number in range(300)).encode()
 PATH = "/stream?format=fasta&query=UP000005640"

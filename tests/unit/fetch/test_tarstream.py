@@ -8,9 +8,9 @@ import tarfile
 import pytest
 from fetch_server import tar_gz, with_member
 
-from proteofold.errors import UserError
 from proteofold.fetch.gzipstream import DamagedError
 from proteofold.fetch.tarstream import HostileError, TarStream
+from proteofold.system.errors import UserError
 
 FILES = {
     "first": b"",

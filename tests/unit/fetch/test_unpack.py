@@ -14,10 +14,10 @@ import time
 import pytest
 from fetch_server import QUICK, breaks_after, ignores_range, promises, stalls_after, tar_gz, with_member
 
-from proteofold.errors import UserError
 from proteofold.fetch import tarstream
 from proteofold.fetch.sources import Source
 from proteofold.fetch.unpack import CHECKPOINT, Unpacker
+from proteofold.system.errors import UserError
 
 CHOICE = random.Random(7)
 WORDS = [CHOICE.randbytes(9) for _ in range(50_000)]

@@ -3,9 +3,9 @@
 import pytest
 from runfolders import FolderOfRuns
 
-from proteofold.platform import accounts
-from proteofold.platform.database import open_platform, platform_path
-from proteofold.platform.uploads import add_upload
+from proteofold.service import accounts
+from proteofold.service.database import open_platform, platform_path
+from proteofold.service.uploads import add_upload
 from proteofold.store import open_store
 
 FASTA = ">sp|P69905|HBA_HUMAN Hemoglobin OS=Homo sapiens GN=HBA1\nMVLSPADKTN\n>P1 first\nMKV\n>P2\nMKL\n>P3\nMKI\n"

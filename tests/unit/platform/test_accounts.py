@@ -6,9 +6,8 @@ import threading
 
 import pytest
 
-from proteofold.errors import UserError
-from proteofold.platform import accounts, tokens
-from proteofold.platform.accounts import (
+from proteofold.service import accounts, tokens
+from proteofold.service.accounts import (
     TooManyAttemptsError,
     WrongPasswordError,
     add_user,
@@ -20,8 +19,9 @@ from proteofold.platform.accounts import (
     sign_in,
     sign_out,
 )
-from proteofold.platform.database import open_platform
-from proteofold.platform.tokens import create_token, list_tokens, revoke_token, token_actor
+from proteofold.service.database import open_platform
+from proteofold.service.tokens import create_token, list_tokens, revoke_token, token_actor
+from proteofold.system.errors import UserError
 
 PASSWORD = "correct horse battery"
 

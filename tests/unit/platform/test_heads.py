@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from proteofold.errors import UserError
-from proteofold.platform import heads, orders
-from proteofold.platform.places import order_lock
-from proteofold.platform.runs import NewRun, ask_retry, ask_stop, order_of, order_run
+from proteofold.service import heads, orders
+from proteofold.service.places import order_lock
+from proteofold.service.runs import NewRun, ask_retry, ask_stop, order_of, order_run
 from proteofold.store import Event, finish_run, record_events, start_run, transaction
 from proteofold.store.journal import note_end, note_start
+from proteofold.system.errors import UserError
 
 # ignores what ends a process that is asked politely
 STUBBORN = """

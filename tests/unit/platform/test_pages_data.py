@@ -9,23 +9,23 @@ import zipfile
 import pytest
 from click.testing import CliRunner
 
-from proteofold.batches import make_batch
-from proteofold.cli import cli
-from proteofold.config import load_config
-from proteofold.errors import UserError
-from proteofold.files import write_aside
-from proteofold.inputs import read_queries
-from proteofold.planning import plan_run
-from proteofold.platform import cache, choices, cluster, health
-from proteofold.platform.downloads import head_log, job_log, run_zip
-from proteofold.platform.estimates import estimate
-from proteofold.platform.heads import fasta_of
-from proteofold.platform.places import order_folder, working_folder
-from proteofold.platform.runner import Runner, runner_of
-from proteofold.platform.runs import NewRun, config_of, order_run
-from proteofold.runs import write_run
+from proteofold.cli.main import cli
+from proteofold.run.config import load_config
+from proteofold.run.inputs import read_queries
+from proteofold.run.manifest import write_run
+from proteofold.run.planning import plan_run
+from proteofold.science.batches import make_batch
+from proteofold.service import cache, choices, cluster, health
+from proteofold.service.downloads import head_log, job_log, run_zip
+from proteofold.service.estimates import estimate
+from proteofold.service.heads import fasta_of
+from proteofold.service.places import order_folder, working_folder
+from proteofold.service.runner import Runner, runner_of
+from proteofold.service.runs import NewRun, config_of, order_run
 from proteofold.store import start_run, transaction
 from proteofold.store.queries import NotFoundError
+from proteofold.system.errors import UserError
+from proteofold.system.files import write_aside
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +131,7 @@ def stand_in(folder, name, text):
 def test_nodes_of_slurm_are_shown_with_their_jobs_and_the_queue(store, platform, store_path, monkeypatch, tmp_path):
     Runner(store_path, profile="cluster")._sign_on(platform)
     bin_folder = tmp_path / "bin"
-    stand_in(bin_folder, "sinfo", "n1|mixed|1/3/0/4|8000|2000|0.51|\nn2|down*|0/0/4/4|8000|0|N/A|")
+    stand_in(bin_folder, "sinfo", "n1|mixed|1/3/0/4|8000|2000|0.51|(null)|\nn2|down*|0/0/4/4|8000|0|N/A|(null)|")
     started = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() - 60))
     jobs = f"7|RUNNING|n1|1|500M|{started}|None|ann|proteofold one c-1-2|lib:P69905-0123abcd\n"
     jobs += "8|PENDING||1|500M|N/A|Priority|ann|proteofold one c-1-2|lib:P1-0123abcd\n"
@@ -318,8 +318,8 @@ def test_accounts_are_kept_from_the_command_line(results, cheap):
 
 
 def test_tokens_are_listed_and_revoked_from_the_command_line(platform, users, cheap):
-    from proteofold.platform.accounts import add_user
-    from proteofold.platform.tokens import create_token, token_actor
+    from proteofold.service.accounts import add_user
+    from proteofold.service.tokens import create_token, token_actor
 
     add_user(platform, "alice", "a long password")
     secret = create_token(platform, users["alice"], "script", ["read", "run"])
@@ -330,7 +330,7 @@ def test_tokens_are_listed_and_revoked_from_the_command_line(platform, users, ch
 
 
 def test_runner_of_a_store_elsewhere_works_where_it_is_told(tmp_path, monkeypatch):
-    from proteofold.platform.database import open_platform, platform_path
+    from proteofold.service.database import open_platform, platform_path
 
     (tmp_path / "work").mkdir()
     (tmp_path / "disk").mkdir()

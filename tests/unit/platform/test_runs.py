@@ -5,14 +5,13 @@ import threading
 
 import pytest
 
-from proteofold.errors import UserError
-from proteofold.headlock import hold_run
-from proteofold.platform import deletion, orders
-from proteofold.platform.database import open_platform, platform_path
-from proteofold.platform.deletion import delete_run
-from proteofold.platform.matching import match_ids, read_ids
-from proteofold.platform.places import check_name, order_lock, run_folder
-from proteofold.platform.runs import (
+from proteofold.run.lock import hold_run
+from proteofold.service import deletion, orders
+from proteofold.service.database import open_platform, platform_path
+from proteofold.service.deletion import delete_run
+from proteofold.service.matching import match_ids, read_ids
+from proteofold.service.places import check_name, order_lock, run_folder
+from proteofold.service.runs import (
     NameTakenError,
     NewRun,
     NotAllowedError,
@@ -27,6 +26,7 @@ from proteofold.platform.runs import (
 )
 from proteofold.store import open_store, start_run, transaction
 from proteofold.store.queries import NotFoundError
+from proteofold.system.errors import UserError
 
 HOSTILE = ["../x", "..", ".", "", "a/b", "/etc", "<script>", "'; drop table runs; --", "x" * 65, "a\n", ".hidden", "-r"]
 HOSTILE += ["a b", "a\0b", "ä", "\ud800", "${HOME}", "$(id)", "{x}"]
@@ -114,7 +114,7 @@ def test_hostile_names_are_no_runs(store, platform, results, name):
 
 
 def runs_root():
-    from proteofold.platform.accounts import User
+    from proteofold.service.accounts import User
 
     return User("root", True)
 

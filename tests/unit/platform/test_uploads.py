@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proteofold.errors import UserError
-from proteofold.platform import uploads
-from proteofold.platform.accounts import User
-from proteofold.platform.uploads import Outcome, add_upload
+from proteofold.service import uploads
+from proteofold.service.accounts import User
+from proteofold.service.uploads import Outcome, add_upload
 from proteofold.store import open_store, transaction
+from proteofold.system.errors import UserError
 
 
 def counts(done):
@@ -135,8 +135,8 @@ def test_zip_bomb_ends_early_with_little_memory(tmp_path):
     script = (
         "import resource, sys, time\n"
         "from proteofold.store import open_store\n"
-        "from proteofold.platform.accounts import User\n"
-        "from proteofold.platform.uploads import add_upload\n"
+        "from proteofold.service.accounts import User\n"
+        "from proteofold.service.uploads import add_upload\n"
         "resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))\n"
         "started = time.process_time()\n"
         "try:\n    add_upload(lambda: open_store('s.db'), 'bomb.gz', 'bomb.gz', User('x', False))\n"
@@ -188,8 +188,8 @@ def test_upload_that_is_killed_anywhere_is_there_as_a_whole_or_not_at_all(tmp_pa
             handle.write(f">p{number} protein {number}\n{'MKV' * 60}\n")
     open_store(store_path).close()
     script = (
-        "import sys\nfrom proteofold.store import open_store\nfrom proteofold.platform.accounts import User\n"
-        "from proteofold.platform.uploads import add_upload\nprint('ready', flush=True)\n"
+        "import sys\nfrom proteofold.store import open_store\nfrom proteofold.service.accounts import User\n"
+        "from proteofold.service.uploads import add_upload\nprint('ready', flush=True)\n"
         "add_upload(lambda: open_store(sys.argv[1]), 'many.fasta', 'x', User('x', False))\n"
     )
     sizes = set()
@@ -211,8 +211,8 @@ def test_uploads_at_the_same_time_add_each_protein_once(tmp_path, store_path):
     (tmp_path / "a.fasta").write_text(text)
     open_store(store_path).close()
     script = (
-        "import sys\nfrom proteofold.store import open_store\nfrom proteofold.platform.accounts import User\n"
-        "from proteofold.platform.uploads import add_upload\n"
+        "import sys\nfrom proteofold.store import open_store\nfrom proteofold.service.accounts import User\n"
+        "from proteofold.service.uploads import add_upload\n"
         "print(add_upload(lambda: open_store(sys.argv[1]), 'a.fasta', 'a', User('x', False)).added)\n"
     )
     processes = [

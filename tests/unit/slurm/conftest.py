@@ -89,5 +89,5 @@ def slurm(tmp_path, monkeypatch):
     monkeypatch.setenv(PYTHON_VARIABLE, sys.executable)
     monkeypatch.setenv(HEAD_VARIABLE, StandIn.head)
     stand_in = StandIn(programs, run_folder)
-    stand_in.answer("sinfo", "3500\n7400\n")
+    stand_in.answer("sinfo", "n1|idle|0/2/0/2|3500|0|0.1|(null)|\nn2|idle|0/4/0/4|7400|0|0.1|(null)|\n")
     return stand_in

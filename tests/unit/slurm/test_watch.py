@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from proteofold.layout import RunFolder
-from proteofold.runs import Member, Run
+from proteofold.run.layout import RunFolder
+from proteofold.run.manifest import Member, Run
 from proteofold.slurm.watch import Watch
 
 

@@ -9,8 +9,8 @@ import sqlite3
 import pytest
 from click.testing import CliRunner
 
-from proteofold.cli import cli
-from proteofold.merge import merge_run
+from proteofold.cli.main import cli
+from proteofold.run.merge import merge_run
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from proteofold.errors import UserError
 from proteofold.store import export_run, import_run
 from proteofold.store.queries import NotFoundError
+from proteofold.system.errors import UserError
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import sys
 
 import pytest
 
-from proteofold.errors import UserError
+from proteofold.run.states import Event
 from proteofold.store import finish_run, import_order, import_run, importing, open_store, record_events, start_run
 from proteofold.store.results import STORED_HITS
-from proteofold.store.states import Event
+from proteofold.system.errors import UserError
 
 KILLED = """
 import os, signal, sys

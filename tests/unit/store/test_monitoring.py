@@ -6,7 +6,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from proteofold.cli import cli
+from proteofold.cli.main import cli
 from proteofold.store import Event, finish_run, queries, record_events, start_run
 from proteofold.store.monitoring import activity
 

@@ -4,10 +4,10 @@ import sqlite3
 
 import pytest
 
-from proteofold import disks
-from proteofold.errors import UserError
 from proteofold.store import database, open_store
 from proteofold.store.schema import MIGRATIONS
+from proteofold.system import disks
+from proteofold.system.errors import UserError
 
 
 def version(conn):

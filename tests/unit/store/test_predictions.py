@@ -8,12 +8,12 @@ import sys
 import pytest
 from runfolders import SETTINGS
 
+from proteofold.run.states import Event
 from proteofold.store import finish_run, import_run, open_store, record_events, start_run
 from proteofold.store import results as result_files
 from proteofold.store.database import importing_alone, transaction
 from proteofold.store.queries import prediction_of
 from proteofold.store.schema import MIGRATIONS
-from proteofold.store.states import Event
 
 SEQUENCES = {"P1": "MKVA" * 30, "P2": "GAVL" * 20, "P3": "MKVA" * 30}  # P1 and P3 are the same sequence
 WEIGHTS = SETTINGS["predictions"]

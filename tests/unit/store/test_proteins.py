@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from proteofold.fasta import FastaError
+from proteofold.formats.fasta import FastaError
 from proteofold.store import add_fasta
 from proteofold.store.proteins import Header, parse_header
 

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from proteofold.layout import digits_of
-from proteofold.merge import merge_run
+from proteofold.run.layout import digits_of
+from proteofold.run.merge import merge_run
+from proteofold.run.states import State, apply_event
 from proteofold.store import (
     Event,
     database,
@@ -23,7 +24,6 @@ from proteofold.store import (
 )
 from proteofold.store import recorder as recorder_module
 from proteofold.store.recorder import Recorder
-from proteofold.store.states import State, apply_event
 
 
 def phases(conn):

@@ -1,0 +1,1 @@
+"""The command `proteofold`, a module per group of commands."""

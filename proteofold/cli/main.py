@@ -1,0 +1,111 @@
+"""The command ``proteofold``. Imports wait until they are needed."""
+
+import os
+
+import click
+
+from proteofold import __version__
+from proteofold.cli import service, steps
+from proteofold.cli.fetch import fetch
+from proteofold.cli.plan import plan
+from proteofold.cli.remote import remote
+from proteofold.cli.store import add_commands, store_error
+from proteofold.cli.top import top
+from proteofold.system import paths
+from proteofold.system.disks import describe
+from proteofold.system.errors import UserError
+
+_FILE = click.Path(exists=True, dir_okay=False)
+
+
+class _Group(click.Group):
+    """Shows a UserError, or a store that cannot be used, as one message without a traceback; exit code 1."""
+
+    def invoke(self, context):
+        try:
+            return super().invoke(context)
+        except UserError as error:
+            raise click.ClickException(str(error)) from None
+        except Exception as error:
+            if told := store_error(context, error) or (isinstance(error, OSError) and describe(error)):
+                raise click.ClickException(told) from None
+            raise
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="proteofold")
+def cli():
+    """Find, for every protein of a proteome, the known 3D structures it resembles.
+
+    Runs are started with Snakemake (see the README); these commands do single steps by hand.
+    """
+
+
+@cli.command(short_help="Check all inputs of a run without running anything.")
+@click.option("--configfile", "config_files", type=_FILE, multiple=True, help="As for snakemake; may be repeated.")
+def check(config_files):
+    """Check configuration, sequences, ids, template library, weights and programs, and list every problem.
+
+    \b
+    Example:
+      proteofold check --configfile my.yaml
+    """
+    from proteofold.run.config import load_config
+    from proteofold.run.inputs import check_inputs, check_writing
+    from proteofold.science.library_build import is_built
+    from proteofold.system.words import counted
+
+    config = load_config(*config_files)
+    checked = check_inputs(config, read_weights=True)
+    check_writing(config, checked)
+    for note in checked.notes:
+        click.echo(f"note: {note}")
+    checked.raise_errors()
+    residues = sum(len(query.sequence) for query in checked.queries)
+    library = checked.templates.library
+    source = checked.templates.source
+    built = f", {'built' if is_built(library.prefix) else 'to be built'} from {source}" if source else ""
+    click.echo(
+        f"ready: {counted(len(checked.queries))} with {counted(residues, 'residue')}, "
+        f"{counted(library.templates, 'template')}{built}"
+    )
+
+
+@cli.command(short_help="Remove results that no run lists.")
+@click.option("--results", default="results", show_default=True, type=click.Path(exists=True, file_okay=False))
+@click.option("--dry-run", is_flag=True, help="Only report what would be removed.")
+def clean(results, dry_run):
+    """Remove the shared results and predictions that no run lists any more.
+
+    Runs that were deleted, proteins that were removed, and modes, libraries and weights that no run uses now leave
+    results behind, so that switching back computes nothing again. Refuses while a run is being worked on.
+
+    \b
+    Example:
+      proteofold clean --dry-run
+    """
+    from proteofold.run.cleaning import find_unlisted, remove_unlisted
+    from proteofold.system.words import counted
+
+    unlisted = find_unlisted(results)
+    if not dry_run:
+        remove_unlisted(results, unlisted)
+    click.echo(
+        f"{'would be removed' if dry_run else 'removed'}: {counted(unlisted.counts['results'], 'result')} and "
+        f"{counted(unlisted.counts['predictions'], 'prediction')} that no run lists, {unlisted.size / 1e6:,.1f} MB"
+    )
+
+
+steps.add_commands(cli)
+add_commands(cli)
+service.add_commands(cli)
+cli.add_command(fetch)
+cli.add_command(plan)
+cli.add_command(top)
+cli.add_command(remote)
+
+
+def main():
+    """Entry point of the command ``proteofold``."""
+    os.environ.update(paths.SAFE_PATH)
+    cli(prog_name="proteofold")

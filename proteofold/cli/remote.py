@@ -1,0 +1,305 @@
+"""The commands ``proteofold remote``: what the pages of a site do, from a terminal anywhere."""
+
+import sys
+
+import click
+
+from proteofold.cli.output import print_facts, print_json, print_table, time_shown
+from proteofold.cli.store import json_option
+
+_FAILED = 2
+
+
+@click.group(short_help="Use a proteofold site: upload, start runs, follow and download them.")
+@click.option("--url", envvar="PROTEOFOLD_URL", show_envvar=True, help="Address of the site.")
+@click.option("--token", envvar="PROTEOFOLD_TOKEN", show_envvar=True, help="Token, made on the site's page Tokens.")
+@click.pass_context
+def remote(context, url, token):
+    """Do what the pages of a proteofold site do, from a terminal anywhere.
+
+    \b
+    Example:
+      export PROTEOFOLD_URL=https://proteofold.example.org PROTEOFOLD_TOKEN=pft_...
+      proteofold remote add my.fasta
+      proteofold remote start my-run --ids ids.txt --watch
+      proteofold remote download my-run
+    """
+    context.obj = {"url": url, "token": token}
+
+
+def _client(context):
+    from proteofold.client import Client
+
+    return context.with_resource(Client(**context.obj))
+
+
+def _command(name, help):
+    return remote.command(name, short_help=help, help=help)
+
+
+@_command("add", "Add the proteins of a FASTA file, plain or gzip.")
+@click.argument("fasta", type=click.Path(exists=True, dir_okay=False))
+@json_option
+@click.pass_context
+def add(context, fasta, as_json):
+    with _bar("sending", as_json) as show:
+        done = _client(context).add_fasta(fasta, show)
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(f"{done['added']} added, {done['present']} present, {done['failed']} failed")
+        for row in done["rows"]:
+            if row["outcome"] == "failed":
+                click.echo(f"{row['id']}: {row['reason']}", err=True)
+    if done["failed"]:
+        sys.exit(1)
+
+
+@_command("search", "Find proteins by a part of id, accession, gene or description.")
+@click.argument("text")
+@json_option
+@click.pass_context
+def search(context, text, as_json):
+    found = _client(context).search(text)
+    if as_json:
+        return print_json(found)
+    columns = ("query_id", "gene", "organism", "length", "description")
+    print_table(("protein", "gene", "organism", "length", "description"), _cells(found["proteins"], columns))
+    if not found["proteins"]:
+        click.echo(f"No protein has {text!r} in its id, accession, gene or description.", err=True)
+    if found["more"]:
+        click.echo("There are more: search for more letters.", err=True)
+
+
+@_command("protein", "Show a protein and the runs in which it was analysed.")
+@click.argument("name", metavar="ID")
+@json_option
+@click.pass_context
+def protein(context, name, as_json):
+    found = _client(context).protein(name)
+    if as_json:
+        return print_json(found)
+    for row in found:
+        print_facts({fact: row[fact] for fact in ("query_id", "gene", "organism", "description", "length", "sequence")})
+        columns = ("run_id", "status", "best_hit", "best_evalue", "best_score")
+        print_table(("run", "status", "best hit", "E-value", "score"), _cells(row["runs"], columns))
+
+
+@_command("runs", "List runs, those that go on first.")
+@click.option("--show", default="all", show_default=True, help="running, waiting, finished, failed or interrupted.")
+@click.option("--author", help="Only those that this user started.")
+@json_option
+@click.pass_context
+def runs(context, show, author, as_json):
+    found = _client(context).runs(show, author)
+    if as_json:
+        return print_json(found)
+    rows = [
+        (run["run_id"], run["status"], run["author"], time_shown(run["date_started"]))
+        + (run["total"], run["succeeded"], run["failed"])
+        for run in found["runs"]
+    ]
+    print_table(("run", "status", "by", "started (UTC)", "proteins", "done", "failed"), rows)
+
+
+def _with_choices(command):
+    for option in (
+        click.option("--weights", help="S4PRED weights; see the site's page New run.  [default: the first offered]"),
+        click.option("--mode", help="Search mode."),
+        click.option("--templates", help="Template library."),
+        click.option(
+            "--ids", type=click.File(encoding="utf-8"), required=True, help="A list of ids or accessions; - for stdin."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@_command("estimate", "Tell what a run would take.")
+@_with_choices
+@json_option
+@click.pass_context
+def estimate(context, ids, templates, mode, weights, as_json):
+    from proteofold.service.matching import read_ids
+
+    told = _client(context).estimate(read_ids(ids.read()), templates, mode, weights)
+    if as_json:
+        return print_json(told)
+    facts = ("total", "new", "already_predicted", "residues", "cpu_hours", "expected_s", "machine", "ahead")
+    print_facts({fact.replace("_", " "): told[fact] for fact in facts} | {"longest": told["longest"]["query_id"]})
+    for one in told["not_fitting"]:
+        click.echo(f"does not fit: {one['query_id']} needs {one['mem_mb']} MB", err=True)
+    for name in told["absent"]:
+        click.echo(f"absent: {name['id']}: {name['reason']}", err=True)
+
+
+@_command("start", "Start a run with the proteins of a list.")
+@click.argument("run")
+@_with_choices
+@click.option("--without-absent", is_flag=True, help="Leave out ids that stand for no protein.")
+@click.option("--watch", "watching", is_flag=True, help="Follow it until it ends.")
+@json_option
+@click.pass_context
+def start(context, run, ids, templates, mode, weights, without_absent, watching, as_json):
+    from proteofold.service.matching import read_ids
+
+    client = _client(context)
+    ordered = client.start_run(run, read_ids(ids.read()), templates, mode, weights, without_absent)
+    if not as_json:
+        click.echo(f"{ordered['run_id']} is ordered, with {ordered['proteins']} proteins", err=True)
+    elif not watching:
+        print_json(ordered)
+    if watching:
+        _watch(client, run, as_json)
+
+
+@_command("show", "Show a run: how far it is, and its best hits.")
+@click.argument("run")
+@json_option
+@click.pass_context
+def show(context, run, as_json):
+    client = _client(context)
+    found = client.run(run)
+    if as_json:
+        return print_json(found)
+    row, progress = found["run"], found["progress"]
+    counts = ", ".join(f"{count} {part}" for part, count in progress["counts"].items() if count)
+    facts = {"run": row["run_id"], "state": progress["state"], "author": row["author"], "mode": row["mode"]}
+    facts |= {"proteins": f"{progress['total']} ({counts})", "at work": progress["duration"], "left": progress["left"]}
+    print_facts({name: value for name, value in facts.items() if value})
+    columns = ("query_id", "phase", "best_hit", "best_evalue", "best_score", "probability")
+    print_table(
+        ("protein", "state", "best hit", "E-value", "score", "prob. %"),
+        _cells(client.proteins(run)["proteins"], columns),
+    )
+
+
+@_command("watch", "Follow a run until it ends; exit code 2 if some of it failed.")
+@click.argument("run")
+@json_option
+@click.pass_context
+def watch(context, run, as_json):
+    _watch(_client(context), run, as_json)
+
+
+def _watch(client, run, as_json):
+    with _bar(run, as_json) as show:
+        told = client.wait(run, lambda told: show(told["finished"], told["total"], _left(told)))
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(f"{run}: {told['state']}, {told['finished']} of {told['total']} proteins finished")
+    if told["status"] != "SUCCESS":
+        sys.exit(_FAILED)
+
+
+def _left(told):
+    return f"{told['state']}{', ' + told['left'] + ' left' if told['left'] else ''}"
+
+
+def _act(name, help, done):
+    @_command(name, help)
+    @click.argument("run")
+    @click.pass_context
+    def act(context, run):
+        getattr(_client(context), name)(run)
+        click.echo(f"{run} {done}")
+
+
+_act("stop", "Stop a run that waits or works.", "is being stopped")
+_act("retry", "Compute what did not succeed in a run.", "is queued again")
+
+
+@_command("repeat", "Start the same again under another name.")
+@click.argument("run")
+@click.argument("name")
+@click.pass_context
+def repeat(context, run, name):
+    ordered = _client(context).repeat(run, name)
+    click.echo(f"{ordered['run_id']} is ordered, with {ordered['proteins']} proteins")
+
+
+@_command("delete", "Delete a run and its results.")
+@click.argument("run")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def delete(context, run, yes):
+    if not yes:
+        click.confirm(f"Delete {run} and all of its results for good?", abort=True)
+    _client(context).delete(run)
+    click.echo(f"{run} is deleted")
+
+
+@_command("download", "Download the results of a run as a zip file.")
+@click.argument("run")
+@click.option("--to", "path", type=click.Path(dir_okay=False), help="File to write.  [default: RUN.zip]")
+@click.pass_context
+def download(context, run, path):
+    click.echo(_client(context).download(run, path or f"{run}.zip"))
+
+
+@_command("log", "Show the last lines of the log of a run, or of a protein in it.")
+@click.argument("run")
+@click.option("--protein", help="Id of the protein.")
+@click.pass_context
+def log(context, run, protein):
+    click.echo(_client(context).log(run, protein), nl=False)
+
+
+@_command("cluster", "Show the machines, their jobs and the queue.")
+@json_option
+@click.pass_context
+def cluster(context, as_json):
+    told = _client(context).cluster()
+    if as_json:
+        return print_json(told)
+    columns = ("name", "state", "cores_used", "cores", "memory_used_mb", "memory_mb", "load")
+    rows = [
+        [*cells, len(node["jobs"])] for cells, node in zip(_cells(told["nodes"], columns), told["nodes"], strict=True)
+    ]
+    print_table(("node", "state", "cores used", "cores", "MB used", "MB", "load", "jobs"), rows)
+    click.echo(f"{len(told['queue'])} waiting")
+
+
+@_command("health", "Tell how the services of the site are; exit code 1 if one does not work.")
+@json_option
+@click.pass_context
+def health(context, as_json):
+    told = _client(context).health()
+    if as_json:
+        print_json(told)
+    else:
+        for service in told["services"]:
+            click.echo(f"{service['name']}: {service['words']}")
+        click.echo(told["workers"]["words"])
+    if not all(service["ok"] for service in told["services"]):
+        sys.exit(1)
+
+
+def _cells(rows, columns):
+    return [[row[column] for column in columns] for row in rows]
+
+
+class _bar:
+    """A progress bar on standard error, in a terminal; elsewhere, and for JSON, nothing."""
+
+    def __init__(self, words, quiet):
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
+        shown = console.is_terminal and not quiet
+        self._progress = Progress(*columns, TextColumn("{task.fields[words]}"), console=console, disable=not shown)
+        self._task = self._progress.add_task(words, total=None, words="")
+
+    def __enter__(self):
+        self._progress.start()
+        return self.show
+
+    def __exit__(self, *error):
+        self._progress.stop()
+
+    def show(self, done, total, words=""):
+        """Show how much is done."""
+        self._progress.update(self._task, completed=done, total=total, words=words)

@@ -1,0 +1,178 @@
+"""Commands of ``proteofold`` for who keeps the platform: accounts, tokens, and the runner."""
+
+import contextlib
+import sys
+
+import click
+
+from proteofold.cli.output import print_json, print_table, time_shown
+from proteofold.cli.store import json_option, store_option
+
+_PASSWORD_STDIN = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input: its first line."
+)
+
+
+def add_commands(group):
+    """Give a click group the commands of the platform."""
+    group.add_command(admin)
+    group.add_command(runner)
+
+
+@click.group()
+def admin():
+    """Accounts and tokens of the platform."""
+
+
+@admin.command("add-user", short_help="Add an account.")
+@click.argument("name")
+@click.option("--admin", "is_admin", is_flag=True, help="May stop, retry and delete the runs of others.")
+@_PASSWORD_STDIN
+@store_option
+def add_user(name, is_admin, password_stdin, store_path):
+    """Add the account NAME; its password is asked for.
+
+    \b
+    Examples:
+      proteofold admin add-user alice --admin
+      pass show proteofold/bob | proteofold admin add-user bob --password-stdin
+    """
+    from proteofold.service import accounts
+
+    with _platform(store_path) as conn:
+        user = accounts.add_user(conn, name, _password(password_stdin), is_admin)
+    click.echo(f"added: {user.name}{' (administrator)' if user.is_admin else ''}")
+
+
+@admin.command("set-password", short_help="Set the password of an account.")
+@click.argument("name")
+@_PASSWORD_STDIN
+@store_option
+def set_password(name, password_stdin, store_path):
+    """Set the password of NAME and end its sessions; its tokens go on."""
+    from proteofold.service import accounts
+
+    with _platform(store_path) as conn:
+        accounts.set_password(conn, name, _password(password_stdin))
+    click.echo(f"password set: {name}")
+
+
+@admin.command("disable-user", short_help="Close an account.")
+@click.argument("name")
+@store_option
+def disable_user(name, store_path):
+    """Close the account NAME: no sign-in, session or token of it works. Its runs stay."""
+    from proteofold.service import accounts
+
+    with _platform(store_path) as conn:
+        accounts.disable_user(conn, name)
+    click.echo(f"disabled: {name}")
+
+
+@admin.command("enable-user", short_help="Open a closed account again.")
+@click.argument("name")
+@store_option
+def enable_user(name, store_path):
+    """Open the account NAME again, which was disabled."""
+    from proteofold.service import accounts
+
+    with _platform(store_path) as conn:
+        accounts.enable_user(conn, name)
+    click.echo(f"enabled: {name}")
+
+
+@admin.command("list-users", short_help="List the accounts.")
+@store_option
+@json_option
+def list_users(store_path, as_json):
+    """List all accounts."""
+    from proteofold.service import accounts
+
+    with _platform(store_path) as conn:
+        rows = accounts.list_users(conn)
+    if as_json:
+        return print_json(rows)
+    shown = [
+        (row["name"], "administrator" if row["is_admin"] else "user", time_shown(row["created_at"]), _state(row))
+        for row in rows
+    ]
+    print_table(("name", "is", "since (UTC)", "account"), shown)
+
+
+@admin.command(short_help="List the tokens.")
+@click.argument("name", required=False)
+@store_option
+@json_option
+def tokens(name, store_path, as_json):
+    """List the tokens of all users, or of NAME; their secrets are not kept anywhere."""
+    from proteofold.service import tokens as known
+    from proteofold.service.accounts import User
+
+    with _platform(store_path) as conn:
+        rows = known.list_tokens(conn, User(name, False) if name else None)
+    if as_json:
+        return print_json(rows)
+    shown = [
+        (row["token_id"], row["user"], row["label"], " ".join(row["rights"]), time_shown(row["last_used_at"]))
+        for row in rows
+    ]
+    print_table(("token", "user", "label", "rights", "last used (UTC)"), shown)
+
+
+@admin.command("revoke-token", short_help="Make a token worthless.")
+@click.argument("token_id", type=int)
+@store_option
+def revoke_token(token_id, store_path):
+    """Make the token TOKEN_ID worthless ('proteofold admin tokens' lists them)."""
+    from proteofold.service import tokens as known
+    from proteofold.service.accounts import User
+
+    with _platform(store_path) as conn:
+        known.revoke_token(conn, token_id, User("", True))
+    click.echo(f"revoked: token {token_id}")
+
+
+@click.command(short_help="Carry out the runs that are ordered on the platform.")
+@store_option
+@click.option("--parallel", type=click.IntRange(1), default=1, show_default=True, help="Runs at work at once.")
+@click.option("--profile", type=click.Choice(["default", "cluster"]), default="default", show_default=True)
+@click.option("--cores", type=click.IntRange(1), help="Cores for each run on this machine.  [default: all, shared]")
+@click.option(
+    "--directory",
+    type=click.Path(exists=True, file_okay=False),
+    help="Where runs are started.  [default: the folder that holds results/]",
+)
+@click.option("--once", is_flag=True, help="End when no run waits or is at work.")
+def runner(store_path, parallel, profile, cores, directory, once):
+    """Start the runs that are ordered on the platform, watch them, stop them when asked; a service without an end.
+
+    Ended or killed, it leaves runs at work; the next one goes on looking after them. Under systemd it needs
+    KillMode=process for that.
+
+    \b
+    Examples:
+      proteofold runner
+      proteofold runner --profile cluster --parallel 4
+    """
+    from proteofold.service.runner import Runner, serve
+
+    serve(Runner(store_path, parallel, profile, cores, directory), once)
+
+
+@contextlib.contextmanager
+def _platform(store_path):
+    from proteofold.service.database import platform_of
+
+    with platform_of(store_path) as conn:
+        yield conn
+
+
+def _password(from_stdin):
+    """A password, never as an argument: those stand in the list of processes."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return click.prompt("Password", hide_input=True, confirmation_prompt=True)
+
+
+def _state(row):
+    return f"closed {time_shown(row['disabled_at'])}" if row["disabled_at"] else "open"

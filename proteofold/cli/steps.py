@@ -1,0 +1,337 @@
+"""The steps of the pipeline as commands. The rules of the workflow run these, and so can a person.
+
+A step that is given an output file writes it whole or not at all, and does nothing if it is there already.
+"""
+
+import functools
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import click
+
+from proteofold.system.errors import UserError
+
+_FILE = click.Path(exists=True, dir_okay=False)
+_OUTPUT = click.Path(dir_okay=False)
+_REMOVE = click.option(
+    "--remove-damaged", is_flag=True, help="Delete an input that is damaged, so that it is made again."
+)
+_SHOWN = 10  # ids in a message
+_RUN = click.option("--run", default="", help="Name of the run, noted in --usage.")
+_USAGE = click.option("--usage", type=_OUTPUT, help="Write time, memory and node to this table.")
+
+
+def _step(function):
+    """A command whose failure is one last line ``Error: …``, and which ends with the Snakemake that started it."""
+
+    @functools.wraps(function)
+    def run(*arguments, **options):
+        from proteofold.system.disks import describe
+        from proteofold.system.process import end_with_run
+
+        end_with_run()
+        try:
+            return function(*arguments, **options)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except UserError as error:
+            raise click.ClickException(" ".join(str(error).split())) from None
+        except Exception as error:
+            if isinstance(error, OSError) and (sentence := describe(error)):
+                raise click.ClickException(sentence) from None
+            traceback.print_exc()
+            raise click.ClickException(" ".join(f"{type(error).__name__}: {error}".split())) from None
+
+    return run
+
+
+@click.command(short_help="Write the FASTA file of a batch of a run.")
+@click.argument("run_folder", type=click.Path(exists=True, file_okay=False))
+@click.argument("batch")
+@click.argument("output", type=_OUTPUT)
+@click.argument("proteins", type=_FILE, nargs=-1, required=True)
+@_step
+def batch(run_folder, batch, output, proteins):
+    """Write the sequences of BATCH, as the manifest of RUN_FOLDER has it, from the FASTA files PROTEINS to OUTPUT."""
+    from proteofold.run.inputs import read_queries
+    from proteofold.run.manifest import load_run
+    from proteofold.science.batches import make_batch
+    from proteofold.system.files import write_aside
+
+    if os.path.exists(output):
+        return
+    wanted = {member.query_id for member in load_run(run_folder).members.values() if member.batch == batch}
+    name, text = make_batch(read_queries(proteins, wanted)[0])
+    if name != batch:
+        raise UserError(f"the sequences of batch {batch} have changed in {', '.join(proteins)} since the run started")
+    write_aside(output, text)
+
+
+@click.command(short_help="Predict secondary structure: .fas to .horiz.")
+@click.argument("fasta", type=_FILE)
+@click.argument("horiz", type=_OUTPUT, required=False)
+@click.option("--weights", default="demo", show_default=True, help="demo, official or a folder of weights.")
+@click.option("--device", type=click.Choice(["cpu", "gpu", "auto"]), default="cpu", show_default=True)
+@click.option(
+    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True, help="bf16 is not identical."
+)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@_RUN
+@_USAGE
+@_REMOVE
+@_step
+def s4pred(fasta, horiz, weights, device, precision, threads, run, usage, remove_damaged):
+    """Predict the secondary structure of each sequence of FASTA with S4PRED, in PSIPRED's HFORMAT.
+
+    Sequences are checked and corrected as in a run: upper case, no '*' at the end, letters of amino acids only. Writes
+    HORIZ, or prints if it is not given.
+
+    \b
+    Example:
+      proteofold s4pred --weights official my.fasta my.horiz
+    """
+    import time
+
+    from proteofold.run.config import weights_folder
+    from proteofold.science.batches import read_batch
+    from proteofold.science.prediction import predict_sequences
+    from proteofold.system.files import write_aside
+    from proteofold.system.process import format_usage, own_usage, write_lost_usage
+
+    if horiz and os.path.exists(horiz):
+        write_lost_usage(usage, run)
+        return
+    started = time.monotonic()
+    if remove_damaged and read_batch(Path(fasta)) is None:
+        raise UserError(_removed(fasta))
+    folder = weights_folder({"s4pred": {"weights": weights}})
+    sequences = [query.sequence for query in _queries_of(fasta)]
+    text = predict_sequences(sequences, folder, device=device, precision=precision, threads=threads)
+    if usage:
+        write_aside(usage, format_usage(own_usage(started, run)))
+    _write(horiz, text)
+
+
+@click.command(short_help="Join a sequence and its prediction: .fas and .horiz to .a3m.")
+@click.argument("fasta", type=_FILE)
+@click.argument("horiz", type=_FILE)
+@click.argument("a3m", type=_OUTPUT, required=False)
+@click.option("--id", "query_id", help="The record to take when FASTA has several.")
+@click.option("--md5", help="Take the record with this MD5 of its sequence, and name it --id.")
+@_step
+def a3m(fasta, horiz, a3m, query_id, md5):
+    """Write the A3M file that hhsearch reads: secondary structure, its confidence, and the sequence of FASTA.
+
+    HORIZ holds the predictions of the records of FASTA, in the same order. Sequences are corrected as by 's4pred'.
+    Writes A3M, or prints if it is not given.
+
+    \b
+    Example:
+      proteofold a3m my.fasta my.horiz my.a3m
+    """
+    from proteofold.formats.a3m import format_a3m
+    from proteofold.formats.psipred import read_horiz
+
+    if a3m and os.path.exists(a3m):
+        return
+    queries = _queries_of(fasta)
+    if md5:
+        chosen = [place for place, query in enumerate(queries) if query.md5 == md5][:1]
+    else:
+        chosen = [place for place, query in enumerate(queries) if query_id in (None, query.query_id)]
+    if len(chosen) != 1:
+        ids = ", ".join(query.query_id for query in queries[:_SHOWN])
+        raise UserError(f"{fasta}: choose one record with --id: {ids}{', ...' if len(queries) > _SHOWN else ''}")
+    query = queries[chosen[0]]
+    predictions = read_horiz(horiz)
+    if len(queries) != len(predictions):
+        raise UserError(f"{fasta} has {len(queries)} records, {horiz} has {len(predictions)} predictions.")
+    text = format_a3m(query_id or query.query_id, query.sequence, predictions[chosen[0]])
+    _write(a3m, text)
+
+
+@click.command(short_help="Search a template library: .a3m to .hhr.gz.")
+@click.argument("a3m", type=_FILE)
+@click.argument("hhr", type=_OUTPUT)
+@click.option("--library", required=True, help="An HH-suite database, without _hhm.ffdata and so on.")
+@click.option(
+    "--mode",
+    type=click.Choice(["reference", "lean", "fast", "hybrid"]),
+    default="lean",
+    show_default=True,
+    help="How the library is searched: config/README.md.",
+)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--memory-mb", type=click.IntRange(1), help="Search in parts of the library where one search takes more.")
+@click.option(
+    "--attempt", type=click.IntRange(1), default=1, help="Above 1: the one before was killed; take more parts."
+)
+@_RUN
+@_USAGE
+@_step
+def search(a3m, hhr, library, mode, threads, memory_mb, attempt, run, usage):
+    """Rank the templates of a library by their similarity to the query in A3M; writes HHR, compressed.
+
+    Alignments beyond the 50 best and the confident hits are shortened; the list of hits is complete.
+
+    \b
+    Example:
+      proteofold search my.a3m my.hhr.gz --library /data/pdb70/pdb70
+    """
+    from proteofold.science.search import search_templates
+
+    search_templates(
+        a3m, hhr, library, mode, threads=threads, memory_mb=memory_mb, attempt=attempt, usage=usage, run=run
+    )
+
+
+@click.command(short_help="Summarise the hits of a search: .hhr to .out.")
+@click.argument("hhr", type=_FILE)
+@click.argument("out", type=_OUTPUT, required=False)
+@click.option("--id", "query_id", help="The query's id, if it is longer than HHR has it.")
+@click.option("--entry", help="Name of the protein's results, noted in OUT.")
+@click.option("--search", "search_name", default="", help="Name of the search, noted in OUT.")
+@_REMOVE
+@_step
+def summarise(hhr, out, query_id, entry, search_name, remove_damaged):
+    """Summarise the hits in HHR, of HH-suite 2 or 3 or the HHpred server, compressed or not: header and row.
+
+    Writes OUT, or prints if it is not given.
+
+    \b
+    Example:
+      proteofold summarise my.hhr.gz
+    """
+    from proteofold.formats.hhr import read_hhr
+    from proteofold.run.results import sha256, write_out
+    from proteofold.science.summary import format_summary
+    from proteofold.science.summary import summarise as summary_of
+
+    if out and os.path.exists(out):
+        return
+    data = Path(hhr).read_bytes()
+    try:
+        result = read_hhr(hhr)
+        if result.table_rows > len(result.hits):
+            raise UserError(f"{hhr} lists {result.table_rows} hits and aligns {len(result.hits)}: cut short")
+    except UserError as error:
+        if not remove_damaged:
+            raise
+        raise UserError(_removed(hhr, error)) from None
+    summary = summary_of(query_id or next(iter(result.query.split()), ""), result.hits)
+    if out:
+        write_out(out, entry or Path(hhr).name, search_name, summary, sha256(data))
+    else:
+        click.echo(format_summary(summary), nl=False)
+
+
+@click.command(short_help="Build a template library from FASTA or A3M files.")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False))
+@click.argument("prefix", type=_OUTPUT)
+@_step
+def build_library(folder, prefix):
+    """Build an HH-suite database from the FASTA and A3M files of FOLDER, in a folder of its own.
+
+    PREFIX is the path of its files without _hhm.ffdata and so on; the folder around it must be empty or absent.
+
+    \b
+    Example:
+      proteofold build-library my_templates libraries/mine/mine
+    """
+    from proteofold.science.library_build import build_library as build
+
+    build(folder, prefix)
+
+
+@click.command(short_help="Merge the results of a run.")
+@click.argument("run_folder", type=click.Path(exists=True, file_okay=False))
+@click.option(
+    "--block", help="Collect the hits of one block of proteins only; the workflow does this before it merges."
+)
+@click.option(
+    "--mark", "marks", multiple=True, help="Marks of what is merged (workflow/rules/common.smk); others are removed."
+)
+@click.option("--report", is_flag=True, help="Draw the pages of the report too.")
+@click.option("--interrupted", is_flag=True, help="The run was interrupted: unfinished proteins have not failed.")
+@_step
+def merge(run_folder, block, marks, report, interrupted):
+    """Write the merged tables of RUN_FOLDER from the proteins that are done; the workflow does this by itself.
+
+    Proteins without a result are listed in failed.csv; the exit code is 2 when there are any.
+    """
+    from proteofold.plan.efficiency import write_efficiency
+    from proteofold.run.failures import DAMAGED
+    from proteofold.run.lock import claim_run
+    from proteofold.run.manifest import load_run
+    from proteofold.run.merge import collect_block, merge_run
+    from proteofold.system.process import PARENT_VARIABLE
+
+    if PARENT_VARIABLE not in os.environ:  # a rule's run is locked by its Snakemake
+        claim_run(run_folder)
+    if block:
+        if damaged := collect_block(run_folder, block):
+            more = ", ..." if len(damaged) > _SHOWN else ""
+            raise UserError(f"{', '.join(damaged[:_SHOWN])}{more}: {DAMAGED}")
+        return
+    counts = merge_run(run_folder, marks, interrupted)
+    write_efficiency(load_run(run_folder))
+    if report:
+        from proteofold.report.draw import draw_report
+
+        draw_report(run_folder)
+    succeeded = counts["with_hit"] + counts["without_hit"]
+    click.echo(f"{succeeded} of {counts['proteins']} proteins merged into {run_folder}/merge_results.csv")
+    if counts["failed"]:
+        click.echo(
+            f"{counts['failed']} failed: see {run_folder}/failed.csv; rerun the same command to repeat only those"
+        )
+    if succeeded < counts["proteins"]:
+        sys.exit(2)
+
+
+@click.command(short_help="Draw the report of a run.")
+@click.argument("run_folder", type=click.Path(exists=True, file_okay=False))
+@_step
+def report(run_folder):
+    """Draw the pages and plots of RUN_FOLDER/report from its merged tables; the workflow does this by itself."""
+    from proteofold.report.draw import REPORT_FILES, draw_report
+
+    draw_report(run_folder)
+    click.echo(f"{len(REPORT_FILES)} pages and plots drawn into {run_folder}/report")
+
+
+def _queries_of(fasta):
+    """The records of a FASTA file as in a run; what was corrected is shown on standard error."""
+    from proteofold.run.inputs import read_queries
+
+    queries, notes = read_queries([fasta])
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    return queries
+
+
+def _removed(path, error=""):
+    """Remove a damaged file; returns the reason of the failed step. What was wrong with it is shown before."""
+    from proteofold.run.failures import DAMAGED
+
+    if error:
+        print(error, file=sys.stderr)
+    os.unlink(path)
+    return f"{path}: {DAMAGED}"
+
+
+def _write(path, text):
+    from proteofold.system.files import write_aside
+
+    if path:
+        write_aside(path, text)
+    else:
+        click.echo(text, nl=False)
+
+
+def add_commands(group):
+    """Add the steps to the command ``proteofold``."""
+    for command in (batch, s4pred, a3m, search, summarise, build_library, merge, report):
+        group.add_command(command)

@@ -1,0 +1,125 @@
+"""Hits of a search: reading ``.hhr`` files.
+
+The ``.hhr`` format is HH-suite's (https://github.com/soedinglab/hh-suite/wiki): a table with one line an
+alignment, then one block an alignment. HH-suite 2 and 3 and the HHpred server write it with small differences.
+"""
+
+import re
+from collections import namedtuple
+from itertools import islice
+
+from proteofold.formats.fasta import READ_ERRORS, open_text, read_error
+from proteofold.system.errors import UserError
+
+# A block of an alignment: rank; template and description; values. Of a file that is cut short parts are missing.
+_BLOCK = re.compile(
+    r"\nNo +(\d+)[ \t]*(?:\n>(\S*)[ \t]*(.*))?"
+    r"(?:\n(?:Probab=(\S+)\s+)?E-value=(\S+)\s+Score=(\S+)(?:\s+Aligned_cols=(\d+))?)?"
+)
+_NOTHING_OF_TABLE = (None,) * 7
+
+
+class Hit(
+    namedtuple(
+        "Hit",
+        "rank template description probability evalue pvalue score ss_score aligned_columns "
+        "query_start query_end template_start template_end template_length",
+        defaults=[None] * 11,
+    )
+):
+    """One alignment of the query with a template. Positions count residues from 1, ends included.
+
+    Rank, columns, positions and length are int, the other numbers float. What a file does not tell is None.
+    """
+
+    __slots__ = ()
+
+
+HIT_COLUMNS = ("query_id", *Hit._fields)
+
+
+class SearchResult(namedtuple("SearchResult", "query query_length table_rows hits")):
+    """What a ``.hhr`` holds: the query's name and length, the size of the table, the list of hits in file order."""
+
+    __slots__ = ()
+
+
+def read_hhr(path):
+    """Read a ``.hhr`` file; raises UserError with the line where it is not one or is cut short.
+
+    It may be a gzip file. Names that are not UTF-8 are kept with their bytes as ``\\xe9``.
+    """
+    try:
+        with open_text(path, errors="backslashreplace") as handle:
+            return _parse(handle.read(), path)
+    except READ_ERRORS as error:
+        raise UserError(f"{path}: cannot be read ({read_error(error)}).") from None
+
+
+def parse_hhr(data, name, most=None):
+    """As ``read_hhr``, from the bytes of a ``.hhr``; of its hits only the first ``most`` where that is given."""
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n")
+    return _parse(data.decode(errors="backslashreplace"), name, most)
+
+
+def _parse(text, name, most=None):
+    # of an alignment, most of the text, no line is looked at: a proteome has two million of them
+    blocks = list(islice(_BLOCK.finditer(text), most))
+    head = text[: blocks[0].start() if blocks else None]
+    query, query_length, table = _read_head(name, head.split("\n"))
+    if query is None:
+        raise UserError(f"{name}: no line starts with 'Query': not a .hhr file of HH-suite.")
+    if table is None:
+        raise UserError(f"{name}: no list of hits, not even an empty one. Is the file cut short?")
+    return SearchResult(query, query_length, len(table), [_hit(name, text, block, table) for block in blocks])
+
+
+def _read_head(name, lines):
+    """Name and length of the query, None and 0 if they are missing, and rank -> row of the table, None without one."""
+    query, query_length = None, 0
+    numbered = enumerate(lines, 1)
+    for number, line in numbered:
+        if line.startswith("Query ") and query is None:
+            query = line[6:].strip()
+        elif line.startswith("Match_columns"):
+            try:
+                query_length = int(line.split()[-1])
+            except ValueError:
+                raise UserError(f"{name}, line {number}: not a number: {line.strip()!r}") from None
+        elif line.split(maxsplit=2)[:2] == ["No", "Hit"]:
+            rows = map(_table_row, (line for _, line in numbered))
+            return query, query_length, {row[0]: row[1:] for row in rows if row}
+    return query, query_length, None
+
+
+def _table_row(line):
+    """Rank and what only the table tells of a hit: P-value, SS score, positions, template length. None for other lines.
+
+    Read from the right: the name may hold anything.
+    """
+    try:
+        rank_and_more, pvalue, _, ss_score, _, query, template, length = line.replace("(", " (").rsplit(None, 7)
+        (query_start, query_end), (template_start, template_end) = query.split("-"), template.split("-")
+        return (
+            *(int(rank_and_more.split(None, 1)[0]), float(pvalue), float(ss_score)),
+            *(int(query_start), int(query_end), int(template_start), int(template_end), int(length[1:-1])),
+        )
+    except ValueError:
+        return None
+
+
+def _hit(name, text, block, table):
+    """The hit of a block and its row of the table."""
+    rank, template, description, probability, evalue, score, columns = block.groups()
+    try:
+        if template is None or evalue is None:
+            raise ValueError("no template or no values. Is the file cut short?")
+        evalue, score, probability = float(evalue), float(score), probability and float(probability)
+    except ValueError as error:
+        line = text.count("\n", 0, block.start()) + 2
+        raise UserError(f"{name}, line {line}: hit {rank}: {error}") from None
+    pvalue, ss_score, *positions = table.get(int(rank), _NOTHING_OF_TABLE)
+    columns = columns and int(columns)
+    description = description.strip().lstrip(" ;")
+    return Hit(int(rank), template, description, probability, evalue, pvalue, score, ss_score, columns, *positions)

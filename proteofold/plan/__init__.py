@@ -1,0 +1,1 @@
+"""What a run will take, and how well it used its machines."""

@@ -1,0 +1,218 @@
+"""The HTML pages of the report: each function takes the run's data and returns a page that needs no other file."""
+
+import math
+from collections import Counter
+from html import escape
+from pathlib import Path
+
+from proteofold.report.data import SIGNIFICANT
+from proteofold.report.html_parts import facts, page, table
+from proteofold.system.words import counted, duration
+
+# A link is the address and what group 1 of the pattern finds; Python and JavaScript read these patterns alike.
+# The first is UniProt's own for accessions (https://www.uniprot.org/help/accession_numbers).
+_UNIPROT = {
+    "pattern": r"^(?:(?:sp|tr)\|)?([OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2})"
+    r"(?:-[0-9]+)?(?:\||$)",
+    "address": "https://www.uniprot.org/uniprotkb/",
+}
+_RCSB = {"pattern": "^([0-9][A-Za-z0-9]{3})_[A-Za-z0-9]+$", "address": "https://www.rcsb.org/structure/"}
+
+_BEST_HITS = (
+    {"name": "Protein", "kind": "text", "link": _UNIPROT},
+    {"name": "Length", "kind": "integer"},
+    {"name": "Best hit", "kind": "text", "link": _RCSB},
+    {"name": "E-value", "kind": "evalue"},
+    {"name": "Probability (%)", "kind": "tenths", "falling": True},
+    {"name": "Score", "kind": "tenths", "falling": True},
+    {"name": f"Hits with {SIGNIFICANT}", "kind": "integer", "falling": True},
+    {"name": "Covered (%)", "kind": "integer", "falling": True},
+)
+_FAILED = (
+    {"name": "Protein", "kind": "text", "link": _UNIPROT},
+    {"name": "Step", "kind": "text"},
+    {"name": "Reason", "kind": "text"},
+    {"name": "Log", "kind": "text"},
+)
+
+MODES = {
+    "reference": "hhsearch as the researchers ran it",
+    "lean": "hhsearch without realignment: the same reported values, less work",
+    "fast": "hhblits, only templates that pass its prefilter",
+    "hybrid": "hhblits with its prefilter; hhsearch without realignment where that found nothing with E < 1e-3",
+}
+
+
+def overview(data):
+    """Counts that add up, what the proteins were searched with, and what that took."""
+    return page(f"Run {data.settings['run']}", _counts(data) + _settings(data) + _resources(data) + _files(data))
+
+
+def best_hits(data):
+    """The table of the best hit of each finished protein, most certain first."""
+    if not data.results:
+        return page("Best hits", "<p>No protein of this run is finished. The page Failed proteins tells why.</p>")
+    rows = [
+        [
+            result.query_id,
+            result.length,
+            result.best_hit,
+            _number(result.best_evalue),
+            _number(result.probability),
+            _number(result.best_score),
+            result.significant_hits,
+            math.floor(100 * result.coverage),
+        ]
+        for result in sorted(data.results, key=_certainty)
+    ]
+    significant = len(data.significant)
+    intro = (
+        f"<p>The best hit of a protein is the known structure whose alignment scores highest. A link leads from a "
+        f"protein to UniProt and from a hit to its structure in the PDB. {counted(significant)} "
+        f"{'has' if significant == 1 else 'have'} a hit with {escape(SIGNIFICANT)}, {len(rows) - significant:,} "
+        f"{'has' if len(rows) - significant == 1 else 'have'} none.</p>"
+    )
+    choices = [
+        {"name": "all proteins", "column": 6, "least": 0, "most": None},
+        {"name": f"with a hit of {SIGNIFICANT}", "column": 6, "least": 1, "most": None},
+        {"name": "without", "column": 6, "least": 0, "most": 0},
+    ]
+    whole = "The whole table is in best_hits.csv and merge_results.csv of the run."
+    return page("Best hits", intro + table(_BEST_HITS, rows, choices, sorted_by=3, whole=whole), script=True)
+
+
+def failed(data):
+    """The table of the proteins without a result: step, reason and log."""
+    if not data.failed:
+        return page("Failed proteins", f"<p>No protein failed: {counted(len(data.results))} finished.</p>")
+    reasons = Counter((row["step"], row["reason"]) for row in data.failed)
+    items = [f"<li>{count:,} × {escape(step)}: {escape(why)}</li>" for (step, why), count in reasons.most_common(10)]
+    if len(reasons) > len(items):
+        items.append(f"<li>and {len(reasons) - len(items):,} other reasons</li>")
+    intro = (
+        f"<p>{counted(len(data.failed))} of {data.proteins:,} {'has' if len(data.failed) == 1 else 'have'} no result. "
+        "The same snakemake command again runs only those. A log holds the whole story of a job.</p>"
+        f"<h2>Reasons</h2><ul>{''.join(items)}</ul>"
+    )
+    rows = [[row[column] for column in ("query_id", "step", "reason", "log")] for row in data.failed]
+    whole = "The whole table is in failed.csv of the run."
+    return page("Failed proteins", intro + table(_FAILED, rows, [], sorted_by=None, whole=whole), script=True)
+
+
+def _certainty(result):
+    missing = math.isnan(result.best_evalue)
+    return (missing, 0 if missing else result.best_evalue, 0 if missing else -result.best_score)
+
+
+def _number(value):
+    """A number as JSON can hold it: nan becomes null."""
+    return value if math.isfinite(value) else None
+
+
+def _counts(data):
+    significant = len(data.significant)
+    no_hit = sum(math.isnan(result.best_evalue) for result in data.results)
+    parts = [
+        ("good", significant, f"with a significant hit ({SIGNIFICANT})"),
+        ("none", len(data.results) - significant, "without one"),
+        ("bad", len(data.failed), "failed"),
+    ]
+    if data.unmerged:
+        parts.append(("open", data.unmerged, "not merged yet: run the workflow again"))
+    legend = "".join(
+        f'<li><span class="swatch {kind}"></span><b>{count:,}</b> {escape(words)}</li>' for kind, count, words in parts
+    )
+    bar = "".join(f'<span class="{kind}" style="flex-grow:{count}"></span>' for kind, count, _ in parts if count > 0)
+    covered = sum(result.covered for result in data.results)
+    searched = sum(result.length for result in data.results)
+    rows = [
+        ("Proteins", f"{data.proteins:,} with {counted(data.residues, 'residue')}"),
+        ("Finished", _of(len(data.results), data.proteins)),
+        (f"With a hit of {SIGNIFICANT}", _of(significant, len(data.results), "of the finished")),
+        ("Without any hit", _of(no_hit, len(data.results), "of the finished")),
+        (f"Residues covered by hits with {SIGNIFICANT}", _of(covered, searched, "of those of finished proteins")),
+    ]
+    if data.shared:
+        rows.insert(2, ("Of these computed in other runs", f"{data.shared:,}"))
+    notice = ""
+    if data.failed:
+        notice = (
+            f'<p class="notice">{counted(len(data.failed))} failed. The page Failed proteins tells why; the same '
+            "snakemake command again runs only those.</p>"
+        )
+    return (
+        f'<p class="sum"><b>{counted(data.proteins)}</b> = {" + ".join(f"{count:,}" for _, count, _ in parts)}</p>'
+        f'<div class="bar" aria-hidden="true">{bar}</div><ul class="legend">{legend}</ul>{notice}{facts(rows)}'
+    )
+
+
+def _settings(data):
+    settings, library = data.settings, data.settings["library"]
+    mode = settings["mode"]
+    rows = [
+        ("Search", f"{mode}: {MODES[mode]}" if mode in MODES else mode),
+        (
+            "Template library",
+            f"{Path(library['prefix']).name}: {counted(library['templates'], 'template')}, "
+            f"{library['columns']:,} positions (checksum {library['key']})",
+        ),
+        ("S4PRED weights", f"{settings['weights']} (checksum {settings['depends_on']['predictions']['weights'][:16]})"),
+        ("S4PRED runs on", predicted_on(settings)),
+        *((f"Version of {name}", version or "unknown") for name, version in settings["versions"].items()),
+    ]
+    return f"<h2>Searched with</h2>{facts(rows)}"
+
+
+def predicted_on(settings):
+    """The device of the predictions, and the precision where it is not S4PRED's own."""
+    precision = settings.get("precision", "fp32")
+    told = "" if precision == "fp32" else f" in {precision}: not identical to S4PRED's own predictions"
+    return f"{settings['device']}{told}"
+
+
+def _resources(data):
+    jobs = [job for rule_jobs in data.jobs.values() for job in rule_jobs]
+    if not jobs:
+        return "<h2>Time and memory</h2><p>No finished job has left a record.</p>"
+    rows = [("CPU time in all", duration(sum(job.cpu_s for job in jobs)))]
+    for rule, rule_jobs in data.jobs.items():
+        if rule_jobs:
+            longest = duration(max(job.wall_s for job in rule_jobs))
+            memory = max(job.max_rss_mb for job in rule_jobs)
+            cpu = duration(sum(job.cpu_s for job in rule_jobs))
+            words = f"{counted(len(rule_jobs), 'job')}, {cpu} of CPU, longest {longest}, at most {memory:,.0f} MB"
+            rows.append((rule.replace("_", " ").capitalize(), words))
+    nodes = Counter()
+    for job in jobs:
+        nodes[job.node] += job.cpu_s
+    shown = ", ".join(f"{name} ({duration(cpu)})" for name, cpu in nodes.most_common(20))
+    more = f" and {len(nodes) - 20:,} more" if len(nodes) > 20 else ""
+    rows.append((f"CPU time on {counted(len(nodes), 'machine')}", shown + more))
+    if data.efficiency:
+        rows.append(("Efficiency", _efficiency(data.efficiency)))
+    return f"<h2>Time and memory</h2>{facts(rows)}"
+
+
+def _efficiency(told):
+    """How near the last start came to what its machines could do."""
+    cores = sum(kind.count * kind.cores for kind in told.kinds)
+    return (
+        f"{100 * told.part:.0f} %: no schedule of these {counted(told.jobs, 'job')} on {counted(cores, 'core')} takes "
+        f"less than {duration(told.bound_s)}; the last start took {duration(told.wall_s)}"
+    )
+
+
+def _files(data):
+    rows = [
+        ("merge_results.csv", "best hit and scores of each finished protein"),
+        ("best_hits.csv", "protein and best hit, nothing else"),
+        ("hits.csv.gz", "every hit of every protein, with positions"),
+        ("profile_output.csv", "means of the scores' spread and geometric mean over all proteins"),
+        ("failed.csv", "proteins without a result, and why"),
+    ]
+    return f"<h2>Files in {escape(str(data.folder))}</h2>{facts(rows)}"
+
+
+def _of(count, whole, words=""):
+    share = f" ({100 * count / whole:.1f} %{' ' + words if words else ''})" if whole else ""
+    return f"{count:,}{share}"

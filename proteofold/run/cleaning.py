@@ -1,0 +1,81 @@
+"""Removing shared results that no run lists any more."""
+
+import os
+import shutil
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proteofold.run.layout import SHARED, RunFolder
+from proteofold.run.lock import claim_run
+from proteofold.run.manifest import load_run
+
+
+@dataclass
+class Unlisted:
+    """Files that no run lists: of how many results and predictions they are, and their bytes."""
+
+    files: list = field(default_factory=list)
+    counts: Counter = field(default_factory=Counter)  # 'results', 'predictions'
+    size: int = 0
+
+    def add(self, kind, paths):
+        """Take up the files of a result or a prediction."""
+        self.counts[kind] += 1
+        self.files += paths
+        self.size += sum(path.stat().st_size for path in paths)
+
+
+def find_unlisted(results):
+    """What no run of a results folder lists.
+
+    Takes the lock of every run, and holds it until this process ends, so that no run begins to use what is about to be
+    removed. UserError if a run is being worked on, or is damaged: what it lists is not known.
+    """
+    results = Path(results)
+    listed = {}
+    for path in sorted(results.iterdir()):
+        folder = RunFolder(path)
+        if path.name != SHARED and (folder.lock.exists() or _is_described(folder)):
+            claim_run(path)
+            if not _is_described(folder):  # its start failed
+                continue
+            run = load_run(path)
+            listed.setdefault(run.search.path.name, set()).update(run.by_entry)
+            listed.setdefault(run.predictions.path.name, set()).update(m.batch for m in run.members.values())
+    unlisted = Unlisted()
+    for kind, folder in (("results", "searches"), ("predictions", "predictions")):
+        for path in sorted((results / SHARED / folder).glob("*")):
+            for name, files in _files_by_name(path).items():
+                if name not in listed.get(path.name, ()):
+                    unlisted.add(kind, files)
+    return unlisted
+
+
+def _is_described(folder):
+    return any(path.exists() for path in (folder.config, folder.settings, folder.manifest))
+
+
+def remove_unlisted(results, unlisted):
+    """Remove what was found, and the folders that are empty then."""
+    for path in unlisted.files:
+        path.unlink(missing_ok=True)
+    for parent in (Path(results) / SHARED).glob("*/*"):
+        for folder, _, _ in os.walk(parent, topdown=False):
+            if not any(Path(folder).iterdir()):
+                Path(folder).rmdir()
+        if [path.name for path in parent.glob("*")] == ["settings.json"]:
+            shutil.rmtree(parent)
+
+
+def _files_by_name(folder):
+    """The files below a folder by the entry or the batch that they belong to: what their names begin with."""
+    found = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if parent != str(folder):  # settings.json
+                stem = name.lstrip(".")
+                for ending in (".hhr.gz", ".search.log", ".summary.log", ".out", ".tsv", ".log", ".fas", ".horiz"):
+                    stem = stem.removesuffix(ending)
+                found.setdefault(stem, []).append(Path(parent, name))
+    return found

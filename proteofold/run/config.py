@@ -1,0 +1,163 @@
+"""The configuration of a run: defaults, schema, and what each choice stands for."""
+
+import datetime
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from proteofold.formats.fasta import open_text, protein_stem
+from proteofold.science import hhsuite
+from proteofold.science.hhsuite import Library
+from proteofold.science.library_build import is_built
+from proteofold.science.template_source import read_templates, source_key
+from proteofold.system import paths
+from proteofold.system.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateChoice:
+    """The template library of a run; ``source`` is the folder it is built from, None for one that exists."""
+
+    library: Library
+    source: str | None = None
+
+
+def load_config(*config_files):
+    """Defaults overlaid with each configuration file in turn, as Snakemake overlays them."""
+    config = {}
+    for path in (paths.DEFAULT_CONFIG, *config_files):
+        _overlay(config, _load(path))
+    return config
+
+
+def check_config_files(config_files):
+    """Raise UserError for what does not show in the configuration that Snakemake has made of its files."""
+    for path in config_files:
+        _load(path)
+
+
+def _load(path):
+    """The keys and values of a configuration file; UserError if it is none, or gives a key twice."""
+    try:
+        with open_text(path, errors="strict") as handle:
+            text = handle.read()
+        loaded, repeated = yaml.safe_load(text), _repeated_key(yaml.compose(text))
+    except OSError as error:
+        raise UserError(f"configuration {path}: cannot be read ({error.strerror}).") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: wrong encoding, or a date like 2024-13-45
+        raise UserError(f"configuration {path}: not YAML: {error}") from None
+    if loaded is not None and not isinstance(loaded, dict):
+        raise UserError(f"configuration {path}: expected 'key: value' lines.")
+    if repeated:
+        key, line, first = repeated
+        raise UserError(
+            f"configuration {path}, line {line}: '{key}' is given twice, first in line {first}. Remove one."
+        )
+    return loaded or {}
+
+
+def _repeated_key(document):
+    """The first key that a mapping of a YAML document has twice, and the lines of both; None if there is none."""
+    nodes, known = [document], set()
+    for node in nodes:
+        if id(node) in known:  # an alias
+            continue
+        known.add(id(node))
+        lines = {}
+        for pair in node.value if isinstance(node, yaml.CollectionNode) else ():
+            if not isinstance(pair, tuple):
+                nodes.append(pair)
+                continue
+            key, value = pair
+            nodes.append(value)
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and lines.setdefault((key.tag, key.value), pair) is not pair:
+                return key.value, line, lines[key.tag, key.value][0].start_mark.line + 1
+    return None
+
+
+def _overlay(config, changes):
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(config.get(key), dict):
+            _overlay(config[key], value)
+        else:
+            config[key] = value
+
+
+def config_problems(config):
+    """What the schema has against a configuration: one sentence each, naming the key and what is allowed."""
+    from jsonschema import Draft202012Validator
+
+    schema = yaml.safe_load(paths.CONFIG_SCHEMA.read_text())
+    errors = Draft202012Validator(schema).iter_errors(config)
+    return [_describe(error) for error in sorted(errors, key=lambda error: list(map(str, error.path)))]
+
+
+def _describe(error):
+    key = ": ".join(str(part) for part in error.path)
+    where = f"configuration, {key}: " if key else "configuration: "
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        sentences = []
+        for unknown in sorted(set(map(str, error.instance)) - set(known)):
+            near = difflib.get_close_matches(unknown, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}."
+            sentences.append(f"unknown key '{unknown}': {hint}")
+        return where + " ".join(sentences)
+    expected = error.schema.get("errorMessage")
+    if error.validator == "required":
+        return f"{where}{error.message}"
+    shown = str(error.instance) if isinstance(error.instance, datetime.date) else repr(error.instance)
+    return f"{where}{shown} will not do: {expected or error.message}{_quotes(error)}"
+
+
+def _quotes(error):
+    """What to do about a value that was meant as text and that YAML takes for something else."""
+    if error.schema.get("type") in ("array", "object"):
+        return ""
+    known = {bool: "true or false", (int, float): "a number", datetime.date: "a date"}
+    kind = next((kind for types, kind in known.items() if isinstance(error.instance, types)), None)
+    return f" YAML takes this for {kind}: put it in quotes." if kind else ""
+
+
+def weights_folder(config):
+    """The folder of the S4PRED weights that the configuration names."""
+    choice = config["s4pred"]["weights"]
+    known = {"demo": paths.DEMO / "s4pred", "official": paths.RESOURCES / "s4pred" / "weights"}
+    return str(known.get(choice, choice))
+
+
+def template_choice(config):
+    """The template library that the configuration names; one to be built is described from its text."""
+    choice = config["templates"]
+    parts = hhsuite.PARTS_READ[config.get("search", {}).get("mode", "reference")]
+    if choice == "demo":
+        return _library_to_build(paths.DEMO / "templates", name="demo")
+    if choice == "pdb70":
+        folder = paths.RESOURCES / "templates" / "pdb70"
+        if folder.is_symlink():  # the release in use now: a newer one must not come into a run that is at work
+            folder = folder.parent / folder.readlink()
+        try:
+            return TemplateChoice(hhsuite.read_library(str(folder / "pdb70"), parts))
+        except UserError as error:
+            raise UserError(f"{error} 'proteofold fetch pdb70' brings it: docs/data.md.") from None
+    if isinstance(choice, dict):
+        return _library_to_build(Path(choice["build"]))
+    return TemplateChoice(hhsuite.read_library(choice, parts))
+
+
+def _library_to_build(source, name=None):
+    """A library's folder carries the checksum of its text: changed text is another library, none is overwritten."""
+    templates = read_templates(source)
+    name = name or protein_stem(source.resolve().name)
+    key = source_key(templates)
+    columns = [template.columns for template in templates]
+    prefix = paths.RESOURCES / "templates" / f"{name}-{key}" / name
+    if is_built(prefix):
+        try:
+            hhsuite.read_library(prefix)
+        except UserError as error:
+            raise UserError(f"{error} Remove the folder {prefix.parent}, and the next start builds it.") from None
+    return TemplateChoice(Library(str(prefix), len(columns), sum(columns), max(columns), key), str(source))

@@ -1,0 +1,187 @@
+"""A run: its proteins, what its results depend on, and where they lie. planning.py decides what it holds."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from operator import attrgetter
+
+import yaml
+
+from proteofold.run.layout import RunFolder
+from proteofold.run.results import done
+from proteofold.science import hhsuite
+from proteofold.science.weights import batch_mem_mb
+from proteofold.system.errors import UserError
+from proteofold.system.files import write_if_changed
+
+# Proteins whose hits are collected together when all are there: with the files of all proteins as its input a job
+# takes minutes in Snakemake (docs/decisions.md).
+BLOCK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A row of the manifest.
+
+    ``protein`` is the file-safe stem of the id, ``entry`` names its results, ``batch`` its prediction ('' if it is done
+    and its prediction was removed since).
+    """
+
+    query_id: str
+    protein: str
+    length: int
+    md5: str
+    entry: str
+    batch: str
+    description: str = ""
+
+
+MANIFEST_COLUMNS = tuple(column.name for column in fields(Member))
+_row_of = attrgetter(*MANIFEST_COLUMNS)  # dataclasses.astuple takes ten times as long, and each job on a node reads all
+
+
+@dataclass
+class Run:
+    """A run as planned: its members by protein, in input order, its settings, and the configuration it comes from."""
+
+    folder: RunFolder
+    members: dict
+    settings: dict
+    config: dict = field(default_factory=dict)
+
+    @property
+    def name(self):
+        """The name of the run."""
+        return self.folder.name
+
+    @cached_property
+    def search(self):
+        """The SearchFolder of its results."""
+        return self.folder.search(self.settings["search"])
+
+    @cached_property
+    def predictions(self):
+        """The PredictionFolder of its secondary structures."""
+        return self.folder.predictions(self.settings["predictions"])
+
+    @cached_property
+    def library(self):
+        """The template library that is searched."""
+        return hhsuite.Library(**self.settings["library"])
+
+    @cached_property
+    def by_entry(self):
+        """entry -> Member."""
+        return {member.entry: member for member in self.members.values()}
+
+    def done(self):
+        """The entries of the run whose results are there now."""
+        return done(self.search, self.by_entry)
+
+    @cached_property
+    def _batch_sizes(self):
+        sizes = {}
+        for member in self.members.values():
+            residues, longest = sizes.get(member.batch, (0, 0))
+            sizes[member.batch] = (residues + member.length, max(longest, member.length))
+        return sizes
+
+    def batch_size(self, batch):
+        """(residues, longest) of a batch, counting the members of this run."""
+        return self._batch_sizes[batch]
+
+    def batch_mem_mb(self, batch):
+        """Memory in MB of predicting a batch."""
+        return batch_mem_mb(*self.batch_size(batch), self.settings["device"])
+
+    @cached_property
+    def blocks(self):
+        """The members in blocks of neighbours, each named by what its hits depend on: name -> members."""
+        members = list(self.members.values())
+        parts = (members[start : start + BLOCK] for start in range(0, len(members), BLOCK))
+        return {checksum([*self._results_name, *(member.entry for member in part)]): part for part in parts}
+
+    @property
+    def _results_name(self):
+        """What tells results of one search and summary from those of another, wherever the run's folder is."""
+        return [self.search.name, self.search.out_folder.name]
+
+    @cached_property
+    def members_digest(self):
+        """Identity of the list of proteins, order included, and of where their results lie."""
+        return checksum([self._results_name, [_row_of(member) for member in self.members.values()]])
+
+    @property
+    def manifest_text(self):
+        """The text of the manifest."""
+        lines = ["\t".join(MANIFEST_COLUMNS)]
+        lines += ["\t".join(map(str, _row_of(member))) for member in self.members.values()]
+        return "\n".join(lines) + "\n"
+
+
+# What readers of a run's folder cannot do without.
+_NEEDED_SETTINGS = {"run", "search", "predictions", "mode", "library"}
+
+
+def load_run(path):
+    """The run as its folder describes it, for processes that must not plan again (jobs on a node, readers)."""
+    folder = RunFolder(path)
+    settings = read_settings(folder)
+    return Run(folder, {member.protein: member for member in read_members(folder.manifest)}, settings)
+
+
+def read_settings(folder):
+    """The settings in a RunFolder; UserError where they are missing or damaged."""
+    try:
+        settings = json.loads(folder.settings.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{folder.path} is not the folder of a run: {folder.settings} is missing.") from None
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict) or not settings.keys() >= _NEEDED_SETTINGS:
+        raise UserError(f"{folder.settings} is damaged. {_REWRITE}")
+    return settings
+
+
+def write_run(run):
+    """Write what a run was asked for into its folder, and what the shared folders depend on into those."""
+    write_if_changed(run.folder.config, yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True))
+    write_if_changed(run.folder.settings, _json(run.settings))
+    write_if_changed(run.folder.manifest, run.manifest_text)
+    write_if_changed(run.predictions.settings, _json(run.settings["depends_on"]["predictions"]))
+    write_if_changed(run.search.settings, _json(run.settings["depends_on"]["search"]))
+
+
+def _json(value):
+    return json.dumps(value, indent=2) + "\n"
+
+
+def checksum(value):
+    """A short checksum of what JSON can hold."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+def read_members(path):
+    """The members that a manifest lists, in its order. UserError names a damaged line."""
+    try:
+        # ids hold neither tabs nor line ends (inputs.py), so nothing is quoted, quotes least of all
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing. {_REWRITE}") from None
+    if lines[0] != "\t".join(MANIFEST_COLUMNS).encode():
+        raise UserError(f"{path}, line 1: expected the columns {', '.join(MANIFEST_COLUMNS)}. {_REWRITE}")
+    if lines[-1]:
+        raise UserError(f"{path}, line {len(lines)}: cut short. {_REWRITE}")
+    members = []
+    for number, line in enumerate(lines[1:-1], 2):
+        try:
+            query_id, protein, length, md5, entry, batch, description = line.decode().split("\t")
+            members.append(Member(query_id, protein, int(length), md5, entry, batch, description))
+        except ValueError:
+            columns = ", ".join(MANIFEST_COLUMNS)
+            raise UserError(f"{path}, line {number}: not a row of {columns}. {_REWRITE}") from None
+    return members
+
+
+_REWRITE = "Rerun the snakemake command of the run; it is written again."

@@ -1,0 +1,235 @@
+"""The tables of a run from the results of its proteins, in the order of the input."""
+
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import math
+import shutil
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+
+from proteofold.formats.hits_csv import hits_csv_gz, hits_csv_gz_header
+from proteofold.run.failures import DAMAGED, FAILURE_COLUMNS, failure_of, is_unfinished
+from proteofold.run.layout import RunFolder
+from proteofold.run.manifest import load_run, read_settings
+from proteofold.run.results import DamagedError, done, read_hits, read_out, remove
+from proteofold.science.batches import damaged_files
+from proteofold.science.summary import SUMMARY_COLUMNS
+from proteofold.system.errors import UserError
+from proteofold.system.files import existing_names, replacing, write_aside
+
+MERGED = ("merge_results.csv", "best_hits.csv", "profile_output.csv", "hhr.csv.gz", "failed.csv")
+
+_PIECE = 1 << 20
+_PIECE_OF_BLOCK = 1 << 16  # each member's rest of a piece is copied
+
+
+@dataclass(slots=True)
+class _Mean:
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, text):
+        value = float(text)
+        if not math.isnan(value):
+            self.total += value
+            self.count += 1
+
+    def __str__(self):
+        return f"{self.total / self.count:.2f}" if self.count else "nan"
+
+
+def collect_block(path, name):
+    """Collect the hits of a block of proteins that are all done; returns the ids of those whose result is damaged.
+
+    A damaged result is removed, and the block is then not written.
+    """
+    run = load_run(path)
+    run.folder.block(name).unlink(missing_ok=True)
+    outs, _ = _outs_with_hits(run, name, run.done(), io.BytesIO())
+    return [member.query_id for member in run.blocks[name] if member.entry not in outs]
+
+
+def merge_run(path, marks=(), interrupted=False):
+    """Write the merged files of a run from what is there; returns the counts of proteins, which add up.
+
+    ``marks`` are names of the files that stand for what the tables are made of; marks of other names are removed.
+
+    A protein without a result becomes a row of failed.csv, one whose result is damaged, too: it is removed. In an
+    ``interrupted`` run only those that really failed are listed; the others are counted as unfinished.
+    ``overview.json`` holds the counts and the checksums of the tables, by which the next start knows that they are
+    whole.
+    """
+    run = load_run(path)
+    folder, finished = run.folder, run.done()
+    of_damaged_batches = _remove_damaged_predictions(run, finished)
+    counts = Counter(proteins=len(run.members), with_hit=0, without_hit=0, failed=0)
+    std, gmean = _Mean(), _Mean()
+    with contextlib.ExitStack() as stack:
+        results, best, failed = (
+            csv.writer(stack.enter_context(_replacing_table(folder.path / name)), lineterminator="\n")
+            for name in ("merge_results.csv", "best_hits.csv", "failed.csv")
+        )
+        aside = stack.enter_context(replacing(folder.path / "hhr.csv.gz"))
+        all_hits = stack.enter_context(open(aside, "wb"))
+        results.writerow(SUMMARY_COLUMNS)
+        best.writerow(("fasta_id", "best_hit_id"))
+        failed.writerow(FAILURE_COLUMNS)
+        all_hits.write(hits_csv_gz_header())
+        for name, members in run.blocks.items():
+            outs, damaged = _outs_with_hits(run, name, finished, all_hits)
+            for member in members:
+                if out := outs.get(member.entry):
+                    results.writerow(out.row)
+                    best.writerow(out.row[:2])
+                    std.add(out.row[5])
+                    gmean.add(out.row[6])
+                    counts["without_hit" if out.row[4] == "nan" else "with_hit"] += 1
+                    continue
+                failure = damaged.get(member.entry) or failure_of(run, member)
+                if member.batch in of_damaged_batches:
+                    failure = (member.query_id, "secondary_structure", DAMAGED, failure[3])
+                if interrupted and is_unfinished(failure[2]):
+                    counts["unfinished"] += 1
+                else:
+                    failed.writerow(failure)
+                    counts["failed"] += 1
+    write_aside(folder.path / "profile_output.csv", f"ave_std,ave_gmean\n{std},{gmean}\n")
+    overview = dict(counts) | {"sha256": {name: _checksum(folder.path / name) for name in MERGED}}
+    write_aside(folder.overview, json.dumps(overview, indent=2) + "\n")
+    _remove_others(folder.blocks, {folder.block(name).name for name in run.blocks})
+    if marks:
+        _remove_others(folder.marks, marks)
+    return dict(counts)
+
+
+def _outs_with_hits(run, name, finished, all_hits):
+    """The Outs of a block's members by entry, and the rows of failed.csv of those whose result is damaged.
+
+    The hits of all members with an Out are written to a file. They are taken from the block where it is whole and none
+    is missing; where it is not, the block is written.
+    """
+    block, members = run.folder.block(name), run.blocks[name]
+    outs, damaged, collected = {}, {}, []
+
+    for member in members:
+        if member.entry in finished:
+            try:
+                outs[member.entry] = read_out(run.search, member.entry)
+            except DamagedError as error:
+                damaged[member.entry] = _remove_damaged(run, member, error)
+            except FileNotFoundError:
+                pass  # it was removed just now
+    if len(outs) == len(members) and _holds_hits_of(block, len(members)):
+        with open(block, "rb") as handle:
+            shutil.copyfileobj(handle, all_hits, _PIECE)
+        return outs, damaged
+    for member in members:
+        if member.entry in outs:
+            try:
+                found = read_hits(run.search, member.entry, outs[member.entry])
+                collected.append(hits_csv_gz(member.query_id, found))
+            except DamagedError as error:
+                del outs[member.entry]
+                damaged[member.entry] = _remove_damaged(run, member, error)
+    all_hits.writelines(collected)
+    if len(outs) == len(members):
+        write_aside(block, b"".join(collected))
+    return outs, damaged
+
+
+def _remove_damaged_predictions(run, finished):
+    """Remove the damaged files of batches whose proteins are not done; returns these batches.
+
+    Here, and not in the step that finds one: jobs of the batch's other proteins have the file as their input.
+    """
+    damaged = set()
+    for batch in {member.batch for member in run.members.values() if member.entry not in finished and member.batch}:
+        for path in damaged_files(run.predictions, batch):
+            path.unlink(missing_ok=True)
+            damaged.add(batch)
+    return damaged
+
+
+def _remove_damaged(run, member, error):
+    """Remove the damaged result of a member; returns its row of failed.csv."""
+    remove(run.search, member.entry, str(error))
+    return (member.query_id, "summary", DAMAGED, str(run.search.log("summary", member.entry)))
+
+
+def _holds_hits_of(block, count):
+    """Whether a block is there and whole: it has a gzip member for each of so many proteins."""
+    found, unpacker = 0, None
+    try:
+        with open(block, "rb") as handle:
+            while piece := handle.read(_PIECE_OF_BLOCK):
+                while piece:
+                    unpacker = unpacker or zlib.decompressobj(wbits=31)
+                    unpacker.decompress(piece)
+                    piece = unpacker.unused_data
+                    if unpacker.eof:
+                        found, unpacker = found + 1, None
+    except (FileNotFoundError, zlib.error):
+        return False
+    return unpacker is None and found == count
+
+
+def new_results(folder):
+    """How many results are there that the merged tables of a run lack: another run has computed them since.
+
+    ``folder`` is that of the run; 0 if it was never merged. UserError or OSError if it is none.
+    """
+    try:
+        with open(RunFolder(folder).path / "merge_results.csv", encoding="utf-8", newline="") as handle:
+            merged = {row[0] for row in csv.reader(handle)}
+    except FileNotFoundError:
+        return 0
+    run = load_run(folder)
+    return len(done(run.search, [member.entry for member in run.members.values() if member.query_id not in merged]))
+
+
+def changed_tables(run):
+    """The merged tables that are not as the run left them, and what describes the run if it is not: [(name, time), …].
+
+    Cut by a power failure, or changed by hand: the next start makes them again.
+    """
+    folder, manifest = run.folder, run.folder.manifest
+    try:
+        sums = json.loads(folder.overview.read_text())["sha256"]
+        changed = [folder.path / name for name in MERGED if _differs(folder.path / name, sums[name])]
+    except FileNotFoundError:
+        return []  # never merged, or to be merged again to have the file
+    except (ValueError, KeyError, TypeError):
+        changed = [folder.overview]
+    if not manifest.exists() or _differs(manifest, hashlib.sha256(run.manifest_text.encode()).hexdigest()):
+        changed.append(manifest)
+    try:
+        read_settings(folder)
+    except UserError:
+        changed.append(folder.settings)
+    return [(path.name, path.stat().st_mtime_ns if path.exists() else 0) for path in changed]
+
+
+def _differs(path, checksum):
+    return path.exists() and _checksum(path) != checksum
+
+
+def _remove_others(folder, wanted):
+    """Remove the files in a folder but for those of these names."""
+    for name in existing_names(folder) - set(wanted):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _checksum(path):
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _replacing_table(path):
+    """A text file open for writing that takes its place when the block ends well."""
+    with replacing(path) as aside, open(aside, "w", encoding="utf-8", newline="") as handle:
+        yield handle

@@ -1,0 +1,121 @@
+"""How far a run is, in proteins: one moving line in a terminal, a line now and then in a file."""
+
+import sys
+import time
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from proteofold.run.failures import last_words
+from proteofold.system.words import rough_duration
+
+# A search costs about as much as this many residues before its query's length counts (template text is parsed
+# anew for every query: 40 CPU-seconds at PDB70's size against 0.09 a residue, docs/decisions.md).
+SEARCH_BASE_RESIDUES = 440
+
+_SECONDS_BETWEEN_LINES = 15
+_ESTIMATE_AFTER = 3  # searches
+
+
+class Progress:
+    """Counts the events of a run and shows them on standard error."""
+
+    def __init__(self, file=None, quiet=False):
+        self.console = Console(file=file or sys.stderr, highlight=False, soft_wrap=True)
+        self.quiet = quiet  # about progress; what went wrong is told all the same
+        self.lengths = {}
+        self.total = self.due = self.succeeded = 0
+        self.failures = set()  # proteins; one that succeeds at a later attempt leaves it
+        self.batches = self.batches_done = 0
+        self.work = self.work_done = 0
+        self.began = self.last_line = None
+        self.live = None
+
+    def plan(self, lengths):
+        """Take up the proteins of the run: entry -> length."""
+        self.lengths, self.total = lengths, len(lengths)
+
+    def jobs(self, counts):
+        """Take up how many jobs of each rule Snakemake has found to be due."""
+        self.due, self.batches = counts.get("summarise_hits", 0), counts.get("predict_secondary_structure", 0)
+        whole = sum(SEARCH_BASE_RESIDUES + length for length in self.lengths.values())
+        self.work = whole * self.due / max(self.total, 1)
+
+    @property
+    def done(self):
+        """Proteins that have their result."""
+        return self.total - self.due + self.succeeded
+
+    def started(self, rule, wildcards):
+        """A job begins (on a cluster: is submitted)."""
+        if self.began is None:
+            self.began = self.last_line = time.monotonic()
+            if self.console.is_terminal and self.total and not self.quiet:
+                self.live = Live(get_renderable=self._line, console=self.console, refresh_per_second=2, transient=True)
+                self.live.start()
+
+    def finished(self, rule, wildcards):
+        """A job ended well."""
+        if rule == "summarise_hits":
+            self.succeeded += 1
+            self.failures.discard(wildcards["entry"])
+            self.work_done += SEARCH_BASE_RESIDUES + self.lengths.get(wildcards["entry"], 0)
+        elif rule == "predict_secondary_structure":
+            self.batches_done += 1
+        now = time.monotonic()
+        all_done = self.done == self.total  # told once, by stop
+        if (
+            self.live is None
+            and self.total
+            and not self.quiet
+            and not all_done
+            and now - self.last_line >= _SECONDS_BETWEEN_LINES
+        ):
+            self.last_line = now
+            self.print(self.text())
+
+    def failed(self, rule, wildcards, logs):
+        """A job failed: say at once which, why and where the log is."""
+        if entry := wildcards.get("entry"):
+            self.failures.add(entry)
+        name = f" {next(iter(wildcards.values()))}" if len(wildcards) == 1 else f" {entry}" if entry else ""
+        log = next(iter(logs), "")
+        self.print(f"FAILED {rule}{name}: {last_words(log)}{f' (log: {log})' if log else ''}")
+
+    def text(self):
+        """The state of the run in words."""
+        parts = [f"{self.done} of {self.total} proteins done"]
+        if self.failures:
+            parts.append(f"{len(self.failures)} failed")
+        if self.batches_done < self.batches:
+            parts.append(f"secondary structure: {self.batches_done} of {self.batches} batches")
+        if (left := self.seconds_left()) is not None:
+            parts.append(f"about {rough_duration(left)} left")
+        return ", ".join(parts)
+
+    def seconds_left(self):
+        """Estimate from the searches finished so far, long queries counting more; None while there are too few."""
+        if self.succeeded < _ESTIMATE_AFTER or self.began is None or self.done >= self.total:
+            return None
+        return (time.monotonic() - self.began) * max(self.work / self.work_done - 1, 0)
+
+    def print(self, text):
+        """Show a line above the moving one."""
+        self.console.print(Text(text))
+
+    def stop(self):
+        """Take the moving line away and leave the last state."""
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+        if self.began is not None and self.total and not self.quiet:
+            self.print(self.text())
+            self.began = None
+
+    def _line(self):
+        filled = 24 * self.done // max(self.total, 1)
+        line = Table.grid(padding=(0, 1))
+        line.add_row(Text("█" * filled + "·" * (24 - filled), style="cyan"), Text(self.text()))
+        return line

@@ -1,0 +1,1 @@
+"""The steps of the pipeline: prediction, search, template libraries."""

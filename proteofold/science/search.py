@@ -1,0 +1,79 @@
+"""One search of a template library by hhsearch or hhblits in one of the search modes, and what is kept of it."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from proteofold.formats.fasta import read_fasta
+from proteofold.formats.hhr import read_hhr
+from proteofold.formats.packed_hhr import pack_hhr, unpack
+from proteofold.science import hhsuite
+from proteofold.science.hhsuite_log import search_problem
+from proteofold.science.shards import search_in_shards
+from proteofold.system.errors import UserError
+from proteofold.system.files import write_aside
+from proteofold.system.memory import RAISED, slurm_memory_mb
+from proteofold.system.process import format_usage, run_tool, usage_of_tools, write_lost_usage
+
+# Memory of this process beside hhsearch: Python, the hits of one query and its .hhr.
+SEARCH_STEP_MB = 60
+
+
+def search_templates(a3m, hhr, library, mode, *, threads=1, memory_mb=None, attempt=1, usage=None, run=""):
+    """Search a template library with an ``.a3m`` and write the packed ``.hhr.gz``, and what it took to ``usage``.
+
+    ``library`` is the prefix of an HH-suite database. With ``memory_mb`` the library is searched in shards where one
+    search would take more; an ``attempt`` above 1 follows one that was killed, and takes more shards where it gets no
+    more memory. Returns False if the result was there already. UserError says why a search failed.
+    """
+    if is_whole(hhr):
+        write_lost_usage(usage, run)
+        return False
+    started = time.monotonic()
+    query_length = _query_length(a3m)
+    described = hhsuite.describe_library(library)
+    shards = 1
+    if memory_mb := min(filter(None, (memory_mb, slurm_memory_mb())), default=None):
+        most_mb = memory_mb / RAISED ** (attempt - 1) - SEARCH_STEP_MB
+        shards = hhsuite.fewest_shards(query_length, described, mode, most_mb)
+    options = {
+        "query_length": query_length,
+        "maxres": hhsuite.maxres(query_length, described.longest),
+        "threads": threads,
+    }
+    with tempfile.TemporaryDirectory(dir=Path(a3m).parent, prefix=".search-") as scratch:
+        written = Path(scratch, "query.hhr")
+        for search in hhsuite.SEARCH_MODES[mode]:
+            if shards > 1 and search != "fast":
+                search_in_shards(search, a3m, written, library, Path(scratch, "shards"), count=shards, **options)
+            else:
+                run_tool(hhsuite.search_command(search, a3m, library, written, **options), search_problem)
+            result = read_hhr(written)
+            if result.table_rows > len(result.hits):
+                raise UserError(f"{search} search lists {result.table_rows} hits but aligns {len(result.hits)}")
+            if any(hit.evalue < hhsuite.FALLBACK_EVALUE for hit in result.hits):
+                break
+        packed = pack_hhr(written.read_bytes())
+    if usage:
+        version = hhsuite.hhsuite_version()
+        write_aside(usage, format_usage(usage_of_tools(started, run, version)))
+    # last: the step is done when it is there
+    write_aside(hhr, packed)
+    return True
+
+
+def is_whole(hhr):
+    """Whether an ``.hhr.gz`` is there and not damaged."""
+    try:
+        unpack(Path(hhr).read_bytes())
+    except (FileNotFoundError, UserError):
+        return False
+    return True
+
+
+def _query_length(a3m):
+    """Residues of the query: the first record that is no annotation."""
+    for record in read_fasta(a3m, comment="#"):
+        if not hhsuite.is_annotation(record.id):
+            return sum(letter.isupper() or letter == "-" for letter in record.sequence)
+    raise UserError(f"{a3m}: no query: every record is annotation (ss_pred, ss_conf).")

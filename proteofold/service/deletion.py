@@ -1,0 +1,81 @@
+"""Deleting a run: its folder, its rows, its order; a kill in between leaves nothing that looks like a run."""
+
+import shutil
+
+from proteofold.run.lock import head_is_alive
+from proteofold.service.places import order_folder, order_lock, run_folder
+from proteofold.service.runs import NotAllowedError, WrongStateError, find_named, may_change
+from proteofold.store.database import importing_alone, transaction
+from proteofold.store.writing import remove_unused_predictions
+from proteofold.system.errors import UserError
+
+_ROWS_AT_ONCE = 200  # each takes its hits with it: 0.1 s
+
+
+def delete_run(store, platform, run_id, user):
+    """Delete a run: its folder, its rows in the store, its order. A deletion that is killed is finished by the runner.
+
+    Proteins stay, and so do its results in ``results/shared``, which other runs use ('proteofold clean' removes those
+    that none does). Raises NotFoundError, NotAllowedError, and UserError for a run that waits or works, or whose folder
+    is not one of ``results``.
+    """
+    row = find_named(store, run_id)
+    if not may_change(store, platform, run_id, user):
+        raise NotAllowedError(f"Run {run_id} can be deleted by its author or an administrator.")
+    with order_lock(platform, run_id) as lock:
+        folder = _own_folder(platform, run_id)
+        if lock is None or (folder.exists() and head_is_alive(folder)):
+            raise WrongStateError(f"Run {run_id} is at work: stop it first.")
+        with transaction(platform):
+            platform.execute(
+                "insert into orders (run_id, author, templates, mode, weights, proteins, state, ordered_at, queued_at)"
+                " values (?, ?, '', '', '', 0, 'deleting', 0, 0)"
+                " on conflict (run_id) do update set state = 'deleting' where state = 'ended'",
+                (run_id, row["author"] or ""),
+            )
+            (state,) = platform.execute("select state from orders where run_id = ?", (run_id,)).fetchone()
+        if state != "deleting":
+            raise WrongStateError(f"Run {run_id} waits or works: stop it first.")
+        finish_deletion(store, platform, run_id)
+
+
+def finish_deletion(store, platform, run_id):
+    """Delete what is left of a run that is being deleted. The caller holds its lock."""
+    folder = _own_folder(platform, run_id)
+    doomed = folder.with_name(f".{run_id}.deleted")
+    if folder.exists():
+        if doomed.exists():
+            shutil.rmtree(doomed)
+        folder.rename(doomed)  # from here on nobody takes it for a run
+    _remove_rows(store, run_id)
+    for path in (doomed, order_folder(platform, run_id)):
+        if path.exists():
+            shutil.rmtree(path)
+    with transaction(platform):
+        platform.execute("delete from orders where run_id = ? and state = 'deleting'", (run_id,))
+
+
+def _own_folder(platform, run_id):
+    """The run's folder, there or not; UserError unless it is one of ``results`` itself."""
+    folder = run_folder(platform, run_id)
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise UserError(
+            f"{folder} is a link or a file, not the folder of a run: nothing was deleted. Remove it by hand."
+        )
+    return folder
+
+
+def _remove_rows(store, run_id):
+    while True:
+        with transaction(store):
+            removed = store.execute(
+                "delete from protein_results where run_id = ? and query_id in"
+                " (select query_id from protein_results where run_id = ? limit ?)",
+                (run_id, run_id, _ROWS_AT_ONCE),
+            ).rowcount
+            if not removed:
+                store.execute("delete from runs where run_id = ?", (run_id,))
+                break
+    with importing_alone(store, wait=False) as alone:
+        if alone:
+            remove_unused_predictions(store)

@@ -1,0 +1,135 @@
+"""What is downloaded of a run: its tables and report as a zip file, logs as text; by safe names from its folder."""
+
+import io
+import os
+import time
+import zipfile
+from pathlib import Path
+
+from proteofold.run.manifest import load_run
+from proteofold.run.merge import MERGED
+from proteofold.service.heads import log_files
+from proteofold.store.queries import NotFoundError
+from proteofold.system.errors import UserError
+
+_LONGEST_LOG = 256 << 10
+_PIECE = 1 << 20
+
+_TOLD = {
+    "merge_results.csv": "one row a protein: best hit, E-value, score, statistics of the scores",
+    "best_hits.csv": "protein and template of its best hit",
+    "profile_output.csv": "means over all proteins: ave_std, ave_gmean",
+    "hits.csv.gz": "all hits of all proteins",
+    "failed.csv": "proteins without a result: step, reason, log",
+}
+
+
+def run_zip(folder, stream):
+    """Write a zip file of a run's tables, its report and a README to a stream; only ``stream.write`` is called.
+
+    ``folder`` is the run's folder. Tables that are not there, because the run goes on or was interrupted, are named in
+    the README. Raises NotFoundError, before anything is written, if there is none at all.
+    """
+    folder = Path(folder)
+    tables = [name for name in MERGED if _is_file(folder / name)]
+    if not tables:
+        raise NotFoundError(f"Run {folder.name} has no results to download yet.")
+    with zipfile.ZipFile(_OneWay(stream), "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        archive.writestr(_entry(f"{folder.name}/README.txt", time.time()), _readme(folder, tables))
+        for name in tables:
+            _add(archive, folder / name, f"{folder.name}/{name}")
+        for path in _report(folder):
+            _add(archive, path, f"{folder.name}/{path.relative_to(folder)}")
+
+
+def job_log(folder, step, name, lines=200):
+    """The last lines of the log of a step of a run; NotFoundError if there is none.
+
+    ``folder`` is the run's folder, ``step`` one of those of failed.csv (failures.failure_of), ``name`` the file stem of
+    a protein of the run (fasta.protein_stem) or one of its batches.
+    """
+    try:
+        run = load_run(folder)
+    except (UserError, OSError):
+        raise NotFoundError(f"There is no run in {folder}.") from None
+    member, logs = run.members.get(name), {}
+    batch = member.batch if member else name
+    if batch and any(one.batch == batch for one in run.members.values()):
+        logs["batch"] = run.folder.log("write_batch", batch)
+        logs["secondary_structure"] = run.predictions.log(batch)
+    if member:
+        logs["a3m"] = run.folder.log("write_a3m", member.entry)
+        logs["search"] = run.search.log("search", member.entry)
+        logs["summary"] = run.search.log("summary", member.entry)
+    if step not in logs:
+        raise NotFoundError(f"There is no log of step {step[:80]!r} of {name[:80]!r}.")
+    return _tail(logs[step], lines)
+
+
+def head_log(platform, run_id, lines=200):
+    """The last lines that the head of a run's latest start printed; NotFoundError if there is none."""
+    found = log_files(platform, run_id)
+    if not found:
+        raise NotFoundError(f"There is no log of a head of run {run_id!r}.")
+    return _tail(found[-1], lines)
+
+
+def _tail(path, lines):
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as handle:
+            handle.seek(max(handle.seek(0, os.SEEK_END) - _LONGEST_LOG, 0))
+            text = handle.read().decode(errors="replace")
+    except OSError:
+        raise NotFoundError(f"There is no log {path.parent.name}/{path.name}.") from None
+    return "".join(line + "\n" for line in text.splitlines()[-lines:])
+
+
+def _report(folder):
+    """The files of the report's pages, links left out."""
+    paths = sorted((folder / "report").rglob("*")) if (folder / "report").is_dir() else []
+    return [path for path in paths if _is_file(path)]
+
+
+def _is_file(path):
+    return path.is_file() and not path.is_symlink()
+
+
+def _add(archive, path, name):
+    """Add a file as it is when it is opened: a merge that goes on moves another into its place."""
+    with open(path, "rb") as source:
+        entry = _entry(name, os.fstat(source.fileno()).st_mtime)
+        if name.endswith((".gz", ".png")):
+            entry.compress_type = zipfile.ZIP_STORED
+        with archive.open(entry, "w", force_zip64=True) as target:
+            while piece := source.read(_PIECE):
+                target.write(piece)
+
+
+def _entry(name, seconds):
+    entry = zipfile.ZipInfo(name, time.gmtime(seconds)[:6])
+    entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+    return entry
+
+
+def _readme(folder, tables):
+    lines = [f"Results of the proteofold run {folder.name}.", ""]
+    lines += [f"{name}: {_TOLD[name]}" for name in tables]
+    if (folder / "report").is_dir():
+        lines.append("report/: the pages of the report; open the .html files in a browser")
+    if missing := [name for name in MERGED if name not in tables]:
+        lines += ["", f"Not there, since the run goes on or was interrupted: {', '.join(missing)}"]
+    return "\n".join([*lines, "", "Columns and units: docs/output.md of proteofold.", ""])
+
+
+class _OneWay(io.RawIOBase):
+    """A stream that can only be written to, so that zipfile does not go back in it."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self._stream.write(bytes(data))
+        return len(data)

@@ -1,0 +1,160 @@
+"""Heads: the Snakemake processes of ordered runs. Starting one, knowing whether it lives, signalling its group.
+
+A head belongs to nobody but its order. It holds the order's lock as long as it lives and writes its process id before
+anything else, so a runner that comes later finds it, or knows that there is none.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+
+import yaml
+
+from proteofold.formats.fasta import format_fasta
+from proteofold.run.lock import head_is_alive
+from proteofold.service.database import dicts
+from proteofold.service.places import order_folder, order_lock, run_folder, working_folder
+from proteofold.service.runs import NewRun, config_of, ids_of
+from proteofold.store.database import path_of
+from proteofold.store.proteins import format_header
+from proteofold.system import paths
+from proteofold.system.errors import UserError
+from proteofold.system.files import write_aside
+
+PROFILES = ("default", "cluster")
+
+_IDS_AT_ONCE = 500
+
+
+def write_inputs(store, platform, order):
+    """Write the proteins and the configuration of an order, unless they are there: a run goes on with what it had.
+
+    UserError if a choice is not offered any more, or a protein has no sequence.
+    """
+    folder = order_folder(platform, order["run_id"])
+    proteins, config = folder / "proteins.fasta", folder / "config.yaml"
+    if _are_whole(order, proteins, config):
+        return
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new_run = NewRun(order["run_id"], ids_of(store, platform, order["run_id"]), order["author"], *_chosen(order))
+    content = yaml.safe_dump(config_of(working_folder(platform), new_run, proteins), sort_keys=False)
+    write_aside(proteins, fasta_of(store, new_run.ids))
+    write_aside(config, content)
+
+
+def _are_whole(order, proteins, config):
+    """Whether the inputs of an earlier start are there; a power cut can leave files empty."""
+    try:
+        loaded = yaml.safe_load(config.read_text(encoding="utf-8"))
+        same = isinstance(loaded, dict) and loaded.get("run") == order["run_id"]
+        return same and proteins.read_bytes().count(b">") >= order["proteins"]
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+
+
+def fasta_of(store, ids):
+    """The FASTA text of proteins of the store, by their full ids; UserError if the store lacks a sequence."""
+    texts = []
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        part = ids[start : start + _IDS_AT_ONCE]
+        query = (
+            "select query_id, sequence, description, gene, organism from proteins"
+            f" where query_id in ({', '.join('?' * len(part))})"
+        )
+        rows = {row["query_id"]: row for row in dicts(store, query, part)}
+        for query_id in part:
+            row = rows.get(query_id)
+            if row is None or row["sequence"] is None:
+                raise UserError(f"The store has no sequence of {query_id!r} any more: upload it again.")
+            texts.append(format_fasta(f"{query_id} {format_header(row)}".rstrip(), row["sequence"]))
+    return "".join(texts)
+
+
+def start_head(store, platform, order, lock, profile, cores):
+    """Start the head of an order whose lock is held; returns the process. Raises OSError."""
+    folder, working = order_folder(platform, order["run_id"]), working_folder(platform)
+    pid_file, log = _file(platform, order, "pid"), _file(platform, order, "log")
+    pid_file.unlink(missing_ok=True)
+    environment = os.environ | {
+        **paths.SAFE_PATH,
+        paths.STORE_VARIABLE: path_of(store),
+        paths.AUTHOR_VARIABLE: order["author"],
+        "PYTHONUNBUFFERED": "1",
+    }
+    with open(log, "wb") as output:
+        return subprocess.Popen(
+            _command(folder / "config.yaml", profile, cores),
+            cwd=working,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(lock,),
+            preexec_fn=lambda: _begin(pid_file),
+        )
+
+
+def _begin(pid_file):
+    """What the new process does before it becomes Snakemake."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # what was started in the background ignores Ctrl-C, and hands that on
+    descriptor = os.open(pid_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(descriptor, b"%d\n" % os.getpid())
+    os.close(descriptor)
+
+
+def _command(config, profile, cores):
+    words = [*paths.PYTHON, "-m", "snakemake", "--snakefile", paths.CHECKOUT / "workflow" / "Snakefile"]
+    option = "--workflow-profile" if profile == "default" else "--profile"
+    words += [option, paths.CHECKOUT / "profiles" / profile, "--configfile", config]
+    return [*map(str, words), *(["--cores", str(cores)] if profile == "default" else [])]
+
+
+def lives(platform, run_id):
+    """Whether a head of a run is alive, one that was started by hand included."""
+    with order_lock(platform, run_id) as lock:
+        return lock is None or head_is_alive(run_folder(platform, run_id))
+
+
+def began(platform, order):
+    """Whether the head of the order's latest start came to be a process of its own."""
+    return _file(platform, order, "pid").exists()
+
+
+def signal_head(platform, order, number):
+    """Send a signal to a living head and all that it started; False if it is none of ours, or not there yet."""
+    with order_lock(platform, order["run_id"]) as lock:
+        if lock is not None:
+            return False
+    try:
+        # whoever holds the lock wrote this: the number is not that of another process
+        os.killpg(int(_file(platform, order, "pid").read_text()), number)
+    except (FileNotFoundError, ValueError, ProcessLookupError):
+        return False
+    return True
+
+
+def last_words(platform, order, lines=8):
+    """The last lines that the head of the latest start printed."""
+    with contextlib.suppress(OSError), open(_file(platform, order, "log"), "rb") as handle:
+        handle.seek(max(handle.seek(0, os.SEEK_END) - 4096, 0))
+        told = handle.read().decode(errors="replace").splitlines()
+        return "\n".join([line.rstrip() for line in told if line.strip()][-lines:])
+    return ""
+
+
+def _file(platform, order, ending):
+    """A file of the order's latest start."""
+    return order_folder(platform, order["run_id"]) / f"head-{order['starts']}.{ending}"
+
+
+def _chosen(order):
+    return order["templates"], order["mode"], order["weights"]
+
+
+def log_files(platform, run_id):
+    """What the heads of a run printed: paths, the latest start last."""
+    found = order_folder(platform, run_id).glob("head-*.log")
+    return sorted(found, key=lambda path: int(path.stem.partition("-")[2]))

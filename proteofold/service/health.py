@@ -1,0 +1,74 @@
+"""Whether the services of the platform work, and how many workers there are: in words, for the head of each page."""
+
+import contextlib
+import os
+import sqlite3
+import time
+
+from proteofold.service.cache import cached
+from proteofold.service.database import open_platform, platform_path
+from proteofold.service.runner import runner_of
+from proteofold.slurm.nodes import node_states
+from proteofold.store.database import open_for_reading
+from proteofold.system.errors import UserError
+
+_SECONDS = 5
+
+# States of nodes that run jobs or could, as in sinfo's long form, without the marks behind them.
+_LIVE = ("idle", "mixed", "allocated", "completing", "planned")
+
+
+def health(store_path):
+    """The health of services and the number of workers, some seconds old at most; never an error.
+
+    services: dicts of name, ok, words; workers: live, total, words.
+    """
+    return cached(("health", str(store_path)), _SECONDS, lambda: _health(store_path))
+
+
+def _health(store_path):
+    services = [_store(store_path)]
+    runner = None
+    try:
+        with contextlib.closing(open_platform(platform_path(store_path))) as platform:
+            runner = runner_of(platform)
+            services.append(_runner(platform, runner))
+    except (UserError, sqlite3.Error, OSError) as error:
+        services.append({"name": "runner", "ok": False, "words": f"not known: {error}"})
+    if runner and runner["profile"] == "cluster":
+        nodes = node_states()
+        words = "answers" if nodes is not None else "does not answer"
+        services.append({"name": "Slurm", "ok": nodes is not None, "words": words})
+        return {"services": services, "workers": _nodes(nodes or [])}
+    cores = os.cpu_count() or 1
+    load = f"{os.getloadavg()[0]:.1f}"
+    words = f"this machine: {cores} {'core' if cores == 1 else 'cores'}, load {load}"
+    return {"services": services, "workers": {"live": 1, "total": 1, "words": words}}
+
+
+def _store(path):
+    try:
+        with contextlib.closing(open_for_reading(path)) as conn:
+            conn.execute("select 1 from runs limit 1").fetchone()
+    except (UserError, sqlite3.Error, OSError) as error:
+        return {"name": "store", "ok": False, "words": f"cannot be read: {error}"}
+    return {"name": "store", "ok": True, "words": "can be read"}
+
+
+def _runner(platform, runner):
+    counts = dict(platform.execute("select state, count(*) from orders group by state").fetchall())
+    works, waits = counts.get("running", 0), counts.get("queued", 0)
+    if runner is None:
+        words = "was never started: runs wait until 'proteofold runner' is"
+    elif not runner["is_alive"]:
+        since = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(runner["ended_at"] or runner["beat_at"]))
+        words = f"not at work since {since}: runs wait until 'proteofold runner' is started"
+    else:
+        words = f"{works} at work, {waits} waiting"
+    return {"name": "runner", "ok": bool(runner and runner["is_alive"]), "words": words}
+
+
+def _nodes(nodes):
+    # a mark behind the state tells that a node does not answer, sleeps or is in maintenance
+    live = sum(node["state"].rstrip("~#%+^-").lower() in _LIVE for node in nodes)
+    return {"live": live, "total": len(nodes), "words": f"{live} of {len(nodes)} nodes can work"}

@@ -1,0 +1,86 @@
+"""Where the files of the platform and of its runs lie. Names of runs come from strangers: none leads elsewhere."""
+
+import contextlib
+import fcntl
+import os
+import re
+from pathlib import Path
+
+from proteofold.run.layout import RESULTS, SHARED
+from proteofold.store.database import path_of
+from proteofold.system.errors import UserError
+
+# As in the schema of the configuration.
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+# Hidden, so that `results/*/` are run folders only.
+_FOLDER = ".platform"
+
+
+def check_name(name):
+    """The name of a run, if it will do as one; UserError tells what is wrong."""
+    if name == SHARED:
+        raise UserError(f"{name!r} will not do as the name of a run: results/{name} holds the results of all runs.")
+    if not _RUN_NAME.fullmatch(name):
+        raise UserError(
+            f"{name[:80]!r} will not do as the name of a run: letters, digits and . _ - that start with a letter or "
+            "digit, 64 at most."
+        )
+    return name
+
+
+def files_of(platform):
+    """The folder with the files of a platform that stay on its machine, given an open connection to it."""
+    return Path(path_of(platform)).parent / _FOLDER
+
+
+def order_folder(platform, run_id):
+    """The folder with what an order gives to its run: proteins, configuration, what its heads printed.
+
+    Among the run folders, not beside the store: jobs read it, on machines that do not have the store's disk.
+    """
+    return working_folder(platform) / RESULTS / _FOLDER / "orders" / check_name(run_id)
+
+
+def working_folder(platform):
+    """The folder in which runs are started: their folders are in its ``results``.
+
+    That of the runner; before the first one ran, the one around the store's folder if that is named ``results``, else
+    the current one.
+    """
+    if row := platform.execute("select working from runner").fetchone():
+        return Path(row[0])
+    return default_working_folder(path_of(platform))
+
+
+def default_working_folder(path):
+    """Where a runner works unless it is told otherwise, by a path beside the store."""
+    folder = Path(path).absolute().parent
+    return folder.parent if folder.name == RESULTS.name else Path.cwd()
+
+
+def run_folder(platform, run_id):
+    """The folder of a run, there or not."""
+    return working_folder(platform) / RESULTS / check_name(run_id)
+
+
+@contextlib.contextmanager
+def order_lock(platform, run_id):
+    """The lock of an order: a file descriptor that holds it, or None while another process does.
+
+    A head holds it as long as it lives, whatever becomes of the runner that started it: it inherits the descriptor.
+    So whoever gets the lock knows that no head of the run is alive, and that none will start meanwhile.
+    """
+    folder = files_of(platform) / "locks"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # never removed: whoever waits for a file that is gone waits for nobody
+    descriptor = os.open(folder / f"{check_name(run_id)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held = descriptor
+    except BlockingIOError:
+        held = None
+    try:
+        yield held
+    finally:
+        os.close(descriptor)

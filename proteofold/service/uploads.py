@@ -1,0 +1,280 @@
+"""Uploads: the proteins of a FASTA file, all of it or nothing, with a word on each id.
+
+The file is checked and staged in a temporary table, which no other process waits for; then one transaction takes it
+over. It is one because readers must see all of an upload or nothing, whatever is killed meanwhile.
+"""
+
+import contextlib
+import gzip
+import tempfile
+import time
+from collections import namedtuple
+from dataclasses import dataclass, field
+from itertools import islice
+
+from proteofold.formats.fasta import READ_ERRORS, FastaError, read_error, read_fasta
+from proteofold.run.inputs import Checked, Sequences
+from proteofold.run.states import timestamp
+from proteofold.store.database import transaction
+from proteofold.store.proteins import parse_header
+from proteofold.system.errors import UserError
+
+MOST_TOLD = 1000  # ids of each outcome
+
+# The human proteome takes 30 MB; a record of the longest known protein 50 kB.
+MOST_UNPACKED_BYTES = 1 << 30
+MOST_RECORDS = 2_000_000
+MOST_RECORD_BYTES = 2 << 20
+# of a sequence or a header; what has more than 250,000 bytes is shown on no page
+MOST_LETTERS = 60_000
+
+_PIECE = 1 << 20
+_MARK = b"\xef\xbb\xbf"  # as Windows begins a text
+_ROWS_AT_ONCE = 1000
+_SECONDS_BETWEEN_WORDS = 0.2
+_READ_PART = 0.7  # of the time that an upload takes, so much is reading
+_SHOWN_RESIDUES, _SHOWN_BEFORE = 200, 20
+_LONGEST_NAME = 200
+
+
+class Outcome(namedtuple("Outcome", "id outcome reason")):
+    """What became of a record: ``outcome`` is added, present or failed; ``reason`` tells why it failed, else ''."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True)
+class Upload:
+    """What became of the records of an upload.
+
+    ``described`` counts those of ``present`` whose description was new. ``rows`` are Outcomes in the order of the
+    file, the first MOST_TOLD of each kind. ``ids`` are all that were added or present, each once, but those that
+    the file has with another sequence, too. ``source`` is what the proteins that were added tell as theirs.
+    """
+
+    source: str
+    added: int = 0
+    present: int = 0
+    failed: int = 0
+    described: int = 0
+    rows: list = field(default_factory=list)
+    ids: list = field(default_factory=list)
+
+
+def add_upload(open_store, path, name, user, on_progress=None):
+    """Add the proteins of a FASTA file, plain or gzip, that was received whole; returns an Upload.
+
+    ``open_store`` gives a connection to the store, which is closed here. ``path`` is the file, ``name`` how its sender
+    calls it, ``user`` the User who sent it. ``on_progress(part, records)`` is called now and then with the part of
+    the work that is done (0 to 1) and the records so far. Nothing that is there is replaced; an id that stands for
+    another sequence fails. Raises UserError, with nothing stored, for a file that is no FASTA, damaged or too large.
+    """
+    shown, tell = shown_name(name), on_progress or (lambda part, records: None)
+    upload = Upload(source=f"{shown}, uploaded by {user.name}")
+    with _measured(path, shown) as (plain, size), contextlib.closing(open_store()) as conn:
+        conn.execute("pragma temp_store = file")
+        conn.execute(_STAGED)
+        refused = _stage(conn, plain, shown, size, upload, tell)
+        with transaction(conn):
+            _take_over(conn, upload)
+        upload.rows, upload.ids = _told(conn, refused), _ids(conn)
+    tell(1.0, upload.added + upload.present + upload.failed)
+    return upload
+
+
+def shown_name(name):
+    """The name that a browser gave a file, fit to be shown and kept: no folders, no control characters."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(letter if letter.isprintable() else "?" for letter in last).strip()[:_LONGEST_NAME] or "upload"
+
+
+# --- before anything is parsed: is it a bomb? -------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _measured(path, shown):
+    """(path of the plain text, its bytes) of an upload that keeps the limits; unpacked text goes with the block."""
+    with contextlib.ExitStack() as stack:
+        handle, target = stack.enter_context(open(path, "rb")), None
+        if handle.read(2) == b"\x1f\x8b":
+            handle = stack.enter_context(gzip.open(path))
+            target = stack.enter_context(tempfile.NamedTemporaryFile(prefix="proteofold-upload-"))
+        else:
+            handle.seek(0)
+        try:
+            size = _measure(handle, target, shown)
+        except READ_ERRORS as error:
+            raise UserError(f"{shown}: cannot be read ({read_error(error)}). Nothing was stored.") from None
+        if target:
+            target.flush()
+        yield (target.name if target else path), size
+
+
+def _measure(handle, target, shown):
+    """Bytes of a text, which is copied to ``target`` if there is one; UserError as soon as it passes a limit."""
+    size = records = since_header = 0
+    before = b"\n"
+    while piece := handle.read(_PIECE):
+        text = before + (piece if size else piece.removeprefix(_MARK)).replace(b"\r", b"\n")
+        size += len(piece)
+        records += text.count(b"\n>")
+        # what lies between two headers of one piece is shorter than a piece
+        last = text.rfind(b"\n>")
+        since_header = len(text) - last if last >= 0 else since_header + len(piece)
+        if size > MOST_UNPACKED_BYTES or records > MOST_RECORDS:
+            raise UserError(
+                f"{shown}: more than {MOST_UNPACKED_BYTES >> 20:,} MB of text or {MOST_RECORDS:,} records. Nothing was "
+                "stored. Split the file."
+            )
+        if since_header > MOST_RECORD_BYTES:
+            raise UserError(
+                f"{shown}: a record of more than {MOST_RECORD_BYTES >> 20} MB, which no protein is. Nothing was stored."
+            )
+        if target:
+            target.write(piece)
+        before = text[-1:]
+    return size
+
+
+# --- checking and staging ---------------------------------------------------------------------------
+
+_COLUMNS = (
+    *("query_id", "accession", "entry_name", "description", "gene", "organism"),
+    *("length", "sequence", "md5"),
+)
+_NAMES = ", ".join(_COLUMNS)
+
+_STAGED = f"create temp table staged (position integer primary key, line integer, outcome text, {_NAMES})"
+_STAGE = f"insert into staged (position, line, {_NAMES}) values ({', '.join('?' * (len(_COLUMNS) + 2))})"
+
+
+def _stage(conn, plain, shown, size, upload, tell):
+    """Stage the records that will do; returns the first of those that will not, as (position, Outcome), counting all.
+
+    What ``tell`` hears of the file's bytes is near enough: blanks and line ends are not counted.
+    """
+    checker, refused, read, last_word = Sequences(Checked()), [], 0, time.monotonic()
+    records = enumerate(_records(plain, shown), 1)
+    number = 0
+    while batch := list(islice(records, _ROWS_AT_ONCE)):
+        rows = []
+        for number, record in batch:
+            read += len(record.sequence) + len(record.description) + len(record.id)
+            query = checker.query(shown, record, f"line {record.line}")
+            why = checker.checked.errors.pop() if query is None else _too_long(record)
+            if why:
+                upload.failed += 1
+                if len(refused) < MOST_TOLD:
+                    refused.append((number, Outcome(_shortened(record.id), "failed", why)))
+                continue
+            header = parse_header(record.id, record.description)
+            rows.append((number, record.line, record.id, *header, len(query.sequence), query.sequence, query.md5))
+        conn.executemany(_STAGE, rows)
+        if time.monotonic() - last_word > _SECONDS_BETWEEN_WORDS:
+            last_word = time.monotonic()
+            tell(_READ_PART * min(read / size, 1), number)
+    if not number:
+        why = "holds no FASTA record (no line starts with '>')" if size else "is empty"
+        raise UserError(f"{shown}: {why}. Give a FASTA file with at least one protein.")
+    conn.execute("create index temp.staged_query_id on staged (query_id)")
+    tell(_READ_PART, number)
+    return refused
+
+
+def _too_long(record):
+    """Why a record cannot be shown on the site; None if it can."""
+    for what, text in (("sequence", record.sequence), ("header", record.id + record.description)):
+        if len(text) > MOST_LETTERS:
+            return f"line {record.line}: the {what} has {len(text):,} letters; at most {MOST_LETTERS:,} are accepted."
+    return None
+
+
+def _records(plain, shown):
+    try:
+        yield from read_fasta(plain)
+    except FastaError as error:
+        where = f"{shown}, line {error.line}" if error.line else shown
+        raise UserError(f"{where}: {error.what}. Nothing was stored.") from None
+
+
+def _shortened(text):
+    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 3]}..."
+
+
+# --- into the store ---------------------------------------------------------------------------------
+
+
+def _take_over(conn, upload):
+    """Add what is staged, inside a transaction, and note the outcome of each record."""
+    new = (
+        "update staged set outcome = 'added' where query_id not in (select query_id from proteins)"
+        " and position in (select min(position) from staged group by query_id)"
+    )
+    upload.added = conn.execute(new).rowcount
+    # one statement, since the search index writes itself out once a statement
+    conn.execute(
+        f"insert into proteins (number, {_NAMES}, added_at, source)"
+        " select (select ifnull(max(number), 0) from proteins) + row_number() over (order by position),"
+        f" {_NAMES}, ?, ? from staged where outcome = 'added' order by position",
+        (timestamp(time.time()), upload.source),
+    )
+    # an id may be there before, or twice in the file
+    conn.execute(
+        "update staged set outcome = iif(staged.md5 = proteins.md5, 'present', 'failed') from proteins"
+        " where staged.query_id = proteins.query_id and outcome is null"
+    )
+    outcomes = dict(conn.execute("select outcome, count(*) from staged group by outcome").fetchall())
+    upload.present = outcomes.get("present", 0)
+    upload.failed += outcomes.get("failed", 0)
+    upload.described = conn.execute(
+        "update proteins set description = ifnull(proteins.description, new.description),"
+        " gene = ifnull(proteins.gene, new.gene), organism = ifnull(proteins.organism, new.organism),"
+        " sequence = new.sequence"
+        " from (select * from staged where outcome = 'present') as new where new.query_id = proteins.query_id"
+        " and (proteins.sequence is null or (proteins.description is null and new.description is not null))"
+    ).rowcount
+
+
+def _told(conn, refused):
+    """The Outcomes to tell, in the order of the file: some of each kind."""
+    rows = list(refused)
+    for outcome in ("added", "present"):
+        query = "select position, query_id, outcome, '' from staged where outcome = ? order by position limit ?"
+        rows += [(row[0], Outcome(*row[1:])) for row in conn.execute(query, (outcome, MOST_TOLD))]
+    conflicts = conn.execute(
+        "select staged.position, line, staged.query_id, proteins.sequence, proteins.length, proteins.md5,"
+        " proteins.source, staged.sequence, staged.length, staged.md5"
+        " from staged join proteins using (query_id) where outcome = 'failed' order by staged.position limit ?",
+        (MOST_TOLD - len(refused),),
+    )
+    rows += [(row[0], Outcome(row[2], "failed", _conflict(*row[1:2], *row[3:]))) for row in conflicts]
+    return [outcome for _, outcome in sorted(rows)]
+
+
+def _ids(conn):
+    """The ids that a run can be started with: what they stand for in the store is what the file has."""
+    query = (
+        "select query_id from staged where outcome <> 'failed' and query_id not in"
+        " (select query_id from staged where outcome = 'failed') group by query_id order by min(position)"
+    )
+    return [query_id for (query_id,) in conn.execute(query)]
+
+
+def _conflict(line, there, there_length, there_md5, source, here, here_length, here_md5):
+    """Why an id that stands for another sequence fails: both, from shortly before they differ."""
+    reason = (
+        f"line {line}: this id stands for another sequence in the store: {there_length} residues, MD5 {there_md5}, "
+        f"from {source}; here {here_length} residues, MD5 {here_md5}."
+    )
+    if there is not None:
+        pairs = enumerate(zip(there, here, strict=False), 1)
+        differs = next((place for place, (one, other) in pairs if one != other), min(len(there), len(here)) + 1)
+        first = max(differs - 1 - _SHOWN_BEFORE, 0)
+        reason += f" They differ from position {differs} on. From position {first + 1}, in the store: "
+        reason += f"{_window(there, first)}; here: {_window(here, first)}."
+    return f"{reason} Rename the record."
+
+
+def _window(sequence, first):
+    shown = sequence[first : first + _SHOWN_RESIDUES]
+    return (shown or "nothing") + ("..." if first + _SHOWN_RESIDUES < len(sequence) else "")

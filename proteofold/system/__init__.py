@@ -1,0 +1,1 @@
+"""Files, processes, memory and disks of the machine."""

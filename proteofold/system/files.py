@@ -1,0 +1,51 @@
+"""Writing files so that an interruption leaves nothing half done."""
+
+import contextlib
+import os
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A path beside another to write to, which takes its place when the block ends well and is removed when not.
+
+    Raises a DiskError, which names the disk, if that takes no more.
+    """
+    folder, name = os.path.split(path)
+    aside = os.path.join(folder, f".{name}.{os.getpid()}.part")
+    try:
+        os.makedirs(folder or os.curdir, exist_ok=True)
+        yield aside
+        os.replace(aside, path)
+    except OSError as error:
+        from proteofold.system.disks import disk_error  # here, because a search that goes well would pay for it
+
+        raise disk_error(error, path) or error from None
+    finally:
+        if os.path.lexists(aside):
+            os.unlink(aside)
+
+
+def write_aside(path, content):
+    """Write text or bytes beside the target, then move it there: the file is whole or not there at all.
+
+    Raises a DiskError, which names the disk, if that takes no more.
+    """
+    with replacing(path) as aside, open(aside, "wb") as handle:
+        handle.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_if_changed(path, content):
+    """write_aside, but a file that holds this text already keeps its time."""
+    if os.path.isfile(path):
+        with open(path, "rb") as handle:
+            if handle.read() == content.encode():
+                return
+    write_aside(path, content)
+
+
+def existing_names(folder):
+    """Names in a folder, read at once: cheaper than asking for each of 40,000 files. Empty if there is no folder."""
+    try:
+        return set(os.listdir(folder))
+    except FileNotFoundError:
+        return set()

@@ -1,1 +1,0 @@
-"""What users do on the site: sign in, upload, search, start runs and look after them; as pages and as JSON."""

@@ -1,8 +1,0 @@
-"""Answers of the API that need nothing but a look: the health of the services, the description of the API itself."""
-
-from proteofold_site.platform.header import health_of
-
-
-async def health(visit):
-    """The health of the services and the number of live workers."""
-    return visit.json(await health_of(visit.datasette))

@@ -1,0 +1,153 @@
+"""Files of a run: the zip of its results, the pages of its report, the last lines of its logs."""
+
+import mimetypes
+
+from datasette import Response
+
+from proteofold.formats.fasta import protein_stem
+from proteofold.report.draw import REPORT_FILES
+from proteofold.service.downloads import head_log, job_log, run_zip
+from proteofold.service.places import run_folder
+from proteofold.store import queries
+from proteofold.store.queries import NotFoundError
+from proteofold.system.errors import UserError
+from website.actions import same
+from website.pages.paths import protein_path, run_path
+from website.requests import answers
+from website.requests.databases import ask_platform
+from website.requests.identity import client_of
+from website.requests.streams import Streamed
+from website.requests.threads import at_length
+from website.requests.visit import NEVER_KEPT
+
+LAST_LINES = 12
+_REPORT = {file.name: file for file in REPORT_FILES}
+
+
+async def _folder(visit):
+    """The folder of the run of the address; NotFoundError unless the store has the run, and it can have a folder."""
+    run_id = visit.named("run_id")
+    await answers.ask(visit.datasette, visit.request, queries.find_run, run_id)
+    try:
+        return await ask_platform(visit.datasette, run_folder, run_id)
+    except UserError:
+        raise NotFoundError(f"The files of run {run_id!r} are not among those of this site.") from None
+
+
+async def zipped(visit):
+    """The zip of a run's results."""
+    folder = await _folder(visit)
+    # the name of a run's folder has no quotes and no line ends: run_folder sees to it
+    sent = Streamed(lambda stream: run_zip(folder, stream), f"{folder.name}.zip", "application/zip")
+    return await sent.begin(client_of(visit))
+
+
+# --- Report -----------------------------------------------------------------------------------------
+
+
+async def report_page(visit):
+    """What the report of a run has."""
+    folder = await _folder(visit)
+    run_id = visit.named("run_id")
+    here = run_path(visit.datasette, run_id)
+    there = await at_length(lambda: [file for file in REPORT_FILES if (folder / "report" / file.name).is_file()])
+    parts = {}
+    for file in there:
+        part = file.category.partition(" ")[2]
+        parts.setdefault(part, []).append((f"{here}/report/{file.name}", _unnumbered(file.title)))
+    context = {"run_id": run_id, "here": here, "parts": parts}
+    return await visit.page("report.html", context)
+
+
+def _unnumbered(title):
+    number, _, words = title.partition(" ")
+    return words if number.isdigit() else title
+
+
+async def report_file(visit):
+    """A page or plot of the report, as it was drawn."""
+    name = visit.named("file")
+    folder = await _folder(visit)
+    path = folder / "report" / name
+    if name not in _REPORT or not path.is_file():
+        raise NotFoundError(f"The report of {visit.named('run_id')!r} has no page {name!r}.")
+    data = await at_length(path.read_bytes)
+    kind = mimetypes.guess_type(name)[0]
+    # in a world of its own: whatever stands in it cannot act for the reader on this site
+    headers = NEVER_KEPT | {
+        "Content-Security-Policy": "sandbox allow-scripts allow-popups allow-popups-to-escape-sandbox"
+    }
+    return Response(data, headers=headers, content_type=f"{kind}; charset=utf-8")
+
+
+# --- Logs -------------------------------------------------------------------------------------------
+
+
+def lines_of(folder, row, **limit):
+    """The last lines of the log of a protein's job, by its row of protein_results; NotFoundError if it has none."""
+    return job_log(folder, row["step"] or "search", protein_stem(row["query_id"]), **limit)
+
+
+async def last_lines(visit, run_id, failures):
+    """The last lines of the log of each of some failed proteins; nothing where there is no log."""
+
+    def read(platform):
+        found = {}
+        for row in failures:
+            try:
+                found[row["query_id"]] = lines_of(run_folder(platform, run_id), row, lines=LAST_LINES)
+            except UserError:
+                continue
+        return found
+
+    return await ask_platform(visit.datasette, read)
+
+
+async def _log(visit):
+    """(what it is the log of, its last lines, None if there is no log); NotFoundError for a job that is not there."""
+    run_id, query_id, job = visit.named("run_id"), visit.argument("protein"), visit.argument("job")
+    folder = await _folder(visit)
+    if job:
+        return job, await _found(at_length(job_log, folder, visit.argument("step"), job))
+    if not query_id:
+        return "the run's head", await _found(ask_platform(visit.datasette, head_log, run_id))
+
+    def read(conn):
+        query = "select query_id, step from protein_results where run_id = ? and query_id = ?"
+        row = conn.execute(query, (run_id, query_id)).fetchone()
+        if row is None:
+            raise NotFoundError(f"Run {run_id!r} has no protein {query_id!r}.")
+        return dict(zip(("query_id", "step"), row, strict=True))
+
+    row = await answers.ask(visit.datasette, visit.request, read)
+    return query_id, await _found(at_length(lines_of, folder, row))
+
+
+async def _found(reading):
+    try:
+        return await reading
+    except NotFoundError:
+        return None
+
+
+async def log_page(visit):
+    """The last lines of a log, for people."""
+    of, text = await _log(visit)
+    run_id, query_id = visit.named("run_id"), visit.argument("protein")
+    context = {
+        "run_id": run_id,
+        "here": run_path(visit.datasette, run_id),
+        "of": of,
+        "text": text,
+        "protein": protein_path(visit.datasette, query_id) if query_id else None,
+        "same": same.log(visit, run_id, query_id),
+    }
+    return await visit.page("log.html", context)
+
+
+async def log(visit):
+    """The last lines of a log."""
+    of, text = await _log(visit)
+    if text is None:
+        raise NotFoundError(f"There is no log of {of!r}.")
+    return visit.json({"of": of, "text": text})

@@ -1,0 +1,65 @@
+"""What stands above every page: where to go, the health of the services, who is signed in."""
+
+import asyncio
+import time
+
+from proteofold.service.health import health
+from website.pages.paths import DATABASE
+from website.requests import answers, identity
+from website.requests.databases import store_path
+from website.requests.threads import quickly
+
+HEALTH_KEPT_S = 5
+
+# word, path, right that its page needs
+PLACES = (
+    ("Search", "/-/search", "read"),
+    ("Upload", "/-/upload", "upload"),
+    ("New run", "/-/new-run", "run"),
+    ("Runs", "/-/runs", "read"),
+    ("Cluster", "/-/cluster", "read"),
+)
+
+
+class Health:
+    """The health of what serves a store, asked for once in five seconds, however many pages show it."""
+
+    def __init__(self):
+        self._told, self._locks = {}, {}
+
+    async def of(self, datasette):
+        """What ``proteofold.service.health.health`` tells."""
+        path = store_path(datasette)
+        # a lock belongs to the loop that waits for it
+        key = (path, id(asyncio.get_running_loop()))
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            told, at = self._told.get(path, (None, 0))
+            if told is None or time.monotonic() - at > HEALTH_KEPT_S:
+                told = await quickly(health, path)
+                self._told[path] = (told, time.monotonic())
+        return told
+
+
+_health = Health()
+
+
+async def health_of(datasette):
+    """The health of the services, a few seconds old at most."""
+    return await _health.of(datasette)
+
+
+async def strip(datasette, request):
+    """What the templates show above a page; of a store that the reader may not see only how to sign in."""
+    if request is None or DATABASE not in datasette.databases:
+        return {}
+    actor = identity.Actor.of(request)
+    readable = await answers.may_read(datasette, request)
+    here = request.path
+    told = {
+        "places": [(word, path, here == datasette.urls.path(path)) for word, path, _ in PLACES] if readable else [],
+        "health": await health_of(datasette) if readable else None,
+        "user": actor.name if actor else None,
+        "token": identity.form_token(request),
+        "next": request.full_path if request.method == "GET" else "",
+    }
+    return {"strip": told}

@@ -1,0 +1,43 @@
+"""Runs as JSON: the list, one run with its progress, its proteins."""
+
+from proteofold.store import queries
+from website.pages import run_data, run_pages
+from website.pages.listing import Listing, Pager, RunListing
+from website.requests import answers
+
+
+async def runs(visit):
+    """A page of the list of runs."""
+    listing = RunListing(visit.request.args)
+
+    def read(conn):
+        pager = Pager(run_data.count_runs(conn, listing.shown, listing.author), listing.page)
+        found = run_data.newest_runs(conn, run_data.PAGE_ROWS, pager.offset, listing.shown, listing.author)
+        return {"runs": found, "total": pager.total, "page": pager.page, "pages": pager.pages}
+
+    return visit.json(await answers.ask(visit.datasette, visit.request, read))
+
+
+async def run(visit):
+    """A run: how far it is, and what it was started with."""
+    run_id = visit.named("run_id")
+
+    def read(conn):
+        row = queries.find_run(conn, run_id)
+        return {"run": row, "progress": run_pages.progress_of(conn, row)}
+
+    return visit.json(await answers.ask(visit.datasette, visit.request, read))
+
+
+async def run_proteins(visit):
+    """A page of the proteins of a run."""
+    run_id, listing = visit.named("run_id"), Listing(visit.request.args)
+
+    def read(conn):
+        row = queries.find_run(conn, run_id)
+        counts = run_data.counts(conn, row)
+        pager = Pager(sum(counts.values()) if listing.shown == "all" else counts[listing.shown], listing.page)
+        found = run_data.proteins_of(conn, run_id, listing.shown, listing.sort, listing.backwards, pager.offset)
+        return {"proteins": found, "total": pager.total, "page": pager.page, "pages": pager.pages}
+
+    return visit.json(await answers.ask(visit.datasette, visit.request, read))

@@ -1,0 +1,240 @@
+"""The table of routes: from it Datasette's routes, the OpenAPI description and the tests' walk are made."""
+
+from website.actions import (
+    api_basics,
+    cluster,
+    downloads,
+    lists,
+    new_run,
+    run_actions,
+    run_json,
+    search,
+    sign_in,
+    tokens,
+    upload,
+)
+from website.pages import run_pages
+from website.requests import schemas
+from website.requests.guard import guarded
+from website.requests.openapi import describe
+from website.requests.route import (
+    ANYONE,
+    API,
+    FILE,
+    LIST,
+    READER,
+    RUNNER,
+    SIGNED_IN,
+    UPLOADER,
+    Query,
+    Route,
+    addresses,
+)
+
+
+def _plain(view):
+    """A page that only reads, as a handler."""
+
+    async def handler(visit):
+        return await view(visit.datasette, visit.request)
+
+    return handler
+
+
+RUN, RUN_API = "/-/runs/{run_id}", f"{API}/runs/{{run_id}}"
+PAGE = Query("page", schemas.PAGE, "Which page of the list")
+LOGS = (
+    Query("protein", schemas.TEXT, "A protein of the run; without it the log of the run itself"),
+    Query("job", schemas.TEXT, "A job of the run, by the name of its files"),
+    Query("step", schemas.TEXT, "The step of this job: search or secondary_structure"),
+)
+
+PAGES = (
+    Route("GET", "/-/runs", READER, lists.runs_page, "All runs"),
+    Route("GET", RUN, READER, run_actions.run_page, "A run"),
+    Route("GET", f"{RUN}/progress", READER, _plain(run_pages.run_progress), "The numbers that its page refreshes"),
+    Route("GET", f"{RUN}/proteins", READER, _plain(run_pages.run_proteins), "The list that its page refreshes"),
+    Route("GET", f"{RUN}/download.zip", READER, downloads.zipped, "Its results"),
+    Route("GET", f"{RUN}/report", READER, downloads.report_page, "What its report has"),
+    Route("GET", f"{RUN}/report/{{file}}", READER, downloads.report_file, "A page or plot of its report"),
+    Route("GET", f"{RUN}/log", READER, downloads.log_page, "The last lines of a log"),
+    Route("POST", f"{RUN}/stop", RUNNER, run_actions.stop_form, "Stop it", body="form"),
+    Route("POST", f"{RUN}/retry", RUNNER, run_actions.retry_form, "Compute what did not succeed", body="form"),
+    Route("POST", f"{RUN}/repeat", RUNNER, run_actions.repeat_form, "Order the same once more", body="form"),
+    Route("GET", f"{RUN}/delete", RUNNER, run_actions.delete_page, "Asks before it is deleted"),
+    Route("POST", f"{RUN}/delete", RUNNER, run_actions.delete_form, "Delete it", body="form"),
+    Route("GET", "/-/protein/{query_id}", READER, lists.protein, "A protein"),
+    # what the form of the front page asks for
+    Route("GET", "/-/protein", READER, lists.protein, "A protein, by ?id="),
+    Route("GET", "/-/search", READER, search.search_page, "Find proteins"),
+    Route("GET", "/-/upload", UPLOADER, upload.upload_page, "The form of uploading"),
+    Route("POST", "/-/upload", UPLOADER, upload.upload_form, "Upload proteins", body="upload", most=FILE),
+    Route("GET", "/-/upload/{key}", UPLOADER, upload.upload_done, "What became of an upload"),
+    Route("GET", "/-/new-run", RUNNER, new_run.new_run_page, "The form of a new run"),
+    Route("POST", "/-/new-run", RUNNER, new_run.new_run_form, "Check or start a new run", body="list", most=LIST),
+    Route("GET", "/-/cluster", READER, cluster.cluster_page, "Nodes, jobs, queue"),
+    Route("GET", "/-/sign-in", ANYONE, sign_in.sign_in_page, "The form of signing in"),
+    Route("POST", "/-/sign-in", ANYONE, sign_in.sign_in_form, "Sign in", body="form"),
+    Route("POST", "/-/sign-out", SIGNED_IN, sign_in.sign_out_form, "Sign out", body="form"),
+    Route("GET", "/-/tokens", SIGNED_IN, tokens.tokens_page, "Tokens of the API"),
+    Route("POST", "/-/tokens", SIGNED_IN, tokens.tokens_form, "Create a token", body="form"),
+    Route("POST", "/-/tokens/{token_id}/revoke", SIGNED_IN, tokens.token_revoke_form, "Revoke a token", body="form"),
+)
+
+PROGRAMS = (
+    Route("GET", f"{API}/health", READER, api_basics.health, "Health of the services", answer=schemas.HEALTH),
+    Route("GET", f"{API}/session", ANYONE, sign_in.session, "Who asks, and what they may do", answer=schemas.SESSION),
+    Route(
+        "POST",
+        f"{API}/session",
+        ANYONE,
+        sign_in.session_begin,
+        "Sign in; the answer sets a cookie",
+        body=schemas.SIGN_IN,
+        answer=schemas.SESSION,
+    ),
+    Route("DELETE", f"{API}/session", SIGNED_IN, sign_in.session_end, "Sign out", answer=schemas.DONE),
+    Route("GET", f"{API}/tokens", SIGNED_IN, tokens.tokens, "Your tokens", answer=schemas.TOKENS),
+    Route(
+        "POST",
+        f"{API}/tokens",
+        SIGNED_IN,
+        tokens.token_create,
+        "Create a token; its secret is told this once",
+        body=schemas.NEW_TOKEN,
+        answer=schemas.CREATED_TOKEN,
+        status=201,
+    ),
+    Route(
+        "DELETE", f"{API}/tokens/{{token_id}}", SIGNED_IN, tokens.token_revoke, "Revoke a token", answer=schemas.DONE
+    ),
+    Route(
+        "GET",
+        f"{API}/search",
+        READER,
+        search.search,
+        "Proteins by a part of id, accession, gene or description",
+        answer=schemas.FOUND,
+        query=(Query("q", schemas.TEXT, "The part", required=True),),
+    ),
+    Route(
+        "POST",
+        f"{API}/proteins",
+        UPLOADER,
+        upload.proteins_add,
+        "Add the proteins of a FASTA file, plain or gzip, all or none",
+        body="fasta",
+        most=FILE,
+        answer=schemas.UPLOADED,
+        query=(Query("name", schemas.TEXT, "What the file is called"),),
+    ),
+    Route("GET", f"{API}/uploads/{{key}}", UPLOADER, upload.upload_part, "How far it is", answer=schemas.UPLOAD_PART),
+    Route(
+        "GET",
+        f"{API}/proteins/{{query_id}}",
+        READER,
+        search.protein,
+        "A protein by id or accession, with all its runs",
+        answer=schemas.PROTEINS,
+    ),
+    Route("GET", f"{API}/choices", READER, new_run.choices_offered, "What runs may use", answer=schemas.CHOICES),
+    Route(
+        "POST",
+        f"{API}/ids",
+        READER,
+        new_run.ids_match,
+        "Which proteins ids, accessions and entry names stand for",
+        body=schemas.MATCH,
+        most=LIST,
+        answer=schemas.MATCHED,
+    ),
+    Route(
+        "POST",
+        f"{API}/estimate",
+        RUNNER,
+        new_run.run_estimate,
+        "What a run would take",
+        body=schemas.ESTIMATE,
+        most=LIST,
+        answer=schemas.ESTIMATED,
+    ),
+    Route(
+        "GET",
+        f"{API}/runs",
+        READER,
+        run_json.runs,
+        "Runs, those that go on first",
+        answer=schemas.RUNS,
+        query=(
+            Query("show", schemas.RUNS_SHOWN, "Only these"),
+            Query("author", schemas.TEXT, "Only those that this user started"),
+            PAGE,
+        ),
+    ),
+    Route(
+        "POST",
+        f"{API}/runs",
+        RUNNER,
+        new_run.run_create,
+        "Order a run",
+        body=schemas.NEW_RUN,
+        most=LIST,
+        answer=schemas.ORDERED,
+        status=201,
+    ),
+    Route("GET", RUN_API, READER, run_json.run, "A run and how far it is", answer=schemas.RUN),
+    Route("DELETE", RUN_API, RUNNER, run_actions.delete, "Delete a run", answer=schemas.DONE),
+    Route(
+        "GET",
+        f"{RUN_API}/proteins",
+        READER,
+        run_json.run_proteins,
+        "Proteins of a run",
+        answer=schemas.RUN_PROTEINS,
+        query=(
+            Query("show", schemas.PROTEINS_SHOWN, "Only these"),
+            Query("sort", schemas.PROTEINS_SORTED, "In which order"),
+            PAGE,
+        ),
+    ),
+    Route("POST", f"{RUN_API}/stop", RUNNER, run_actions.stop, "Stop a run", answer=schemas.DONE),
+    Route("POST", f"{RUN_API}/retry", RUNNER, run_actions.retry, "Compute what did not succeed", answer=schemas.DONE),
+    Route(
+        "POST",
+        f"{RUN_API}/repeat",
+        RUNNER,
+        run_actions.repeat,
+        "Order the same under another name",
+        body=schemas.REPEAT,
+        answer=schemas.ORDERED,
+        status=201,
+    ),
+    Route("GET", f"{RUN_API}/download.zip", READER, downloads.zipped, "Results of a run", answer="application/zip"),
+    Route(
+        "GET",
+        f"{RUN_API}/log",
+        READER,
+        downloads.log,
+        "The last lines of a log",
+        answer=schemas.LOG,
+        query=LOGS,
+    ),
+    Route("GET", f"{API}/cluster", READER, cluster.cluster_told, "Nodes, jobs, queue", answer=schemas.CLUSTER),
+)
+
+
+async def _openapi(visit):
+    """The description of all this."""
+    return visit.bare_json(describe(PROGRAMS, visit.site))
+
+
+ROUTES = (
+    *PAGES,
+    *PROGRAMS,
+    Route("GET", f"{API}/openapi.json", ANYONE, _openapi, "The OpenAPI description"),
+)
+
+
+def datasette_routes():
+    """The table as Datasette's router takes it: (pattern, view)."""
+    return [(pattern, guarded(routes)) for pattern, routes in addresses(ROUTES).items()]

@@ -1,0 +1,1 @@
+"""Pictures of proteins and plots, as SVG."""

@@ -1,0 +1,96 @@
+"""Lists in pages: which rows stand on one, how they are sorted, and where the others are."""
+
+import math
+from urllib.parse import urlencode
+
+from website.pages import run_data
+
+# The columns of the list of proteins: what it is sorted by, heading, whether a number
+COLUMNS = (
+    ("id", "Protein", False),
+    ("length", "Length", True),
+    (None, "State", False),
+    (None, "Best hit", False),
+    ("evalue", "E-value", True),
+    (None, "Probability (%)", True),
+    ("score", "Score (bits)", True),
+    ("hits", "Hits", True),
+    ("cpu", "CPU time (s)", True),
+    ("memory", "Memory (MB)", True),
+    (None, "Node", False),
+)
+SORT_WORDS = {name: heading for name, heading, _ in COLUMNS if name} | {"position": "Order of the input"}
+
+VIEWS = ("cards", "table")
+
+
+class RunListing:
+    """Which runs the list of runs shows, from the arguments of its address; unknown ones are left out."""
+
+    def __init__(self, arguments):
+        self.shown = _one_of(arguments.get("show"), run_data.RUNS_SHOWN, "all")
+        self.author = arguments.get("author") or None
+        self.page = page_of(arguments.get("page"))
+
+    def path(self, here, page):
+        """The address of a page of the same list."""
+        told = {"show": self.shown, "author": self.author or "", "page": page}
+        return f"{here}?{urlencode({name: value for name, value in told.items() if value})}"
+
+
+class Pager:
+    """Which of ``total`` rows stand on a page; a page that is not there becomes the nearest that is."""
+
+    def __init__(self, total, page):
+        self.total = total
+        self.pages = max(1, math.ceil(total / run_data.PAGE_ROWS))
+        self.page = min(max(page, 1), self.pages)
+        self.offset = (self.page - 1) * run_data.PAGE_ROWS
+
+    def links(self, path):
+        """What a template shows: the rows on this page, and the addresses of others; ``path(page)`` makes one."""
+        last = min(self.offset + run_data.PAGE_ROWS, self.total)
+        turns = [("First", 1, self.page > 2), ("Previous", self.page - 1, self.page > 1)]
+        turns += [("Next", self.page + 1, self.page < self.pages), ("Last", self.pages, self.page < self.pages - 1)]
+        return {
+            "rows": f"{self.offset + 1:,} to {last:,} of {self.total:,}" if self.total else "",
+            "page": f"page {self.page:,} of {self.pages:,}",
+            "turns": [(word, path(page)) for word, page, there in turns if there],
+        }
+
+
+class Listing:
+    """Which proteins a run's page lists and how, from the arguments of its address; unknown ones are left out."""
+
+    def __init__(self, arguments):
+        self.shown = _one_of(arguments.get("show"), run_data.SHOWN, "all")
+        self.sort = _one_of(arguments.get("sort"), run_data.SORTS, "evalue")
+        self.backwards = arguments.get("order") == "backwards"
+        self.view = _one_of(arguments.get("view"), VIEWS, "cards")
+        self.page = page_of(arguments.get("page"))
+
+    def path(self, here, **changes):
+        """The address of the same list with other arguments; it leads to the list itself."""
+        told = {"show": self.shown, "sort": self.sort, "order": "backwards" if self.backwards else ""}
+        told |= {"view": self.view if self.view != "cards" else ""} | changes
+        pairs = "&".join(f"{name}={value}" for name, value in told.items() if value)
+        return f"{here}?{pairs}#proteins"
+
+    def heading(self, here, sort):
+        """Where a heading leads, and how the list is sorted by it now (as aria-sort says it); None, None if not."""
+        if not sort:
+            return None, None
+        if sort != self.sort:
+            return self.path(here, sort=sort, order=""), None
+        falling = run_data.SORTS[sort][1] != self.backwards
+        order = "" if self.backwards else "backwards"
+        return self.path(here, order=order), "descending" if falling else "ascending"
+
+
+def _one_of(value, known, otherwise):
+    return value if value in known else otherwise
+
+
+def page_of(text):
+    """The number of a page from an address; 1 where it tells none."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 1

@@ -1,0 +1,268 @@
+"""The list of runs, the page of a run, and the numbers that it refreshes while the run goes on."""
+
+import shlex
+import threading
+import time
+
+from datasette import Response
+
+from proteofold.report.data import LIMIT, SIGNIFICANT
+from proteofold.store import queries
+from proteofold.store.database import path_of
+from proteofold.store.monitoring import activity
+from proteofold.system.words import duration
+from website.pages import run_data, words
+from website.pages.links import structure_picture, template_link
+from website.pages.listing import COLUMNS, SORT_WORDS, Listing, Pager, RunListing
+from website.pages.paths import (
+    log_path,
+    name_in,
+    progress_path,
+    protein_path,
+    results_path,
+    row_path,
+    run_path,
+    runs_path,
+    table_path,
+)
+from website.pages.run_figures import FigureCache
+from website.pages.run_settings import settings_facts
+from website.requests import answers
+
+FAILURES_SHOWN = 10
+REASONS_SHOWN = 10
+AUTHORS_SHOWN = 200
+
+# What the list of runs can show, in the words of run_data.RUNS_SHOWN
+RUNS_WORDS = {
+    "all": "all",
+    "running": "running",
+    "waiting": "waiting to start",
+    "finished": "finished",
+    "failed": "finished, some failed",
+    "interrupted": "interrupted",
+}
+
+# What the parts of a run are called, in the order of run_data.PARTS
+PART_WORDS = {
+    "significant": f"with a hit of {SIGNIFICANT}",
+    "weak": f"with hits of E ≥ {LIMIT} only",
+    "none": "without any hit",
+    "failed": "failed",
+    "running": "running",
+    "waiting": "waiting",
+}
+_figures = FigureCache()
+
+
+# --- The list ---------------------------------------------------------------------------------------
+
+
+async def runs_page(datasette, request, more=None):
+    """Runs that go on, then the others, the newest first; in pages, and only some if the reader chooses.
+
+    ``more`` is what else the template shows.
+    """
+    listing = RunListing(request.args)
+
+    def read(conn):
+        pager = Pager(run_data.count_runs(conn, listing.shown, listing.author), listing.page)
+        runs = run_data.newest_runs(conn, run_data.PAGE_ROWS, pager.offset, listing.shown, listing.author)
+        return pager, runs, run_data.authors(conn, AUTHORS_SHOWN)
+
+    pager, runs, authors = await answers.ask(datasette, request, read)
+    for run in runs:
+        run["path"] = run_path(datasette, run["run_id"])
+    here = runs_path(datasette)
+    context = {
+        "runs": runs,
+        "pager": pager.links(lambda page: listing.path(here, page)),
+        "words": words,
+        "table": table_path(datasette, "runs"),
+        "listing": listing,
+        "here": here,
+        "choices": RUNS_WORDS,
+        "authors": authors,
+    }
+    return await answers.page(datasette, request, "runs.html", context | (more or {}))
+
+
+# --- The page of a run ------------------------------------------------------------------------------
+
+
+async def run_page(datasette, request, extend=None):
+    """How far a run is, what it found, what failed, what it took.
+
+    ``extend(run, failures)``, a coroutine, tells what else the template shows.
+    """
+    run_id = name_in(request, "run_id")
+    listing = Listing(request.args)
+
+    def read(conn):
+        run = queries.find_run(conn, run_id)
+        counts = run_data.counts(conn, run)
+        return _listed(conn, run_id, counts, listing) | {
+            "run": run,
+            "counts": counts,
+            "left": _time_left.of(conn, run),
+            "failures": queries.failures(conn, run_id, FAILURES_SHOWN) if counts["failed"] else [],
+            "reasons": run_data.reasons(conn, run_id, REASONS_SHOWN) if counts["failed"] else [],
+            "figures": _figures.of(conn, run),
+            "sources": queries.computed_elsewhere(conn, run_id) if run["shared"] else {},
+        }
+
+    try:
+        found = await answers.ask(datasette, request, read)
+    except queries.NotFoundError as error:
+        context = {"name": run_id, "reason": str(error), "runs": runs_path(datasette)}
+        return await answers.page(datasette, request, "run_unknown.html", context, 404)
+    for row in found["failures"]:
+        row["path"] = protein_path(datasette, row["query_id"])
+    run, counts = found["run"], found["counts"]
+    active = run["status"] in words.ACTIVE
+    context = found | _list_context(datasette, run_id, found, listing)
+    context |= {
+        "parts_of_run": [(part, counts[part], PART_WORDS[part]) for part in run_data.PARTS if active or counts[part]],
+        "progress": progress(run, counts, found["left"]),
+        "active": active,
+        "progress_path": progress_path(datasette, run_id),
+        "runs": runs_path(datasette),
+        "settings": settings_facts(run["settings"]),
+        "downloads": _downloads(datasette, run_id),
+        "command": f"proteofold export {shlex.quote(run_id)}",
+        "choices": [("all", "all")] + [(part, PART_WORDS[part]) for part in run_data.PARTS],
+        "sorts": SORT_WORDS,
+        "table": results_path(datasette, run_id),
+        "failed_table": results_path(datasette, run_id, status="FAILED"),
+        "sources": [(run_path(datasette, name), name, count) for name, count in found["sources"].items()],
+    }
+    if extend:
+        context |= await extend(run, found["failures"])
+    return await answers.page(datasette, request, "run.html", context)
+
+
+async def run_proteins(datasette, request):
+    """The list of a run's page by itself, which a run that goes on refreshes."""
+    run_id = name_in(request, "run_id")
+    listing = Listing(request.args)
+
+    def read(conn):
+        run = queries.find_run(conn, run_id)
+        return _listed(conn, run_id, run_data.counts(conn, run), listing) | {"run": run}
+
+    found = await answers.ask(datasette, request, read)
+    context = _list_context(datasette, run_id, found, listing) | {"active": found["run"]["status"] in words.ACTIVE}
+    answer = await answers.page(datasette, request, "_run_proteins.html", context)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _listed(conn, run_id, counts, listing):
+    pager = Pager(sum(counts.values()) if listing.shown == "all" else counts[listing.shown], listing.page)
+    proteins = run_data.proteins_of(conn, run_id, listing.shown, listing.sort, listing.backwards, pager.offset)
+    return {"pager": pager, "proteins": proteins}
+
+
+def _list_context(datasette, run_id, found, listing):
+    """What the list of proteins is drawn from."""
+    here = run_path(datasette, run_id)
+    for row in found["proteins"]:
+        row["path"] = protein_path(datasette, row["query_id"])
+        if row["computed_in"] not in (None, run_id):
+            row["computed_path"] = run_path(datasette, row["computed_in"])
+    return {
+        "proteins": found["proteins"],
+        "pager": found["pager"].links(lambda page: listing.path(here, page=page)),
+        "columns": [(*column, listing.heading(here, column[0])) for column in COLUMNS],
+        "listing": listing,
+        "here": here,
+        "listed_path": listing.path(f"{here}/proteins", page=found["pager"].page).partition("#")[0],
+        "log_path": lambda query_id: log_path(datasette, run_id, query_id),
+        "template_link": template_link,
+        "structure_picture": structure_picture,
+        "words": words,
+    }
+
+
+def _downloads(datasette, run_id):
+    """(what, [(format, address)]) of what can be had of a run."""
+
+    def both(table, **arguments):
+        csv = table_path(datasette, table, format="csv", **arguments, _stream="on", _size="max")
+        return [("CSV", csv), ("JSON", table_path(datasette, table, format="json", **arguments, _shape="objects"))]
+
+    return [
+        ("Results", both("protein_results", run_id=run_id)),
+        ("Failed proteins", both("protein_results", run_id=run_id, status="FAILED")),
+        ("Hits", [("table", table_path(datasette, "hits", run_id=run_id))]),
+        ("Run and settings", [("JSON", f"{row_path(datasette, 'runs', run_id)}.json?_shape=objects")]),
+    ]
+
+
+# --- What changes while a run goes on ---------------------------------------------------------------
+
+
+class TimeLeft:
+    """How long runs still take, by their pace of late, worked out every few seconds however many readers ask."""
+
+    KEPT_S = 5
+
+    def __init__(self):
+        self._told, self._lock = {}, threading.Lock()
+
+    def of(self, conn, run):
+        """Seconds that a run still takes; None where nobody knows."""
+        if run["status"] != "RUNNING":
+            return None
+        key = (path_of(conn), run["run_id"])
+        with self._lock:
+            left, at = self._told.get(key, (None, 0))
+            if time.monotonic() - at > self.KEPT_S:
+                left = activity(conn, run["run_id"], time.time(), jobs=0)["seconds_left"]
+                self._told = {old: told for old, told in self._told.items() if time.monotonic() - told[1] < 60}
+                self._told[key] = (left, time.monotonic())
+        return left
+
+
+_time_left = TimeLeft()
+
+
+def progress(run, counts, left=None):
+    """What a run's page refreshes: words and counts; ``left`` is the time it still takes, in seconds."""
+    total = sum(counts.values())
+    finished = total - counts["running"] - counts["waiting"]
+    status, kind = words.state(run["status"])
+    return {
+        "status": run["status"],
+        "state": status,
+        "kind": kind,
+        "finished": finished,
+        "total": total,
+        "percent": 100 * finished // total if total else 0,
+        "duration": words.time_at_work(run),
+        "seconds_left": left,
+        "left": duration(left) if left is not None else "",
+        "started": words.moment(run["date_started"]),
+        "ended": words.moment(run["date_finished"]),
+        "counts": counts,
+    }
+
+
+def progress_of(conn, run):
+    """The same of a run as it is now."""
+    return progress(run, run_data.counts(conn, run), _time_left.of(conn, run))
+
+
+async def run_progress(datasette, request):
+    """The numbers of a run as JSON."""
+    run_id = name_in(request, "run_id")
+
+    def read(conn):
+        run = queries.find_run(conn, run_id)
+        return progress_of(conn, run)
+
+    try:
+        told, status = await answers.ask(datasette, request, read), 200
+    except queries.NotFoundError as error:
+        told, status = {"ok": False, "error": str(error)}, 404
+    return Response.json(told, status=status, headers={"Cache-Control": "no-store"})

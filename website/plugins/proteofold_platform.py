@@ -1,0 +1,87 @@
+"""Datasette plugin: signing in, and all pages and requests of the table of routes."""
+
+import datasette.handle_exception
+from datasette import hookimpl
+
+from website.actions.header import strip
+from website.actions.table import ROUTES, datasette_routes
+from website.pages.paths import DATABASE
+from website.requests import answers
+from website.requests.gate import gate, refusal
+from website.requests.identity import actor_of
+from website.requests.visit import sign_in_path, wants_json
+
+# Datasette would print each error, a stranger's wrong address, too, in 200 lines with all variables.
+datasette.handle_exception.rich = None
+
+# No other site may show our pages in a frame and have their buttons pressed; files are what they say they are.
+_HEADERS = (
+    (b"x-frame-options", b"DENY"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+)
+
+
+@hookimpl
+def register_routes():
+    """Ours begin with /-/, where no table can be."""
+    return datasette_routes()
+
+
+@hookimpl
+def actor_from_request(datasette, request):
+    """Who asks, by the cookie of a session or by a token."""
+    if DATABASE not in datasette.databases:
+        return None
+    return actor_of(datasette, request)
+
+
+@hookimpl
+def extra_template_vars(datasette, request):
+    """What stands above every page."""
+    return lambda: strip(datasette, request)
+
+
+@hookimpl
+def forbidden(datasette, request):
+    """Strangers are told to sign in; everybody else what Datasette tells, which is the name of a right."""
+    if request.actor or wants_json(request) or request.path.partition("?")[0].endswith(".json"):
+        return None
+    told = {
+        "title": "Sign in first",
+        "message": "This is shown to users of this site only.",
+        "sign_in": sign_in_path(datasette, request),
+    }
+    return answers.page(datasette, request, "refused.html", told, 403)
+
+
+@hookimpl
+def handle_exception(datasette, request, exception):
+    """What Datasette makes of arguments that it cannot read is the fault of the request, and not of the server."""
+    if not request.query_string or getattr(exception, "status", 500) < 500:
+        return None
+    # Datasette prints it, too
+    words = f"An argument of this address is invalid ({type(exception).__name__})."
+    return refusal(datasette, request.path, words, 400)
+
+
+@hookimpl
+def asgi_wrapper(datasette):
+    """Limits of every request, and headers of every answer."""
+
+    def wrap(app):
+        guarded = gate(app, datasette, ROUTES)
+
+        async def wrapped(scope, receive, send):
+            async def send_more(message):
+                if message["type"] == "http.response.start":
+                    told = {name.lower() for name, _ in message["headers"]}
+                    more = [pair for pair in _HEADERS if pair[0] not in told]
+                    message = message | {"headers": [*message["headers"], *more]}
+                await send(message)
+
+            await guarded(scope, receive, send_more if scope["type"] == "http" else send)
+
+        return wrapped
+
+    return wrap

@@ -1,0 +1,73 @@
+"""What every request passes before Datasette reads it: limits that hold for Datasette's own pages, too."""
+
+import asyncio
+import re
+
+from datasette import Response
+
+from website.requests import answers
+from website.requests.route import API, addresses
+
+# the request line that nginx takes by itself is half of this
+LONGEST_QUERY_BYTES = 16 * 1024
+# a body of which nothing arrives for so long is given up
+PATIENCE_S = 60
+
+_READS = ("GET", "HEAD", "OPTIONS")
+# Python's parser of cookies takes seconds for some values, and refuses all cookies for one odd name
+_COOKIE = re.compile(rb"[A-Za-z0-9_.-]+=[A-Za-z0-9_.:~+/=%-]*")
+
+
+def gate(app, datasette, routes):
+    """``app``, the ASGI application of Datasette, behind the limits; ``routes`` are the table."""
+    ours = [re.compile(pattern) for pattern in addresses(routes)]
+
+    async def passed(scope, receive, send):
+        if scope["type"] != "http":
+            return await app(scope, receive, send)
+        base_url = datasette.setting("base_url")
+        path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+        path = "/" + path.removeprefix(base_url)
+        if len(scope.get("query_string", b"")) > LONGEST_QUERY_BYTES:
+            words = f"The address has more than {LONGEST_QUERY_BYTES // 1024} kB of arguments: shorten it."
+            return await (await refusal(datasette, path, words, 414)).asgi_send(send)
+        # Datasette reads forms of 100 MB before it looks at them, and changes nothing here anyway
+        if scope["method"] not in _READS and not any(pattern.match(path) for pattern in ours):
+            words = "There is nothing to change at this address."
+            return await (await refusal(datasette, path, words, 404)).asgi_send(send)
+        headers = [(name, _cookies(value) if name == b"cookie" else value) for name, value in scope["headers"]]
+        await app(scope | {"headers": headers}, _in_time(receive), send)
+
+    return passed
+
+
+async def refusal(datasette, path, words, status):
+    """A refusal of what Datasette would have answered: JSON for programs, a page for browsers."""
+    if path.startswith(API) or path.endswith(".json"):
+        return Response.json({"ok": False, "error": words}, status=status)
+    return await answers.page(datasette, None, "refused.html", {"message": words, "sign_in": None}, status)
+
+
+def _cookies(header):
+    """The cookies that are well formed; none of ours is anything else."""
+    return b"; ".join(pair for pair in map(bytes.strip, header.split(b";")) if _COOKIE.fullmatch(pair))
+
+
+def _in_time(receive):
+    """``receive``, for which a connection is broken when a piece of the body does not arrive in time."""
+    is_whole = False
+
+    async def received():
+        nonlocal is_whole
+        # after the body it waits for the end of the connection, which may be long
+        if is_whole:
+            return await receive()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                message = await receive()
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+        is_whole = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    return received

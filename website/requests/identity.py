@@ -1,0 +1,115 @@
+"""Who asks: a signed-in user by the cookie of a session, or a program by a token; and that a form is one of ours."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+
+from datasette import TokenInvalid
+
+from proteofold.service.accounts import network, session_user
+from proteofold.service.tokens import RIGHTS, token_actor
+from website.requests.databases import ask_platform
+
+SESSION_COOKIE = "proteofold_session"
+# What binds the form of signing in to the browser it was shown in: there is no session yet.
+VISIT_COOKIE = "proteofold_visit"
+FORM_FIELD = "form_token"
+FORM_HEADER = "x-form-token"
+SESSION_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A user: ``rights`` that they, or the token they use, have; ``by`` is "session" or "token"."""
+
+    name: str
+    is_admin: bool
+    rights: tuple
+    by: str
+
+    @classmethod
+    def of(cls, request):
+        """Who asks; None for a stranger, and for whom Datasette knows by other means than ours."""
+        told = request.actor or {}
+        if told.get("by") not in ("session", "token"):
+            return None
+        return cls(told["id"], told["admin"], tuple(told["rights"]), told["by"])
+
+
+async def actor_of(datasette, request):
+    """The actor as Datasette passes it on, or None; TokenInvalid for a token that is none of ours, or no longer."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        found = await ask_platform(datasette, token_actor, token.strip())
+        if not found:
+            raise TokenInvalid("This token is not known, has expired or was revoked.")
+        user, rights = found
+        return _told(user, rights, "token")
+    if secret := request.cookies.get(SESSION_COOKIE):
+        user = await ask_platform(datasette, session_user, secret)
+        return _told(user, RIGHTS, "session") if user else None
+    return None
+
+
+def _told(user, rights, by):
+    return {"id": user.name, "admin": user.is_admin, "rights": list(rights), "by": by}
+
+
+def address_of(request):
+    """The address that a request comes from; '' where it is not known."""
+    return (request.scope.get("client") or ("", 0))[0]
+
+
+def client_of(visit):
+    """Who is counted where something is given to each a few times: the user, or the network of a stranger."""
+    return f"user {visit.actor.name}" if visit.actor else f"network {network(address_of(visit.request))}"
+
+
+def form_token(request):
+    """What a form of ours holds in FORM_FIELD; only who has the reader's cookie can tell it. Empty without one."""
+    bound_to = request.cookies.get(SESSION_COOKIE) or request.cookies.get(VISIT_COOKIE)
+    return form_token_of(bound_to) if bound_to else ""
+
+
+def form_token_of(secret):
+    """The same for the cookie's value."""
+    return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()
+
+
+def is_our_form(request, told):
+    """Whether ``told``, of a form or a header, is the token of the browser that sends it."""
+    expected = form_token(request)
+    return bool(expected) and isinstance(told, str) and hmac.compare_digest(expected.encode(), told.encode())
+
+
+def _secure(datasette, request):
+    return request.scheme == "https" or bool(datasette.setting("force_https_urls"))
+
+
+def remember(datasette, request, response, secret):
+    """Give the browser the session's cookie, which scripts cannot read and other sites' forms do not send."""
+    secure = _secure(datasette, request)
+    path = datasette.setting("base_url")
+    response.set_cookie(SESSION_COOKIE, secret, max_age=SESSION_DAYS * 86400, path=path, secure=secure, httponly=True)
+    response.set_cookie(VISIT_COOKIE, "", max_age=0, path=path, secure=secure, httponly=True)
+
+
+def forget(datasette, request, response):
+    """Take the session's cookie back."""
+    path = datasette.setting("base_url")
+    response.set_cookie(SESSION_COOKIE, "", max_age=0, path=path, secure=_secure(datasette, request), httponly=True)
+
+
+def meet(datasette, request):
+    """(form token, what gives the browser of a stranger its cookie) for the form of signing in."""
+    if token := form_token(request):
+        return token, lambda response: None
+    secret = secrets.token_urlsafe(24)
+
+    def give(response):
+        secure = _secure(datasette, request)
+        path = datasette.setting("base_url")
+        response.set_cookie(VISIT_COOKIE, secret, max_age=3600, path=path, secure=secure, httponly=True)
+
+    return form_token_of(secret), give

@@ -1,0 +1,131 @@
+"""Sending what a thread writes, as it writes it: a zip of a proteome needs no memory and no temporary file."""
+
+import asyncio
+import sys
+from collections import Counter
+
+from proteofold.system.errors import UserError
+from website.requests.threads import SENDERS, start_sending
+
+# A reader holds a thread and a megabyte until the end, so each has a few, and has to take a piece in a minute.
+MOST_OF_A_CLIENT = 4
+PATIENCE_S = 60
+
+_PIECE = 256 * 1024
+_WAITING = 4
+
+_under_way = Counter()  # downloads by client
+
+
+class BusyError(UserError):
+    """Too many downloads go on; ``status`` is that of the answer, ``seconds`` after which to ask again."""
+
+    def __init__(self, message, status):
+        super().__init__(message)
+        self.status, self.seconds = status, PATIENCE_S
+
+
+class _Pipe:
+    """What the writing thread is given: its pieces wait in a queue, and it waits while the queue is full."""
+
+    def __init__(self, loop):
+        self._loop, self.queue, self.gone = loop, asyncio.Queue(_WAITING), False
+        self._buffer = bytearray()
+
+    def write(self, data):
+        """Take bytes; BrokenPipeError when nobody reads any more."""
+        self._buffer += data
+        if len(self._buffer) >= _PIECE:
+            self.flush()
+        return len(data)
+
+    def flush(self):
+        """Hand over what was written so far."""
+        if self._buffer:
+            self._put(bytes(self._buffer))
+            self._buffer.clear()
+
+    def close(self):
+        """Hand over the rest, and that it was the rest."""
+        self.flush()
+        self._put(None)
+
+    def _put(self, piece):
+        if self.gone:
+            raise BrokenPipeError("the reader is gone")
+        asyncio.run_coroutine_threadsafe(self.queue.put(piece), self._loop).result()
+
+
+def _leave(client, writing):
+    """Count a download no more; that its reader was gone when it was cut is no news."""
+    writing.exception()
+    _under_way[client] -= 1
+    if not _under_way[client]:
+        del _under_way[client]
+
+
+class Streamed:
+    """An answer of 200 that ``write(stream)`` writes in a thread.
+
+    An error before the first piece is raised where the answer is made; one after it cuts the connection, so that
+    nobody takes a part for the whole.
+    """
+
+    def __init__(self, write, file_name, media_type):
+        self._write, self._pipe, self._writing, self._first = write, None, None, None
+        self.headers = {
+            "content-type": media_type,
+            "content-disposition": f'attachment; filename="{file_name}"',
+            "cache-control": "no-store",
+        }
+
+    async def begin(self, client):
+        """Start writing, and wait for the first piece; returns self.
+
+        ``client`` is who is counted. BusyError if they have as many downloads as one may have, or all threads are busy.
+        """
+        if _under_way[client] >= MOST_OF_A_CLIENT:
+            raise BusyError(f"You have {MOST_OF_A_CLIENT} downloads under way. Wait until one of them has ended.", 429)
+        if _under_way.total() >= SENDERS:
+            raise BusyError("Too many downloads are under way on this site. Try again in a minute.", 503)
+        self._pipe = _Pipe(asyncio.get_running_loop())
+
+        def write():
+            self._write(self._pipe)
+            self._pipe.close()
+
+        self._writing = start_sending(write)
+        _under_way[client] += 1
+        self._writing.add_done_callback(lambda writing: _leave(client, writing))
+        self._first = await self._next()
+        return self
+
+    async def _next(self):
+        """The next piece, None at the end; what the thread raised."""
+        piece = asyncio.ensure_future(self._pipe.queue.get())
+        await asyncio.wait([piece, self._writing], return_when=asyncio.FIRST_COMPLETED)
+        if piece.done():
+            return piece.result()
+        if self._writing.exception() is None:
+            return await piece
+        piece.cancel()
+        return self._writing.result()
+
+    async def asgi_send(self, send):
+        """As Datasette sends its answers."""
+        headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            piece = self._first
+            while piece is not None:
+                async with asyncio.timeout(PATIENCE_S):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                piece = await self._next()
+            await send({"type": "http.response.body", "body": b""})
+        except TimeoutError:
+            # nothing more is sent, so the server cuts the connection
+            print("A download was cut: its reader took nothing of it for a minute.", file=sys.stderr)
+        finally:
+            self._pipe.gone = True
+            while not self._pipe.queue.empty():
+                self._pipe.queue.get_nowait()

@@ -1,0 +1,1 @@
+"""Datasette's own pages, and the SQL that readers may run."""
