@@ -1,5 +1,5 @@
 """``python -m proteofold`` is the command ``proteofold``."""
 
-from proteofold.cli import main
+from proteofold.cli.main import main
 
 main()

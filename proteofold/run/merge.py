@@ -21,7 +21,7 @@ from proteofold.science.summary import SUMMARY_COLUMNS
 from proteofold.system.errors import UserError
 from proteofold.system.files import existing_names, replacing, write_aside
 
-MERGED = ("merge_results.csv", "best_hits.csv", "profile_output.csv", "hhr.csv.gz", "failed.csv")
+MERGED = ("merge_results.csv", "best_hits.csv", "profile_output.csv", "hits.csv.gz", "failed.csv")
 
 _PIECE = 1 << 20
 _PIECE_OF_BLOCK = 1 << 16  # each member's rest of a piece is copied
@@ -73,7 +73,7 @@ def merge_run(path, marks=(), interrupted=False):
             csv.writer(stack.enter_context(_replacing_table(folder.path / name)), lineterminator="\n")
             for name in ("merge_results.csv", "best_hits.csv", "failed.csv")
         )
-        aside = stack.enter_context(replacing(folder.path / "hhr.csv.gz"))
+        aside = stack.enter_context(replacing(folder.path / "hits.csv.gz"))
         all_hits = stack.enter_context(open(aside, "wb"))
         results.writerow(SUMMARY_COLUMNS)
         best.writerow(("fasta_id", "best_hit_id"))

@@ -164,7 +164,7 @@ def test_library_that_could_not_be_built_is_the_reason(run, member, runs):
     assert failure_of(run, member)[2] == "not started: the run ended before"
 
 
-STEP = "import sys; from proteofold.cli import main; sys.argv[0] = 'proteofold'; main()"
+STEP = "import sys; from proteofold.cli.main import main; sys.argv[0] = 'proteofold'; main()"
 
 
 def test_step_whose_result_a_full_disk_does_not_take_names_the_disk(tmp_path, data):

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from proteofold.cli.main import cli
 from proteofold.formats.fasta import protein_stem
-from proteofold.plan import cost
+from proteofold.plan import cost, nodes
 from proteofold.plan.efficiency import achieved_bound_s, measured_jobs
 from proteofold.plan.nodes import NodeKind
 from proteofold.plan.plan import make_plan

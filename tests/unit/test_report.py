@@ -79,7 +79,7 @@ def run_folder(tmp_path):
             computed = (computed_in or {}).get(query_id, "small")
             usage.write_text(format_usage(Usage(2.0, 1.5, 300.0, "worker1", computed, "3.3.0")))
         (folder.path / "merge_results.csv").write_text(rows)
-        (folder.path / "hhr.csv.gz").write_bytes(packed)
+        (folder.path / "hits.csv.gz").write_bytes(packed)
         with open(folder.path / "failed.csv", "w", newline="") as handle:
             table = csv.writer(handle)
             table.writerow(FAILURE_COLUMNS)
