@@ -284,7 +284,7 @@ def test_killed_job_takes_the_real_hhsearch_with_it(tmp_path, small_library):
     """What is started is hhsearch, not a script around it, which would die alone."""
     os.mkfifo(tmp_path / "never.a3m")  # hhsearch waits for its query for ever
     script = (
-        "import sys; from proteofold import hhsuite; from proteofold.system.process import run_tool\n"
+        "import sys; from proteofold.science import hhsuite; from proteofold.system.process import run_tool\n"
         "run_tool(hhsuite.search_command('lean', *sys.argv[1:], query_length=9, maxres=900))\n"
     )
     never = str(tmp_path / "never.a3m")

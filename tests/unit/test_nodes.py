@@ -187,5 +187,5 @@ def test_machine_without_slurm_is_told(tmp_path, monkeypatch):
 
 
 def test_this_machine_has_its_cores_and_free_memory(monkeypatch):
-    monkeypatch.setattr(nodes, "available_mb", lambda: 1234)
+    monkeypatch.setattr("proteofold.plan.nodes.available_mb", lambda: 1234)
     assert this_machine() == [NodeKind("this machine", 1, os.cpu_count(), 1234)]
