@@ -169,7 +169,8 @@ STEP = "import sys; from proteofold.cli.main import main; sys.argv[0] = 'proteof
 
 def test_step_whose_result_a_full_disk_does_not_take_names_the_disk(tmp_path, data):
     log = tmp_path / "log"
-    script = "from proteofold.system import files; files.os.replace = lambda *_: (_ for _ in ()).throw(OSError(28, 'full'))\n"
+    script = "from proteofold.system import files\n"
+    script += "files.os.replace = lambda *_: (_ for _ in ()).throw(OSError(28, 'full'))\n"
     words = ["summarise", str(data / "hhsearch3.hhr"), str(tmp_path / "some.out")]
     with log.open("w") as handle:
         step = subprocess.run([sys.executable, "-c", script + STEP, *words], stderr=handle, check=False)
