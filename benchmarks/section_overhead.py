@@ -80,5 +80,5 @@ def search_step_s(folder, run):
 
 def tables_s(folder, name):
     """CPU seconds of merging a finished run and drawing its report."""
-    commands = ([PYTHON, "-m", "proteofold", "merge"], [PYTHON, "-m", "proteofold.report.draw"])
+    commands = ([PYTHON, "-m", "proteofold", "merge"], [PYTHON, "-m", "proteofold", "report"])
     return sum(measure([*command, folder / "results" / name]).cpu_s for command in commands)
