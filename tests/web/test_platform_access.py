@@ -45,7 +45,7 @@ def test_every_route_stands_in_the_table_once(users_site):
     ours = [
         pattern.pattern
         for pattern, view in users_site.datasette._routes()
-        if getattr(getattr(view, "__wrapped__", None), "__module__", "").startswith("proteofold")
+        if getattr(getattr(view, "__wrapped__", None), "__module__", "").startswith("website")
     ]
     assert set(ours) == patterns
     assert all(route.path.startswith("/-/") for route in ROUTES)
