@@ -18,6 +18,7 @@ WEBSITE = Path(__file__).parents[1] / "website"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 BROWSER_MARKS = [
     pytest.mark.browser,
+    pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed (Debian: apt-get install chromium)"),
 ]
 WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}

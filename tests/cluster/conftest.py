@@ -35,10 +35,10 @@ if [ -s "{folder}/very_slow" ]; then sleep "$(cat "{folder}/very_slow")"; fi
 
 
 def pytest_collection_modifyitems(items):
-    """Everything in this folder runs Snakemake, hhsearch and Slurm."""
+    """Everything in this folder runs Snakemake, hhsearch and Slurm, and takes long."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            for mark in (pytest.mark.workflow, pytest.mark.hhsuite, pytest.mark.cluster):
+            for mark in (pytest.mark.workflow, pytest.mark.hhsuite, pytest.mark.cluster, pytest.mark.slow):
                 item.add_marker(mark)
 
 

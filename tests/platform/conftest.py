@@ -14,6 +14,7 @@ def pytest_collection_modifyitems(items):
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.workflow)
             item.add_marker(pytest.mark.hhsuite)
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from webbench import BROWSER_MARKS, User, follow, served, shots_folder
 from proteofold.service.accounts import add_user
 from proteofold.store import open_store
 
-pytestmark = [*BROWSER_MARKS, pytest.mark.workflow, pytest.mark.hhsuite, pytest.mark.slow]
+pytestmark = [*BROWSER_MARKS, pytest.mark.workflow, pytest.mark.hhsuite]
 
 PASSWORD = "correct horse battery"
 MYG = "sp|P02144|MYG_HUMAN"
