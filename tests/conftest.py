@@ -12,8 +12,8 @@ from proteofold.science.weights import WEIGHT_FILES
 DATA = Path(__file__).parent / "data"
 TEMPLATES = Path(__file__).parents[1] / "config" / "demo" / "templates"
 
-# no deadline: the machine may be busy; no database: nothing is written beside the tests
-settings.register_profile("proteofold", deadline=None, database=None, max_examples=60)
+# no deadline: the machine may be busy; no database: nothing is written beside the tests; the same examples each time
+settings.register_profile("proteofold", deadline=None, database=None, max_examples=60, derandomize=True)
 settings.load_profile("proteofold")
 
 

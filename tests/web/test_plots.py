@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import numpy
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from website.drawing import plots
@@ -16,6 +16,7 @@ POSITIVE = st.floats(1e-6, 1e9)
 
 
 @given(st.lists(POSITIVE, min_size=1, max_size=20))
+@example([0.006])  # seven multiples of 0.0001, the first and the last of them at the ends
 def test_values_and_ticks_lie_within_a_scale(values):
     scale = Scale.of(numpy.array(values))
     assert all(0 <= place <= 1 for place in scale.place(numpy.array(values)))

@@ -61,9 +61,11 @@ class Scale:
 def round_steps(low, high):
     """Multiples of 1, 2 or 5 times a power of ten from low to high, at most _MOST_LABELS."""
     power = 10.0 ** math.floor(math.log10((high - low) / _MOST_LABELS))
-    step = next(step * power for step in (1, 2, 5, 10) if (high - low) / (step * power) < _MOST_LABELS)
-    first = math.ceil(low / step)
-    return [number * step for number in range(first, math.floor(high / step) + 1)]
+    for step in (power, 2 * power, 5 * power, 10 * power, 20 * power):
+        multiples = range(math.ceil(low / step), math.floor(high / step) + 1)
+        if len(multiples) <= _MOST_LABELS:
+            break
+    return [number * step for number in multiples]
 
 
 def histogram(label, bars, ticks, limit, x_label, y_label):
