@@ -11,13 +11,13 @@ from proteofold.cli_remote import remote
 from proteofold.cli_store import add_commands, store_error
 from proteofold.cli_top import top
 from proteofold.disks import describe
-from proteofold.errors import UserError
+from proteofold.errors import UserError, missing_extra
 
 _FILE = click.Path(exists=True, dir_okay=False)
 
 
 class _Group(click.Group):
-    """Shows a UserError, or a store that cannot be used, as one message without a traceback; exit code 1."""
+    """Shows a UserError, a missing extra, or a store that cannot be used, as one message without a traceback; exit code 1."""
 
     def invoke(self, context):
         try:
@@ -25,7 +25,7 @@ class _Group(click.Group):
         except UserError as error:
             raise click.ClickException(str(error)) from None
         except Exception as error:
-            if told := store_error(context, error) or (isinstance(error, OSError) and describe(error)):
+            if told := missing_extra(error) or store_error(context, error) or (isinstance(error, OSError) and describe(error)):
                 raise click.ClickException(told) from None
             raise
 
