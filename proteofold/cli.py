@@ -17,7 +17,7 @@ _FILE = click.Path(exists=True, dir_okay=False)
 
 
 class _Group(click.Group):
-    """Shows a UserError, a missing extra, or a store that cannot be used, as one message without a traceback; exit code 1."""
+    """Shows a UserError, a missing extra or an unusable store as one message without a traceback; exit code 1."""
 
     def invoke(self, context):
         try:
@@ -25,7 +25,8 @@ class _Group(click.Group):
         except UserError as error:
             raise click.ClickException(str(error)) from None
         except Exception as error:
-            if told := missing_extra(error) or store_error(context, error) or (isinstance(error, OSError) and describe(error)):
+            told = missing_extra(error) or store_error(context, error)
+            if told := told or (isinstance(error, OSError) and describe(error)):
                 raise click.ClickException(told) from None
             raise
 
