@@ -135,14 +135,15 @@ def test_addresses_of_official_data_are_known(installed, folder):
     assert outcome.returncode == 1 and "Traceback" not in outcome.stderr
 
 
-RUN = {"run": "my-run", "status": "SUCCESS"}
+RUN = {"run_id": "my-run", "status": "SUCCESS", "author": "ann", "date_started": "2026-01-01 00:00:00"}
+RUN |= {"total": 2, "succeeded": 2, "failed": 0}
 
 
 class _Platform(BaseHTTPRequestHandler):
     """A platform with one run."""
 
     def do_GET(self):
-        content = json.dumps({"runs": [RUN], "total": 1, "page": 1, "pages": 1}).encode()
+        content = json.dumps({"ok": True, "runs": [RUN], "total": 1, "page": 1, "pages": 1}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
@@ -190,7 +191,9 @@ def test_bare_package_lists_the_runs_of_a_platform(bare, tmp_path, site):
     done = outcome_of([bare, "remote", "runs", "--json"], tmp_path, PROTEOFOLD_URL=site)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["runs"] == [RUN]
-    code = "from proteofold.client import Client; print(Client().runs()['runs'][0]['run'])"
+    done = outcome_of([bare, "remote", "runs"], tmp_path, PROTEOFOLD_URL=site)
+    assert "my-run" in done.stdout, done.stderr
+    code = "from proteofold.client import Client; print(Client().runs()['runs'][0]['run_id'])"
     done = outcome_of([bare.with_name("python"), "-c", code], tmp_path, PROTEOFOLD_URL=site)
     assert done.stdout.strip() == "my-run", done.stderr
 
