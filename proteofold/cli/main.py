@@ -13,13 +13,13 @@ from proteofold.cli.store import add_commands, store_error
 from proteofold.cli.top import top
 from proteofold.system import paths
 from proteofold.system.disks import describe
-from proteofold.system.errors import UserError
+from proteofold.system.errors import UserError, missing_extra
 
 _FILE = click.Path(exists=True, dir_okay=False)
 
 
 class _Group(click.Group):
-    """Shows a UserError, or a store that cannot be used, as one message without a traceback; exit code 1."""
+    """Shows a UserError, a missing extra or an unusable store as one message without a traceback; exit code 1."""
 
     def invoke(self, context):
         try:
@@ -27,7 +27,8 @@ class _Group(click.Group):
         except UserError as error:
             raise click.ClickException(str(error)) from None
         except Exception as error:
-            if told := store_error(context, error) or (isinstance(error, OSError) and describe(error)):
+            told = missing_extra(error) or store_error(context, error)
+            if told := told or (isinstance(error, OSError) and describe(error)):
                 raise click.ClickException(told) from None
             raise
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from proteofold.system.errors import UserError
+from proteofold.system.errors import UserError, missing_extra
 
 _FILE = click.Path(exists=True, dir_okay=False)
 _OUTPUT = click.Path(dir_okay=False)
@@ -39,6 +39,8 @@ def _step(function):
         except UserError as error:
             raise click.ClickException(" ".join(str(error).split())) from None
         except Exception as error:
+            if missing_extra(error):
+                raise  # the group `proteofold` reports it
             if isinstance(error, OSError) and (sentence := describe(error)):
                 raise click.ClickException(sentence) from None
             traceback.print_exc()
