@@ -28,6 +28,13 @@ test-all:
 test-cluster *arguments:
     bin/test-cluster {{arguments}}
 
+# Check style and spelling
+lint:
+    .venv/bin/ruff check .
+    .venv/bin/ruff format --check .
+    .venv/bin/snakefmt --check workflow
+    .venv/bin/codespell
+
 # Format Python and Snakemake files
 format:
     .venv/bin/ruff check --fix .

@@ -42,6 +42,16 @@ def test_report_of_a_fault_asks_for_configuration_and_log():
     assert {"configuration", "log"} <= required
 
 
+def test_spelling_of_code_and_documents():
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    if tracked.returncode:
+        pytest.skip("not a git checkout")
+    files = [name for name in tracked.stdout.split("\0") if (CHECKOUT / name).is_file()]
+    command = [sys.executable, "-P", "-m", "codespell_lib", "--toml", "pyproject.toml", *files]
+    found = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
+    assert (found.returncode, found.stdout) == (0, ""), found.stderr
+
+
 @pytest.mark.workflow
 def test_graph_of_rules_shows_the_chain(tmp_path):
     graph = snakemake(tmp_path, "--rulegraph")

@@ -39,9 +39,15 @@ def stored_run(bench):
         return conn.execute("select status, failed from runs").fetchone()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("send", [send_to_group, send_to_head])
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [
+        (send_to_group, signal.SIGINT),
+        pytest.param(send_to_group, signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(send_to_head, signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(send_to_head, signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
 def test_interrupted_run_reports_no_failure_and_resumes(fresh, finished, send, number):
     code, printed = interrupt(fresh, send, number, after_searches=2)
     assert code not in (0, -signal.SIGKILL)

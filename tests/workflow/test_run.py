@@ -110,6 +110,7 @@ def test_dry_run_writes_nothing(fresh):
     assert not fresh.results.exists()
 
 
+@pytest.mark.slow
 def test_query_of_34350_residues_is_not_cut(fresh):
     fresh.records = {"titin": "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSG" * 687}
     fresh.snakemake()
