@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proteofold.store import queries
+from proteofold.store import lookup, queries
 from proteofold.store.database import path_of
 from website.drawing.hit_map import hit_map, legend, step_of
 from website.drawing.prediction import alignments_shown, structure_shown
@@ -60,7 +60,7 @@ async def protein_page(datasette, request, results=(), more=None):
 
 def _gather(conn, name, asked, results):
     """Protein, its results, the latest finished one, and what it found, drawn; ids where an accession has several."""
-    proteins = queries.find_proteins(conn, name)
+    proteins = lookup.find(conn, name)
     if len(proteins) > 1:
         return [protein["query_id"] for protein in proteins]
     (protein,) = proteins
