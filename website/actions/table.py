@@ -122,7 +122,7 @@ PROGRAMS = (
         f"{API}/proteins",
         UPLOADER,
         upload.proteins_add,
-        "Add the proteins of a FASTA file, plain or gzip, all or none",
+        "Add the proteins of a FASTA file, plain or gzip; an invalid record fails alone and is listed",
         body="fasta",
         most=FILE,
         answer=schemas.UPLOADED,
