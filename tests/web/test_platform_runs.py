@@ -124,6 +124,8 @@ def test_a_queued_run_is_stopped_retried_and_deleted_by_its_author_only(ann, sig
     assert "interrupted" in words(page) and "stopped by ann before it began" in words(page)
     assert ann.send("/-/runs/mine/retry").status_code == 303
     assert order(users_store, "mine")["state"] == "queued"
+    assert ann.get("/-/runs/mine/delete").status_code == 409, "it waits"
+    assert bob.get("/-/runs/mine/delete").status_code == 403
     assert bob.send("/-/runs/mine/delete").status_code == 403
     ann.send("/-/runs/mine/stop")
     page = ann.get("/-/runs/mine/delete")

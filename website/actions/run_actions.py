@@ -7,7 +7,15 @@ from proteofold.report.draw import REPORT_FILES
 from proteofold.run.merge import MERGED, new_results
 from proteofold.service.deletion import delete_run
 from proteofold.service.places import run_folder
-from proteofold.service.runs import ask_retry, ask_stop, may_change, order_of, repeat_run
+from proteofold.service.runs import (
+    NotAllowedError,
+    WrongStateError,
+    ask_retry,
+    ask_stop,
+    may_change,
+    order_of,
+    repeat_run,
+)
 from proteofold.store import queries
 from proteofold.system.errors import UserError
 from website.actions import same
@@ -122,8 +130,10 @@ async def delete_page(visit):
     run_id = visit.named("run_id")
     run = await answers.ask(visit.datasette, visit.request, queries.find_run, run_id)
     told = await _standing(visit, run_id)
+    if not told["is_own"]:
+        raise NotAllowedError(f"Run {run_id} can be deleted by its author or an administrator only.")
     if "delete" not in _actions(run, told):
-        raise UserError(f"Run {run_id} can be deleted by its author or an administrator, once it does not go on.")
+        raise WrongStateError(f"Run {run_id} is still queued or running. Stop it before you delete it.")
     return await visit.page("delete_run.html", {"run": run, "here": run_path(visit.datasette, run_id)})
 
 
