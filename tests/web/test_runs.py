@@ -63,7 +63,8 @@ def test_failed_proteins_have_step_reason_node_and_log(busy_site, names):
     page = busy_site.get("/-/runs/busy")
     assert rows_of(page, "Table of failed proteins") == [names.odd]
     assert "killed &lt;b&gt;hard&lt;/b&gt;" in page.text
-    assert "node&lt;1&gt;" in page.text and "results/busy/logs/x.log" in page.text
+    assert "node&lt;1&gt;" in page.text and "log?protein=" in page.text
+    assert "results/busy/logs" not in page.text, "no paths of the server"
 
 
 def test_what_was_taken_from_another_run_says_from_which(busy_site):
