@@ -194,6 +194,8 @@ PROGRAMS = (
         query=(
             Query("show", schemas.PROTEINS_SHOWN, "Only these"),
             Query("sort", schemas.PROTEINS_SORTED, "In which order"),
+            Query("q", schemas.TEXT, "Only those with this text in a name, the description or the best hit"),
+            Query("rows", schemas.PAGE_SIZES, "Proteins per page"),
             PAGE,
         ),
     ),
