@@ -22,10 +22,9 @@ from website.actions import same
 from website.actions.downloads import last_lines
 from website.pages import run_pages, words
 from website.pages.paths import log_path, run_path, runs_path
+from website.pages.protein_page import RETRIED
 from website.requests import answers, identity
 from website.requests.databases import ask_both, ask_platform
-
-RETRIED = ("FAILED", "INTERRUPTED")
 
 
 async def run_page(visit):
