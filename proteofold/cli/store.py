@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -140,18 +141,19 @@ def _new_results(store_path, row):
 def protein(name, limit, store_path, as_json):
     """Show a protein, the runs that include it, and the hits of its newest result.
 
-    ID is a full id or an accession. Exit code 3 if the store has no such protein.
+    ID is an id, accession, entry name or gene, in upper or lower case, or other words that fit one protein only.
+    Exit code 3 if the store has no such protein, or if several fit.
 
     \b
     Examples:
       proteofold protein P69905
       proteofold protein 'sp|P69905|HBA_HUMAN' --json
     """
-    from proteofold.store import queries
+    from proteofold.store import lookup, queries
 
     conn = open_fresh(store_path)
     found = []
-    for row in or_not_found(queries.find_proteins, conn, name):
+    for row in or_not_found(partial(lookup.find, or_words=True), conn, name):
         results = queries.results_of(conn, row["query_id"])
         newest = next((result for result in results if result["status"] == "SUCCESS"), None)
         hits = queries.hits_of(conn, newest["run_id"], row["query_id"], limit) if newest else []
@@ -178,7 +180,10 @@ def protein(name, limit, store_path, as_json):
 
 @click.command(short_help="Print the records of a list of ids.")
 @click.option(
-    "--ids", type=click.File(encoding="utf-8"), required=True, help="One id or accession a line; - for stdin."
+    "--ids",
+    type=click.File(encoding="utf-8"),
+    required=True,
+    help="One id, accession, entry name or gene per line; - for stdin.",
 )
 @click.option("--fasta", is_flag=True, help="Print FASTA.")
 @store_option
@@ -194,15 +199,14 @@ def proteins(ids, fasta, store_path, as_json):
       echo P69905 | proteofold proteins --ids - --json
     """
     from proteofold.formats.fasta import format_fasta
-    from proteofold.store import queries
+    from proteofold.store import lookup, queries
     from proteofold.store.proteins import format_header
 
     conn = _open(store_path)
     absent, rows = [], []
     for name in dict.fromkeys(filter(None, (line.strip() for line in ids))):
-        try:
-            found = queries.find_proteins(conn, name)
-        except queries.NotFoundError:
+        found = queries.proteins_of(conn, lookup.named(conn, name))
+        if not found:
             absent.append(name)
             continue
         if fasta and not as_json:

@@ -19,8 +19,8 @@ _ROWS = 20
 def top(run, every, once, store_path, as_json):
     """Watch RUN until it ends: how many proteins are done, the pace, the time left, what runs on which node.
 
-    On a Slurm cluster the nodes are shown with their state, free cores and memory. Ctrl-C ends the watching, not the
-    run. Exit code 3 if the store has no such run.
+    On a Slurm cluster the nodes are shown, too, with their state, free cores and memory. Ctrl-C ends the watching, not
+    the run. Exit code 3 if the store has no such run.
 
     \b
     Examples:
@@ -56,7 +56,8 @@ def _page(seen, width):
 
     running = seen["running"]
     parts = [Text(_headline(seen))]
-    if nodes := _node_rows(seen):
+    # without Slurm there is nothing to show of a node but its name, which the jobs have
+    if seen["cluster"] and (nodes := _node_rows(seen)):
         header = ("node", "state", "proteins", "cores free", "memory free (MB)")
         parts += [Text(), make_table(header, nodes, width)]
     if running:

@@ -1,7 +1,7 @@
 """How well a run used its machines: the least time its jobs could have taken on them, over the time they took.
 
 The head notes at its start on which machines it works (``machines.json``); merging, which comes last, compares
-(``efficiency.json``). A run that was resumed has several spans of time: what is told is about its last start.
+(``efficiency.json``). A run that was resumed has several spans of time; all in which jobs of it ended count.
 """
 
 import json
@@ -33,27 +33,60 @@ class Efficiency:
 
 
 def note_machines(folder, kinds):
-    """Note that a head starts now, and on which NodeKinds; none, if nobody knows."""
-    noted = {"since": time.time(), "kinds": [asdict(kind) for kind in kinds]}
+    """Note that a head starts now, and on which NodeKinds; none, if nobody knows. Earlier starts are kept."""
+    noted = {"starts": [*_starts(_noted(folder)), [time.time(), None]], "kinds": [asdict(kind) for kind in kinds]}
     write_aside(Path(folder, MACHINES), json.dumps(noted, indent=2) + "\n")
 
 
 def write_efficiency(run):
-    """Compare what ended since the last start of a run with what its machines could have done by now."""
+    """Compare what ended in all starts of a run with what its machines could have done in their time."""
+    noted = _noted(run.folder.path)
     try:
-        noted = json.loads(Path(run.folder.path, MACHINES).read_text())
-        since, kinds = noted["since"], [NodeKind(**kind) for kind in noted["kinds"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        starts, kinds = _starts(noted), [NodeKind(**kind) for kind in noted["kinds"]]
+        since = starts[0][0]
+    except (KeyError, TypeError, IndexError):
         return
-    wall_s = time.time() - since
+    starts[-1][1] = time.time()
+    write_aside(Path(run.folder.path, MACHINES), json.dumps(noted | {"starts": starts}, indent=2) + "\n")
+    wall_s = _wall_s(starts, _ends(run, since))
     jobs = measured_jobs(run, since)
     if jobs and kinds and wall_s > 0:
         told = Efficiency(len(jobs), round(wall_s, 1), round(achieved_bound_s(jobs, kinds), 1), kinds)
         write_aside(Path(run.folder.path, EFFICIENCY), json.dumps(asdict(told), indent=2) + "\n")
 
 
+def _noted(folder):
+    try:
+        noted = json.loads(Path(folder, MACHINES).read_text())
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
+
+
+def _starts(noted):
+    """[when it began, when it ended or None] of each start, in seconds since 1970."""
+    if "since" in noted:  # of the last start only, as earlier versions noted it
+        return [[noted["since"], None]]
+    return [list(start) for start in noted.get("starts", [])]
+
+
+def _ends(run, since):
+    """When the searches of a run ended, sorted."""
+    ends = (run.search.usage(entry).stat().st_mtime for entry in search_usages(run, run.done()))
+    return sorted(end for end in ends if end >= since)
+
+
+def _wall_s(starts, ends):
+    """Seconds of the starts in which a search ended. One that was killed lasted until the last of its searches."""
+    wall_s = 0
+    for (since, until), (following, _) in zip(starts, [*starts[1:], (float("inf"), None)], strict=True):
+        if of_start := [end for end in ends if since <= end < following]:
+            wall_s += (until or of_start[-1]) - since
+    return wall_s
+
+
 def read_efficiency(folder):
-    """The Efficiency of a run's last start at which jobs ended, None where it is not known."""
+    """The Efficiency of all starts of a run in which jobs ended, None where it is not known."""
     try:
         told = json.loads(Path(folder, EFFICIENCY).read_text())
         found = Efficiency(**(told | {"kinds": [NodeKind(**kind) for kind in told["kinds"]]}))

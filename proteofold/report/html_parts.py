@@ -53,6 +53,8 @@ def _shown(kind, value):
     """A value as it stands in the table; ``shown`` in the script does the same."""
     if value is None or value == "":
         return "–"
+    if kind == "evalue" and value == 0:
+        return "< 1e-300"
     if kind == "evalue":
         return f"{value:.1e}".replace("e-0", "e-") if 0 < value < 0.001 else f"{float(f'{value:.2g}'):g}"
     if kind == "tenths":
@@ -152,6 +154,7 @@ function make(tag, properties, ...children) {
 function shown(kind, value) {
   if (value === null || value === "") return "\\u2013";
   if (kind === "evalue") {
+    if (value === 0) return "< 1e-300";
     return value > 0 && value < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(2)));
   }
   return kind === "tenths" ? value.toFixed(1) : String(value);

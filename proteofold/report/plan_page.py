@@ -9,7 +9,7 @@ from proteofold.system.words import counted, duration
 _PROTEINS = (
     {"name": "Protein", "kind": "text"},
     {"name": "Length", "kind": "integer", "falling": True},
-    {"name": "Search (CPU s)", "kind": "integer", "falling": True},
+    {"name": "Search (CPU s)", "kind": "tenths", "falling": True},
     {"name": "Memory (MB)", "kind": "integer", "falling": True},
     {"name": "Nodes", "kind": "text"},
 )
@@ -81,8 +81,8 @@ def _left(plan):
     unfit = {one.query_id: one for one in plan.unfit}
     longest = [one for one in plan.longest if one.query_id not in unfit]
     costs = {one.query_id: one.cpu_s for one in plan.left}
-    rows = [[one.query_id, one.length, round(costs[one.query_id]), one.mem_mb, _help(one)] for one in plan.unfit]
-    rows += [[one.query_id, one.length, round(one.cpu_s), one.mem_mb, _takers(plan, one)] for one in longest]
+    rows = [[one.query_id, one.length, round(costs[one.query_id], 1), one.mem_mb, _help(one)] for one in plan.unfit]
+    rows += [[one.query_id, one.length, round(one.cpu_s, 1), one.mem_mb, _takers(plan, one)] for one in longest]
     choices = [{"name": "all", "column": _MEMORY, "least": 0, "most": None}]
     if unfit:
         largest = max(kind.mem_mb for kind in plan.kinds)

@@ -1,7 +1,9 @@
 """How far a run is, in proteins: one moving line in a terminal, a line now and then in a file."""
 
+import os
 import sys
 import time
+from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.live import Live
@@ -14,6 +16,9 @@ from proteofold.system.words import rough_duration
 # A search costs about as much as this many residues before its query's length counts (template text is parsed
 # anew for every query: 40 CPU-seconds at PDB70's size against 0.09 a residue, docs/decisions.md).
 SEARCH_BASE_RESIDUES = 440
+
+# set to 1, each line begins with the time (UTC)
+TIMES_VARIABLE = "PROTEOFOLD_LOG_TIMES"
 
 _SECONDS_BETWEEN_LINES = 15
 _ESTIMATE_AFTER = 3  # searches
@@ -64,6 +69,8 @@ class Progress:
             self.work_done += SEARCH_BASE_RESIDUES + self.lengths.get(wildcards["entry"], 0)
         elif rule == "predict_secondary_structure":
             self.batches_done += 1
+        if _with_times():
+            self.print(" ".join((rule, wildcards.get("entry") or next(iter(wildcards.values()), ""), "finished")))
         now = time.monotonic()
         all_done = self.done == self.total  # told once, by stop
         if (
@@ -84,14 +91,14 @@ class Progress:
         log = next(iter(logs), "")
         self.print(f"FAILED {rule}{name}: {last_words(log)}{f' (log: {log})' if log else ''}")
 
-    def text(self):
-        """The state of the run in words."""
+    def text(self, *, ended=False):
+        """The state of the run in words; without the time left if it has ``ended``."""
         parts = [f"{self.done} of {self.total} proteins done"]
         if self.failures:
             parts.append(f"{len(self.failures)} failed")
         if self.batches_done < self.batches:
             parts.append(f"secondary structure: {self.batches_done} of {self.batches} batches")
-        if (left := self.seconds_left()) is not None:
+        if not ended and (left := self.seconds_left()) is not None:
             parts.append(f"about {rough_duration(left)} left")
         return ", ".join(parts)
 
@@ -102,7 +109,9 @@ class Progress:
         return (time.monotonic() - self.began) * max(self.work / self.work_done - 1, 0)
 
     def print(self, text):
-        """Show a line above the moving one."""
+        """Show a line above the moving one; in the log of a platform's run with the time (UTC)."""
+        if _with_times():
+            text = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}  {text}"
         self.console.print(Text(text))
 
     def stop(self):
@@ -111,7 +120,7 @@ class Progress:
             self.live.stop()
             self.live = None
         if self.began is not None and self.total and not self.quiet:
-            self.print(self.text())
+            self.print(self.text(ended=True))
             self.began = None
 
     def _line(self):
@@ -119,3 +128,7 @@ class Progress:
         line = Table.grid(padding=(0, 1))
         line.add_row(Text("█" * filled + "·" * (24 - filled), style="cyan"), Text(self.text()))
         return line
+
+
+def _with_times():
+    return bool(os.environ.get(TIMES_VARIABLE))

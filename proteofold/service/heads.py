@@ -13,6 +13,7 @@ import yaml
 
 from proteofold.formats.fasta import format_fasta
 from proteofold.run.lock import head_is_alive
+from proteofold.run.progress import TIMES_VARIABLE
 from proteofold.service.database import dicts
 from proteofold.service.places import order_folder, order_lock, run_folder, working_folder
 from proteofold.service.runs import NewRun, config_of, ids_of
@@ -81,6 +82,7 @@ def start_head(store, platform, order, lock, profile, cores):
         paths.STORE_VARIABLE: path_of(store),
         paths.AUTHOR_VARIABLE: order["author"],
         "PYTHONUNBUFFERED": "1",
+        TIMES_VARIABLE: "1",
     }
     with open(log, "wb") as output:
         return subprocess.Popen(

@@ -4,9 +4,12 @@ import re
 from collections import namedtuple
 
 from proteofold.formats.fasta import protein_stem
+from proteofold.store import lookup
 from proteofold.system.errors import UserError
 
 MOST_IDS = 1_000_000
+# names of a list for which similar proteins are looked up; a list may have 200,000 that are absent
+_MOST_SUGGESTED = 20
 _LONGEST_SHOWN = 200
 
 
@@ -32,7 +35,7 @@ def read_ids(text):
 
 
 def match_ids(store, names):
-    """The proteins that full ids, accessions or entry names stand for, as Matched.
+    """The proteins that ids, accessions, entry names or genes stand for, in any case, as Matched.
 
     A name is absent, with the reason, if no protein has it, several have it, the store lacks the sequence, or the
     protein would share its files in a run with one before it.
@@ -43,6 +46,12 @@ def match_ids(store, names):
         rows = _proteins(store, name)
         reason = _reason(rows, name, found, stems)
         if reason:
+            if (
+                not rows
+                and len(absent) < _MOST_SUGGESTED
+                and (near := lookup.search(store, name, lookup.SUGGESTED + 1))
+            ):
+                reason = f"not in the store. Did you mean {lookup.listed(near)}?"
             absent.append(Absent(name if len(name) <= _LONGEST_SHOWN else f"{name[: _LONGEST_SHOWN - 3]}...", reason))
         elif rows[0][0] not in found:
             found[rows[0][0]] = None
@@ -51,11 +60,10 @@ def match_ids(store, names):
 
 
 def _proteins(store, name):
-    for column in ("query_id", "accession", "entry_name"):
-        query = f"select query_id, sequence is not null from proteins where {column} = ? order by query_id limit 4"
-        if rows := store.execute(query, (name,)).fetchall():
-            return rows
-    return []
+    ids = lookup.named(store, name, lookup.SUGGESTED + 1)
+    marks = ", ".join("?" * len(ids))
+    query = f"select query_id, sequence is not null from proteins where query_id in ({marks}) order by query_id"
+    return store.execute(query, ids).fetchall()
 
 
 def _reason(rows, name, found, stems):
@@ -63,7 +71,7 @@ def _reason(rows, name, found, stems):
         return "not in the store: upload its sequence"
     if len(rows) > 1:
         ids = [query_id for query_id, _ in rows]
-        return f"stands for several proteins: {', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''}. Give a full id"
+        return f"stands for several proteins: {lookup.listed(ids)}. Give a full id"
     query_id, has_sequence = rows[0]
     if not has_sequence:
         return "the store does not have its sequence: upload it"

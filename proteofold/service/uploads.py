@@ -1,4 +1,6 @@
-"""Uploads: the proteins of a FASTA file, all of it or nothing, with a word on each id.
+"""Uploads: the proteins of a FASTA file. A record that is invalid fails by itself, the others are added.
+
+An id is never both failed and added: if one of its records fails, all records of this id do.
 
 The file is checked and staged in a temporary table, which no other process waits for; then one transaction takes it
 over. It is one because readers must see all of an upload or nothing, whatever is killed meanwhile.
@@ -45,11 +47,11 @@ class Outcome(namedtuple("Outcome", "id outcome reason")):
 
 @dataclass(slots=True)
 class Upload:
-    """What became of the records of an upload.
+    """The outcome of each record of an upload.
 
     ``described`` counts those of ``present`` whose description was new. ``rows`` are Outcomes in the order of the
-    file, the first MOST_TOLD of each kind. ``ids`` are all that were added or present, each once, but those that
-    the file has with another sequence, too. ``source`` is what the proteins that were added tell as theirs.
+    file, the first MOST_TOLD of each kind. ``ids`` are all that were added or present, each once.
+    ``source`` is what the proteins that were added show as theirs.
     """
 
     source: str
@@ -67,13 +69,15 @@ def add_upload(open_store, path, name, user, on_progress=None):
     ``open_store`` gives a connection to the store, which is closed here. ``path`` is the file, ``name`` how its sender
     calls it, ``user`` the User who sent it. ``on_progress(part, records)`` is called now and then with the part of
     the work that is done (0 to 1) and the records so far. Nothing that is there is replaced; an id that stands for
-    another sequence fails. Raises UserError, with nothing stored, for a file that is no FASTA, damaged or too large.
+    another sequence fails, and so do all records of an id of which one fails.
+    Raises UserError, with nothing stored, for a file that is not FASTA, is damaged or too large.
     """
     shown, tell = shown_name(name), on_progress or (lambda part, records: None)
     upload = Upload(source=f"{shown}, uploaded by {user.name}")
     with _measured(path, shown) as (plain, size), contextlib.closing(open_store()) as conn:
         conn.execute("pragma temp_store = file")
         conn.execute(_STAGED)
+        conn.execute(_REFUSED)
         refused = _stage(conn, plain, shown, size, upload, tell)
         with transaction(conn):
             _take_over(conn, upload)
@@ -145,6 +149,7 @@ _COLUMNS = (
 _NAMES = ", ".join(_COLUMNS)
 
 _STAGED = f"create temp table staged (position integer primary key, line integer, outcome text, {_NAMES})"
+_REFUSED = "create temp table refused (query_id text, line integer)"
 _STAGE = f"insert into staged (position, line, {_NAMES}) values ({', '.join('?' * (len(_COLUMNS) + 2))})"
 
 
@@ -157,19 +162,21 @@ def _stage(conn, plain, shown, size, upload, tell):
     records = enumerate(_records(plain, shown), 1)
     number = 0
     while batch := list(islice(records, _ROWS_AT_ONCE)):
-        rows = []
+        rows, failing = [], []
         for number, record in batch:
             read += len(record.sequence) + len(record.description) + len(record.id)
             query = checker.query(shown, record, f"line {record.line}")
             why = checker.checked.errors.pop() if query is None else _too_long(record)
             if why:
                 upload.failed += 1
+                failing.append((record.id, record.line))
                 if len(refused) < MOST_TOLD:
                     refused.append((number, Outcome(_shortened(record.id), "failed", why)))
                 continue
             header = parse_header(record.id, record.description)
             rows.append((number, record.line, record.id, *header, len(query.sequence), query.sequence, query.md5))
         conn.executemany(_STAGE, rows)
+        conn.executemany("insert into refused values (?, ?)", failing)
         if time.monotonic() - last_word > _SECONDS_BETWEEN_WORDS:
             last_word = time.monotonic()
             tell(_READ_PART * min(read / size, 1), number)
@@ -177,6 +184,7 @@ def _stage(conn, plain, shown, size, upload, tell):
         why = "holds no FASTA record (no line starts with '>')" if size else "is empty"
         raise UserError(f"{shown}: {why}. Give a FASTA file with at least one protein.")
     conn.execute("create index temp.staged_query_id on staged (query_id)")
+    conn.execute("create index temp.refused_query_id on refused (query_id)")
     tell(_READ_PART, number)
     return refused
 
@@ -206,8 +214,15 @@ def _shortened(text):
 
 def _take_over(conn, upload):
     """Add what is staged, inside a transaction, and note the outcome of each record."""
+    # all records of an id that has a record that failed, several sequences, or another sequence in the store
+    conn.execute(
+        "update staged set outcome = 'failed' where query_id in ("
+        " select query_id from refused union"
+        " select query_id from staged group by query_id having count(distinct md5) > 1 union"
+        " select query_id from staged join proteins using (query_id) where staged.md5 <> proteins.md5)"
+    )
     new = (
-        "update staged set outcome = 'added' where query_id not in (select query_id from proteins)"
+        "update staged set outcome = 'added' where outcome is null and query_id not in (select query_id from proteins)"
         " and position in (select min(position) from staged group by query_id)"
     )
     upload.added = conn.execute(new).rowcount
@@ -218,11 +233,8 @@ def _take_over(conn, upload):
         f" {_NAMES}, ?, ? from staged where outcome = 'added' order by position",
         (timestamp(time.time()), upload.source),
     )
-    # an id may be there before, or twice in the file
-    conn.execute(
-        "update staged set outcome = iif(staged.md5 = proteins.md5, 'present', 'failed') from proteins"
-        " where staged.query_id = proteins.query_id and outcome is null"
-    )
+    # in the store before, or twice in the file
+    conn.execute("update staged set outcome = 'present' where outcome is null")
     outcomes = dict(conn.execute("select outcome, count(*) from staged group by outcome").fetchall())
     upload.present = outcomes.get("present", 0)
     upload.failed += outcomes.get("failed", 0)
@@ -243,21 +255,31 @@ def _told(conn, refused):
         rows += [(row[0], Outcome(*row[1:])) for row in conn.execute(query, (outcome, MOST_TOLD))]
     conflicts = conn.execute(
         "select staged.position, line, staged.query_id, proteins.sequence, proteins.length, proteins.md5,"
-        " proteins.source, staged.sequence, staged.length, staged.md5"
-        " from staged join proteins using (query_id) where outcome = 'failed' order by staged.position limit ?",
+        " proteins.source, staged.sequence, staged.length, staged.md5,"
+        " (select min(line) from (select line from refused where refused.query_id = staged.query_id union all"
+        " select other.line from staged as other where other.query_id = staged.query_id and other.md5 <> staged.md5))"
+        " from staged left join proteins using (query_id) where outcome = 'failed' order by staged.position limit ?",
         (MOST_TOLD - len(refused),),
     )
-    rows += [(row[0], Outcome(row[2], "failed", _conflict(*row[1:2], *row[3:]))) for row in conflicts]
+    for position, line, query_id, *stored_and_sent, other in conflicts:
+        differs = stored_and_sent[2] is not None and stored_and_sent[2] != stored_and_sent[-1]
+        reason = _conflict(line, *stored_and_sent) if differs else _several(line, other)
+        rows.append((position, Outcome(query_id, "failed", reason)))
     return [outcome for _, outcome in sorted(rows)]
 
 
 def _ids(conn):
     """The ids that a run can be started with: what they stand for in the store is what the file has."""
-    query = (
-        "select query_id from staged where outcome <> 'failed' and query_id not in"
-        " (select query_id from staged where outcome = 'failed') group by query_id order by min(position)"
-    )
+    query = "select query_id from staged where outcome <> 'failed' group by query_id order by min(position)"
     return [query_id for (query_id,) in conn.execute(query)]
+
+
+def _several(line, other):
+    """Why a record fails that would have been accepted by itself."""
+    return (
+        f"line {line}: the record of the same id in line {other} is invalid or has another sequence. No record of this"
+        " id was added. Remove or rename one of them."
+    )
 
 
 def _conflict(line, there, there_length, there_md5, source, here, here_length, here_md5):

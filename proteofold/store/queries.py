@@ -59,12 +59,13 @@ def failures(conn, run_id, limit):
     )
 
 
-def find_proteins(conn, name):
-    """The proteins that a full id or else an accession stands for; NotFoundError if there is none."""
-    for column in ("query_id", "accession"):
-        if rows := _rows(conn, f"select * from proteins where {column} = ?", name):
-            return [{key: value for key, value in row.items() if key != "number"} for row in rows]
-    raise NotFoundError(f"no protein {name!r} in the store. Give a full id or an accession.")
+def proteins_of(conn, ids):
+    """The proteins of some ids, in that order; ids that are not in the store are left out."""
+    marks = ", ".join("?" * len(ids))
+    rows = {row["query_id"]: row for row in _rows(conn, f"select * from proteins where query_id in ({marks})", *ids)}
+    return [
+        {key: value for key, value in rows[query_id].items() if key != "number"} for query_id in ids if query_id in rows
+    ]
 
 
 def results_of(conn, query_id):

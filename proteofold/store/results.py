@@ -11,6 +11,7 @@ from proteofold.formats.hhr import HIT_COLUMNS
 from proteofold.formats.psipred import read_horiz
 from proteofold.run.failures import failure_of
 from proteofold.run.layout import RESULTS
+from proteofold.run.manifest import load_run
 from proteofold.run.results import DamagedError, read_hits, read_out, read_search
 from proteofold.run.states import STATE_COLUMNS, timestamp
 from proteofold.science.summary import SUMMARY_COLUMNS
@@ -119,7 +120,7 @@ class RunFiles:
         descriptions = {hit.template: hit.description for hit in hits if hit.template not in self.described}
         flat = [None if value in _INFINITE else value for hit in hits for value in _hit_values(hit)]
         times = timestamp(finished - (wall_s or 0)), timestamp(finished)
-        return Result(values, node, *times, computed_in, flat, descriptions, self._prediction(member))
+        return Result(values, node, *times, computed_in, flat, descriptions, self.prediction(member))
 
     def _hits(self, entry, out):
         """How many hits an entry has, and those that are stored: the first ones and the best."""
@@ -138,7 +139,7 @@ class RunFiles:
         numbers = (None if math.isnan(number) else number for number in (used.cpu_s, used.max_rss_mb, used.wall_s))
         return used.node or None, *numbers, used.run or None
 
-    def _prediction(self, member):
+    def prediction(self, member):
         """The values of PREDICTION_COLUMNS of a member, from the file of its batch."""
         path = self.run.predictions.horiz(member.batch)
         try:
@@ -196,6 +197,20 @@ class RunFiles:
 def read_result(run, member):
     """The Result of one member of a run, or None."""
     return RunFiles(run).read(member)
+
+
+def prediction_in_files(folder, query_id):
+    """The prediction for a protein in the files of a run, as a row of ``predictions`` would have it; None if none.
+
+    Proteins whose search failed have it there, but not in the store.
+    """
+    try:
+        run = load_run(folder)
+        member = next(member for member in run.members.values() if member.query_id == query_id)
+    except (OSError, UserError, StopIteration):
+        return None
+    states, confidence = RunFiles(run).prediction(member)
+    return {"md5": member.md5, "secondary_structure": states, "confidence": confidence} if states else None
 
 
 def _real(text):

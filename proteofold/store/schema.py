@@ -268,7 +268,13 @@ _FOR_THE_PLANNER = (
 
 _EFFICIENCY = ("alter table runs add column efficiency real",)
 
-MIGRATIONS = (_FIRST, _PREDICTIONS, (*_HITS_BY_PART, *_FOR_THE_PLANNER), _EFFICIENCY)
+# names are found in upper and lower case (lookup.py)
+_NAMES_IN_ANY_CASE = tuple(
+    f"create index proteins_{name}_nocase on proteins ({name} collate nocase)"
+    for name in ("query_id", "accession", "entry_name", "gene")
+)
+
+MIGRATIONS = (_FIRST, _PREDICTIONS, (*_HITS_BY_PART, *_FOR_THE_PLANNER), _EFFICIENCY, _NAMES_IN_ANY_CASE)
 
 
 def migrate(conn, migrations=None):

@@ -4,6 +4,7 @@ import gc
 import io
 import logging
 import os
+import re
 import tempfile
 from types import SimpleNamespace
 
@@ -121,6 +122,24 @@ def test_last_state_stays(run, shown):
     run.stop()
     run.stop()
     assert shown.getvalue() == "2 of 5 proteins done, secondary structure: 0 of 2 batches\n"
+
+
+def test_log_of_a_run_that_stopped_does_not_end_with_the_time_left(run, shown, clock):
+    for protein in "abc":
+        clock.s += 1
+        search(run, protein)
+    assert "left" in run.text()
+    run.stop()
+    assert "left" not in shown.getvalue().splitlines()[-1]
+
+
+def test_lines_of_a_platform_log_have_the_time_and_the_step(run, shown, monkeypatch):
+    monkeypatch.setenv("PROTEOFOLD_LOG_TIMES", "1")
+    search(run, "a")
+    run.failed("search_templates", {"entry": "b", "xx": "ab"}, [])
+    lines = shown.getvalue().splitlines()
+    assert lines and all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  \S", line) for line in lines), lines
+    assert "search_templates a finished" in lines[0] and "search_templates b" in lines[-1]
 
 
 def test_run_with_nothing_to_do_shows_nothing(shown):

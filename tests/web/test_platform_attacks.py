@@ -167,6 +167,29 @@ def test_arguments_that_datasette_cannot_read_are_refused(users_site, kind):
         assert answer.status_code != 400 or "invalid" in answer.text, arguments
 
 
+@pytest.mark.parametrize("text", ['"', '""', " ", "*", '" "', "(", "%00", "-"])
+def test_searching_a_table_for_marks_only_finds_nothing(users_site, text):
+    answer = users_site.get("/proteofold/proteins.json", params={"_search": text, "_shape": "array"})
+    assert (answer.status_code, answer.json()) == (200, [])
+
+
+@pytest.mark.parametrize(
+    "address, status",
+    [
+        ("/no-such-page", 404),
+        ("/proteofold/none", 404),
+        ("/-/runs/none", 404),
+        ("/proteofold/proteins?_sort=none", 400),
+        ("/proteofold/proteins?_size=x", 400),
+        ("/-/protein/none", 404),
+    ],
+)
+def test_pages_of_errors_keep_the_menu_and_the_name_of_the_user(signed_in, address, status):
+    answer = signed_in("ann").get(address)
+    assert answer.status_code == status
+    assert 'href="/-/runs"' in answer.text and 'action="/-/sign-out"' in answer.text
+
+
 # --- Slow ones --------------------------------------------------------------------------------------
 
 

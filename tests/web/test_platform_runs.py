@@ -124,6 +124,8 @@ def test_a_queued_run_is_stopped_retried_and_deleted_by_its_author_only(ann, sig
     assert "interrupted" in words(page) and "stopped by ann before it began" in words(page)
     assert ann.send("/-/runs/mine/retry").status_code == 303
     assert order(users_store, "mine")["state"] == "queued"
+    assert ann.get("/-/runs/mine/delete").status_code == 409, "it waits"
+    assert bob.get("/-/runs/mine/delete").status_code == 403
     assert bob.send("/-/runs/mine/delete").status_code == 403
     ann.send("/-/runs/mine/stop")
     page = ann.get("/-/runs/mine/delete")
@@ -260,3 +262,25 @@ def test_cards_have_the_picture_of_the_template_and_a_link_to_it(users_site):
     )
     assert 'href="https://www.rcsb.org/structure/1ABC"' in page
     assert "cdn.rcsb.org" not in users_site.get("/-/runs/first?view=table").text
+
+
+def test_page_of_a_failed_protein_shows_reason_and_log_and_its_author_can_retry(ann, signed_in, users_store):
+    started(ann, "broken", "lonely")
+    with sqlite3.connect(users_store) as conn:
+        conn.execute(
+            "update runs set status = 'FAILED', date_started = '2030-01-01T00:00:00.000Z' where run_id = 'broken'"
+        )
+        conn.execute(
+            "insert into protein_results (run_id, query_id, result_id, position, md5, entry, phase, step, reason)"
+            " select 'broken', query_id, 4321, 1, md5, 'lonely-00000000', 'failed', 'search', 'killed <b>hard</b>'"
+            " from proteins where query_id = 'lonely'"
+        )
+    page = ann.get("/-/protein/lonely")
+    assert "/-/runs/broken/log?protein=lonely" in page.text and "killed &lt;b&gt;hard" in page.text
+    assert 'action="/-/runs/broken/retry"' in page.text
+    assert 'action="/-/runs/broken/retry"' not in signed_in("bob").get("/-/protein/lonely").text
+    with sqlite3.connect(users_store) as conn:
+        conn.execute("update runs set status = 'INTERRUPTED' where run_id = 'broken'")
+    assert ">Resume</button>" in ann.get("/-/runs/broken").text
+    with sqlite3.connect(users_store) as conn:
+        conn.execute("delete from protein_results where run_id = 'broken'")

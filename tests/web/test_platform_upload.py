@@ -177,6 +177,14 @@ def test_one_match_goes_straight_to_the_protein(users_site, names, part):
     assert (answer.status_code, answer.headers["location"]) == (303, users_site.protein(names.myg))
 
 
+@pytest.mark.parametrize("part", ["myg_human", "mb", "p02144", "myoglobin"])
+def test_the_box_that_a_slash_opens_and_the_api_find_the_same(users_site, names, part):
+    told = users_site.get("/-/jump", params={"q": part}).json()
+    assert names.myg in [match["name"] for match in told["matches"]]
+    found = users_site.get(f"{API}/search", params={"q": part}).json()["proteins"]
+    assert [row["query_id"] for row in found] == [names.myg]
+
+
 def test_several_matches_are_offered(users_site, names):
     page = users_site.get("/-/search", params={"q": "l"})
     found = [text for address, text in users_site.links(page) if address.startswith("/-/protein/")]

@@ -63,7 +63,8 @@ def test_failed_proteins_have_step_reason_node_and_log(busy_site, names):
     page = busy_site.get("/-/runs/busy")
     assert rows_of(page, "Table of failed proteins") == [names.odd]
     assert "killed &lt;b&gt;hard&lt;/b&gt;" in page.text
-    assert "node&lt;1&gt;" in page.text and "results/busy/logs/x.log" in page.text
+    assert "node&lt;1&gt;" in page.text and "log?protein=" in page.text
+    assert "results/busy/logs" not in page.text, "no paths of the server"
 
 
 def test_what_was_taken_from_another_run_says_from_which(busy_site):
@@ -235,3 +236,19 @@ def test_every_address_begins_with_the_base_of_the_site(busy_store, open_site, n
         # an action is only where a form adds to
         for address in re.findall(r'(?:href|src|data-progress)="(/[^"]*)"', page.text):
             assert site.get(unescape(address).partition("#")[0]).status_code in (200, 303), address
+
+
+@pytest.mark.parametrize(
+    "text, found", [("MYG", ["myg"]), ("myoglobin", ["myg"]), ("1abc", ["myg", "odd"]), ("%", ["odd"])]
+)
+def test_proteins_of_a_run_are_filtered_by_text(site, names, text, found):
+    page = site.get("/-/runs/first", params={"q": text})
+    assert sorted(rows_of(page, "Table of proteins")) == sorted(getattr(names, name) for name in found)
+    told = site.get("/-/api/v1/runs/first/proteins", params={"q": text, "rows": "100"}).json()
+    assert told["total"] == len(found)
+
+
+def test_a_filter_stays_in_the_links_of_the_list(site):
+    page = site.get("/-/runs/first", params={"q": "a&b <i>", "rows": "100"})
+    assert "<i>" not in page.text.split("<main")[1].split("</main>")[0].replace("<i>odd</i>", "")
+    assert "q=a%26b+%3Ci%3E" in page.text and "rows=100" in page.text

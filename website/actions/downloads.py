@@ -85,7 +85,12 @@ async def report_file(visit):
 
 def lines_of(folder, row, **limit):
     """The last lines of the log of a protein's job, by its row of protein_results; NotFoundError if it has none."""
-    return job_log(folder, row["step"] or "search", protein_stem(row["query_id"]), **limit)
+    return _without_folder(job_log(folder, row["step"] or "search", protein_stem(row["query_id"]), **limit), folder)
+
+
+def _without_folder(text, folder):
+    """A log without the place of the working folder on the server: paths begin with ``results/``."""
+    return text.replace(f"{folder.parent.parent}/", "")
 
 
 async def last_lines(visit, run_id, failures):
@@ -108,9 +113,11 @@ async def _log(visit):
     run_id, query_id, job = visit.named("run_id"), visit.argument("protein"), visit.argument("job")
     folder = await _folder(visit)
     if job:
-        return job, await _found(at_length(job_log, folder, visit.argument("step"), job))
+        text = await _found(at_length(job_log, folder, visit.argument("step"), job))
+        return job, text and _without_folder(text, folder)
     if not query_id:
-        return "the run's head", await _found(ask_platform(visit.datasette, head_log, run_id))
+        text = await _found(ask_platform(visit.datasette, head_log, run_id))
+        return "the Snakemake process", text and _without_folder(text, folder)
 
     def read(conn):
         query = "select query_id, step from protein_results where run_id = ? and query_id = ?"

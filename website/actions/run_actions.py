@@ -7,17 +7,24 @@ from proteofold.report.draw import REPORT_FILES
 from proteofold.run.merge import MERGED, new_results
 from proteofold.service.deletion import delete_run
 from proteofold.service.places import run_folder
-from proteofold.service.runs import ask_retry, ask_stop, may_change, order_of, repeat_run
+from proteofold.service.runs import (
+    NotAllowedError,
+    WrongStateError,
+    ask_retry,
+    ask_stop,
+    may_change,
+    order_of,
+    repeat_run,
+)
 from proteofold.store import queries
 from proteofold.system.errors import UserError
 from website.actions import same
 from website.actions.downloads import last_lines
 from website.pages import run_pages, words
 from website.pages.paths import log_path, run_path, runs_path
+from website.pages.protein_page import RETRIED
 from website.requests import answers, identity
 from website.requests.databases import ask_both, ask_platform
-
-RETRIED = ("FAILED", "INTERRUPTED")
 
 
 async def run_page(visit):
@@ -122,8 +129,10 @@ async def delete_page(visit):
     run_id = visit.named("run_id")
     run = await answers.ask(visit.datasette, visit.request, queries.find_run, run_id)
     told = await _standing(visit, run_id)
+    if not told["is_own"]:
+        raise NotAllowedError(f"Run {run_id} can be deleted by its author or an administrator only.")
     if "delete" not in _actions(run, told):
-        raise UserError(f"Run {run_id} can be deleted by its author or an administrator, once it does not go on.")
+        raise WrongStateError(f"Run {run_id} is still queued or running. Stop it before you delete it.")
     return await visit.page("delete_run.html", {"run": run, "here": run_path(visit.datasette, run_id)})
 
 

@@ -36,8 +36,8 @@ async def run_proteins(visit):
     def read(conn):
         row = queries.find_run(conn, run_id)
         counts = run_data.counts(conn, row)
-        pager = Pager(sum(counts.values()) if listing.shown == "all" else counts[listing.shown], listing.page)
-        found = run_data.proteins_of(conn, run_id, listing.shown, listing.sort, listing.backwards, pager.offset)
+        pager = listing.pager(conn, run_id, counts)
+        found = listing.proteins(conn, run_id, pager.offset)
         return {"proteins": found, "total": pager.total, "page": pager.page, "pages": pager.pages}
 
     return visit.json(await answers.ask(visit.datasette, visit.request, read))

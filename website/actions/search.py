@@ -1,8 +1,6 @@
-"""Finding proteins by a part of an id, accession, gene or description."""
+"""Finding proteins by a name, a part of one, words of the description, or a template."""
 
-import re
-
-from proteofold.store import queries
+from proteofold.store import lookup, queries
 from website.actions import same
 from website.pages.paths import protein_path
 from website.requests import answers
@@ -10,7 +8,7 @@ from website.requests import answers
 SHOWN = 50
 LONGEST = 200
 
-_COLUMNS = "query_id, accession, entry_name, gene, organism, description, length"
+_COLUMNS = ("query_id", "accession", "entry_name", "gene", "organism", "description", "length")
 
 
 async def search_page(visit):
@@ -26,39 +24,14 @@ async def search_page(visit):
 
 
 async def _search(visit, text):
-    # SQLite cuts a text at a NUL, and what is left of it would find everything
-    if not text or not text.isprintable():
-        return [], False
     return await answers.ask(visit.datasette, visit.request, matches, text)
 
 
 def matches(conn, text):
-    """(proteins, whether there are more): those of the very name, else those that have the text in them.
-
-    Matches in id, accession, entry name and gene stand before matches in the description.
-    """
-    try:
-        rows = queries.find_proteins(conn, text)
-        return [{name: row[name] for name in _COLUMNS.split(", ")} for row in rows], False
-    except queries.NotFoundError:
-        pass
-    part = re.sub(r"([\\%_])", r"\\\1", text)
-    found = {}
-    # each of the first four is read from an index alone; descriptions stand beside sequences, and are read last
-    for column in ("query_id", "accession", "entry_name", "gene", "description"):
-        missing = SHOWN + 1 - len(found)
-        if missing <= 0:
-            break
-        ids = conn.execute(
-            f"select query_id from proteins where {column} like ? escape '\\' order by {column}, query_id limit ?",
-            (f"%{part}%", SHOWN + 1),
-        )
-        found |= dict.fromkeys([query_id for (query_id,) in ids if query_id not in found][:missing])
-    ids = list(found)
-    marks = ", ".join("?" * len(ids))
-    cursor = conn.execute(f"select {_COLUMNS} from proteins where query_id in ({marks})", ids)
-    rows = {row[0]: dict(zip(_COLUMNS.split(", "), row, strict=True)) for row in cursor}
-    return [rows[query_id] for query_id in ids][:SHOWN], len(ids) > SHOWN
+    """(proteins, whether there are more)."""
+    ids = lookup.search(conn, text, SHOWN + 1)
+    rows = queries.proteins_of(conn, ids[:SHOWN])
+    return [{name: row[name] for name in _COLUMNS} for row in rows], len(ids) > SHOWN
 
 
 # --- As JSON ----------------------------------------------------------------------------------------
@@ -74,7 +47,7 @@ async def protein(visit):
     """A protein, its sequence and all runs in which it was analysed."""
 
     def read(conn, name):
-        rows = queries.find_proteins(conn, name)
+        rows = lookup.find(conn, name)
         return [row | {"runs": queries.results_of(conn, row["query_id"])} for row in rows]
 
     name = visit.named("query_id")

@@ -22,6 +22,8 @@ COLUMNS = (
 SORT_WORDS = {name: heading for name, heading, _ in COLUMNS if name} | {"position": "Order of the input"}
 
 VIEWS = ("cards", "table")
+PAGE_SIZES = (run_data.PAGE_ROWS, 100, 500)
+LONGEST_TEXT = 200
 
 
 class RunListing:
@@ -41,15 +43,15 @@ class RunListing:
 class Pager:
     """Which of ``total`` rows stand on a page; a page that is not there becomes the nearest that is."""
 
-    def __init__(self, total, page):
-        self.total = total
-        self.pages = max(1, math.ceil(total / run_data.PAGE_ROWS))
+    def __init__(self, total, page, most=run_data.PAGE_ROWS):
+        self.total, self.most = total, most
+        self.pages = max(1, math.ceil(total / most))
         self.page = min(max(page, 1), self.pages)
-        self.offset = (self.page - 1) * run_data.PAGE_ROWS
+        self.offset = (self.page - 1) * most
 
     def links(self, path):
         """What a template shows: the rows on this page, and the addresses of others; ``path(page)`` makes one."""
-        last = min(self.offset + run_data.PAGE_ROWS, self.total)
+        last = min(self.offset + self.most, self.total)
         turns = [("First", 1, self.page > 2), ("Previous", self.page - 1, self.page > 1)]
         turns += [("Next", self.page + 1, self.page < self.pages), ("Last", self.pages, self.page < self.pages - 1)]
         return {
@@ -67,14 +69,30 @@ class Listing:
         self.sort = _one_of(arguments.get("sort"), run_data.SORTS, "evalue")
         self.backwards = arguments.get("order") == "backwards"
         self.view = _one_of(arguments.get("view"), VIEWS, "cards")
+        text = (arguments.get("q") or "").strip()[:LONGEST_TEXT]
+        self.text = text if text.isprintable() else ""
+        self.most = int(_one_of(arguments.get("rows"), map(str, PAGE_SIZES), run_data.PAGE_ROWS))
         self.page = page_of(arguments.get("page"))
+
+    def pager(self, conn, run_id, counts):
+        """The Pager of this list; ``counts`` are those of the run."""
+        if self.text:
+            total = run_data.count_proteins(conn, run_id, self.shown, self.text)
+        else:
+            total = sum(counts.values()) if self.shown == "all" else counts[self.shown]
+        return Pager(total, self.page, self.most)
+
+    def proteins(self, conn, run_id, offset):
+        """The proteins on the page that begins at ``offset``."""
+        order = self.shown, self.sort, self.backwards, offset
+        return run_data.proteins_of(conn, run_id, *order, text=self.text, most=self.most)
 
     def path(self, here, **changes):
         """The address of the same list with other arguments; it leads to the list itself."""
         told = {"show": self.shown, "sort": self.sort, "order": "backwards" if self.backwards else ""}
-        told |= {"view": self.view if self.view != "cards" else ""} | changes
-        pairs = "&".join(f"{name}={value}" for name, value in told.items() if value)
-        return f"{here}?{pairs}#proteins"
+        told |= {"view": self.view if self.view != "cards" else "", "q": self.text}
+        told |= {"rows": self.most if self.most != run_data.PAGE_ROWS else ""} | changes
+        return f"{here}?{urlencode({name: value for name, value in told.items() if value})}#proteins"
 
     def heading(self, here, sort):
         """Where a heading leads, and how the list is sorted by it now (as aria-sort says it); None, None if not."""

@@ -1,5 +1,7 @@
 """What the pages of runs ask the store. Rows are dicts by column."""
 
+import re
+
 from proteofold.store import queries
 
 PAGE_ROWS = 50
@@ -99,15 +101,42 @@ def authors(conn, limit):
     return [author for (author,) in conn.execute(query, (limit,))]
 
 
-def proteins_of(conn, run_id, shown="all", sort="evalue", backwards=False, offset=0):
-    """A page of a run's proteins: PAGE_ROWS rows; those without the value that they are sorted by stand last."""
+# rows whose id, best hit, gene, entry name, accession or description has a text in it
+_WITH_TEXT = (
+    "(protein_results.query_id like :part escape '\\' or best_hit like :part escape '\\' or exists"
+    " (select 1 from proteins as named where named.query_id = protein_results.query_id and"
+    " (named.gene like :part escape '\\' or named.entry_name like :part escape '\\'"
+    " or named.accession like :part escape '\\' or named.description like :part escape '\\')))"
+)
+
+
+def _filter(shown, text):
+    """(condition, its values) of a list of a run's proteins."""
+    part = re.sub(r"([\\%_])", r"\\\1", text)
+    return f"{SHOWN[shown]} and {_WITH_TEXT if text else 'true'}", {"part": f"%{part}%"}
+
+
+def count_proteins(conn, run_id, shown, text):
+    """How many proteins of a run the list has that is filtered by ``shown`` and a text."""
+    where, values = _filter(shown, text)
+    query = f"select count(*) from protein_results where run_id = :run and {where}"
+    return conn.execute(query, values | {"run": run_id}).fetchone()[0]
+
+
+def proteins_of(conn, run_id, shown="all", sort="evalue", backwards=False, offset=0, *, text="", most=PAGE_ROWS):
+    """A page of a run's proteins, ``most`` rows; those without the value that they are sorted by stand last.
+
+    With ``text`` only those that have it in a name, the description or the best hit.
+    """
+    where, values = _filter(shown, text)
     column, falling = SORTS[sort]
     order = "desc" if falling != backwards else "asc"
     # first which proteins, from as few columns as that takes, then what the page tells of these
     page = conn.execute(
         f"select query_id from protein_results {'join proteins using (query_id)' if column == 'length' else ''}"
-        f" where run_id = ? and {SHOWN[shown]} order by {column} is null, {column} {order}, position limit ? offset ?",
-        (run_id, PAGE_ROWS, offset),
+        f" where run_id = :run and {where} order by {column} is null, {column} {order}, position"
+        " limit :most offset :offset",
+        values | {"run": run_id, "most": most, "offset": offset},
     )
     ids = [query_id for (query_id,) in page]
     found = rows(

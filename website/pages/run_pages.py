@@ -13,7 +13,7 @@ from proteofold.store.monitoring import activity
 from proteofold.system.words import duration
 from website.pages import run_data, words
 from website.pages.links import structure_picture, template_link
-from website.pages.listing import COLUMNS, SORT_WORDS, Listing, Pager, RunListing
+from website.pages.listing import COLUMNS, PAGE_SIZES, SORT_WORDS, Listing, Pager, RunListing
 from website.pages.paths import (
     log_path,
     name_in,
@@ -132,6 +132,7 @@ async def run_page(datasette, request, extend=None):
         "command": f"proteofold export {shlex.quote(run_id)}",
         "choices": [("all", "all")] + [(part, PART_WORDS[part]) for part in run_data.PARTS],
         "sorts": SORT_WORDS,
+        "sizes": PAGE_SIZES,
         "table": results_path(datasette, run_id),
         "failed_table": results_path(datasette, run_id, status="FAILED"),
         "sources": [(run_path(datasette, name), name, count) for name, count in found["sources"].items()],
@@ -158,9 +159,8 @@ async def run_proteins(datasette, request):
 
 
 def _listed(conn, run_id, counts, listing):
-    pager = Pager(sum(counts.values()) if listing.shown == "all" else counts[listing.shown], listing.page)
-    proteins = run_data.proteins_of(conn, run_id, listing.shown, listing.sort, listing.backwards, pager.offset)
-    return {"pager": pager, "proteins": proteins}
+    pager = listing.pager(conn, run_id, counts)
+    return {"pager": pager, "proteins": listing.proteins(conn, run_id, pager.offset)}
 
 
 def _list_context(datasette, run_id, found, listing):

@@ -27,9 +27,14 @@ def state(name):
 
 
 def evalue(value):
-    """An E-value in two digits: 1.5e-20, 0.002, 1.2; nothing where there is none."""
+    """An E-value in two digits: 1.5e-20, 0.002, 1.2; nothing where there is none.
+
+    Zero, which is below the smallest number that hhsearch prints, is shown as a bound.
+    """
     if value is None:
         return ""
+    if value == 0:
+        return "< 1e-300"
     return f"{value:.1e}".replace("e-0", "e-") if 0 < value < 0.001 else f"{float(f'{value:.2g}'):g}"
 
 

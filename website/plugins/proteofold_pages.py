@@ -1,12 +1,15 @@
 """Datasette plugin: what the front page tells, and the menu."""
 
 from datasette import hookimpl
+from datasette.jump import JumpSQL
 
+from proteofold.store import lookup
 from website.pages import run_data, words
-from website.pages.paths import DATABASE, run_path, runs_path
+from website.pages.paths import DATABASE, protein_path, run_path, runs_path
 from website.requests import answers
 
 NEWEST_RUNS = 10
+PROTEINS_TO_JUMP_TO = 8
 
 
 @hookimpl
@@ -17,6 +20,30 @@ def menu_links(datasette, actor, request):
         return [{"href": runs_path(datasette), "label": "Runs"}] if await answers.may_read(datasette, request) else []
 
     return links
+
+
+@hookimpl
+def jump_items_sql(datasette, actor, request):
+    """Proteins in the box that the key "/" opens, found as on the search page."""
+
+    async def items():
+        text = (request.args.get("q") or "").strip()
+        if not text or not await answers.may_read(datasette, request):
+            return []
+        found = await answers.ask(datasette, request, lookup.search, text, PROTEINS_TO_JUMP_TO)
+        return [
+            JumpSQL.menu_item(
+                label=query_id,
+                url=protein_path(datasette, query_id),
+                description="Protein",
+                # Datasette keeps what has the text in it
+                search_text=f"{query_id} {text}",
+                item_type="protein",
+            )
+            for query_id in found
+        ]
+
+    return items
 
 
 @hookimpl

@@ -2,6 +2,7 @@
 
 import datasette.handle_exception
 from datasette import hookimpl
+from markupsafe import Markup
 
 from website.actions.header import strip
 from website.actions.table import ROUTES, datasette_routes
@@ -58,11 +59,25 @@ def forbidden(datasette, request):
 @hookimpl
 def handle_exception(datasette, request, exception):
     """What Datasette makes of arguments that it cannot read is the fault of the request, and not of the server."""
-    if not request.query_string or getattr(exception, "status", 500) < 500:
+    status = getattr(exception, "status", 500)
+    if status >= 500:
+        if not request.query_string:
+            return None
+        # Datasette prints it, too
+        words = f"An argument of this address is invalid ({type(exception).__name__})."
+        return refusal(datasette, request.path, words, 400, request)
+    if wants_json(request) or request.path.partition("?")[0].endswith((".json", ".csv")):
         return None
-    # Datasette prints it, too
-    words = f"An argument of this address is invalid ({type(exception).__name__})."
-    return refusal(datasette, request.path, words, 400)
+    # Datasette draws errors without the menu and the name of the user
+    return answers.page(datasette, request, "error.html", _told_of(exception, status), status)
+
+
+def _told_of(exception, status):
+    """What the template of errors shows."""
+    message = getattr(exception, "message", None) or str(exception)
+    if getattr(exception, "message_is_html", False):
+        message = Markup(message)
+    return {"ok": False, "error": message, "status": status, "title": getattr(exception, "title", None)}
 
 
 @hookimpl

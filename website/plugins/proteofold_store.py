@@ -2,6 +2,7 @@
 
 from datasette import Response, hookimpl
 from datasette.database import Database
+from datasette.utils import escape_fts
 
 from website.pages.paths import DATABASE
 from website.requests import answers
@@ -13,13 +14,19 @@ from website.sql.turns import TooManyError, Turns
 BUSY_TIMEOUT_MS = 15_000
 
 
-@hookimpl
+@hookimpl(trylast=True)  # after Datasette, whose escape_fts is replaced
 def prepare_connection(conn, database, datasette):
     """Wait for a writer rather than fail; and do no more than reading needs, whoever writes the SQL."""
     conn.execute(f"pragma busy_timeout = {BUSY_TIMEOUT_MS}")
+    conn.create_function("escape_fts", 1, _search_terms)
     # Datasette also makes one, of no database and for no reader, to try what SQLite can do
     if database in datasette.databases:
         guard(conn)
+
+
+def _search_terms(text):
+    """Datasette's ``escape_fts``; of a text without any term, such as a single quote, terms that nothing has."""
+    return escape_fts(text or "") or '""'
 
 
 @hookimpl

@@ -41,11 +41,11 @@ def gate(app, datasette, routes):
     return passed
 
 
-async def refusal(datasette, path, words, status):
+async def refusal(datasette, path, words, status, request=None):
     """A refusal of what Datasette would have answered: JSON for programs, a page for browsers."""
     if path.startswith(API) or path.endswith(".json"):
         return Response.json({"ok": False, "error": words}, status=status)
-    return await answers.page(datasette, None, "refused.html", {"message": words, "sign_in": None}, status)
+    return await answers.page(datasette, request, "refused.html", {"message": words, "sign_in": None}, status)
 
 
 def _cookies(header):

@@ -1,7 +1,7 @@
 """JSON schemas of what the API takes and answers; the guard checks what is sent against them."""
 
 from proteofold.service.tokens import RIGHTS
-from website.pages import run_data
+from website.pages import listing, run_data
 
 TEXT = {"type": "string"}
 TEXT_OR_NULL = {"type": ["string", "null"]}
@@ -259,4 +259,5 @@ ESTIMATED = answered(
 PAGE = {"type": "integer", "minimum": 1, "maximum": 1_000_000_000}
 RUNS_SHOWN = {"enum": list(run_data.RUNS_SHOWN)}
 PROTEINS_SHOWN = {"enum": list(run_data.SHOWN)}
+PAGE_SIZES = {"type": "integer", "enum": list(listing.PAGE_SIZES)}
 PROTEINS_SORTED = {"enum": list(run_data.SORTS)}

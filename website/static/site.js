@@ -33,3 +33,19 @@ addEventListener("submit", event => {
   if (event.timeStamp - sentAt.get(event.target) < DOUBLE_CLICK_MS) event.preventDefault();
   else sentAt.set(event.target, event.timeStamp);
 });
+
+/* Buttons that copy the text of a field; shown where the browser allows it. */
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const field = document.getElementById(button.dataset.copy), name = button.textContent;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    field.select();
+    try {
+      await navigator.clipboard.writeText(field.value);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Press Ctrl+C";
+    }
+    setTimeout(() => { button.textContent = name; }, 2000);
+  });
+}

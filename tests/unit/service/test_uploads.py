@@ -1,4 +1,4 @@
-"""Uploads: a word on each id, all or nothing, and nothing that takes the machine's memory."""
+"""Uploads: an outcome for each id, invalid records fail by themselves, and nothing that takes the machine's memory."""
 
 import contextlib
 import gzip
@@ -31,18 +31,35 @@ def held(store_path):
 
 def test_each_record_is_told_as_added_present_or_failed_in_the_order_of_the_file(upload, store_path):
     assert counts(upload(">a\nMKV\n>b\nMKL\n")) == (2, 0, 0)
-    done = upload(">c\nMKI\n>b\nmkl*\n>bad\nMK1\n>a\nMKW\n>c\nMKI\n>c\nMKA\n")
-    assert counts(done) == (1, 2, 3)
+    done = upload(">c\nMKI\n>b\nmkl*\n>bad\nMK1\n>a\nMKW\n>c\nMKI\n>d\nMKI\n")
+    assert counts(done) == (2, 2, 2)
     assert [(row.id, row.outcome) for row in done.rows] == [
         ("c", "added"),
         ("b", "present"),
         ("bad", "failed"),
         ("a", "failed"),
         ("c", "present"),
-        ("c", "failed"),
+        ("d", "added"),
     ]
     assert "'1' at position 3" in done.rows[2].reason and done.rows[2].reason.startswith("line 5")
-    assert held(store_path) == {"a": "MKV", "b": "MKL", "c": "MKI"}
+    assert held(store_path) == {"a": "MKV", "b": "MKL", "c": "MKI", "d": "MKI"}
+
+
+@pytest.mark.parametrize(
+    "content, reasons",
+    [
+        (">c\nMKI\n>e\nMKV\n>c\nMKA\n", ("line 1: the record of the same id in line 5", "line 5: the record of")),
+        (">c\nMK1\n>e\nMKV\n>c\nMKA\n", ("line 1", "line 5: the record of the same id in line 1")),
+        (">b\nMKL\n>e\nMKV\n>b\nMKA\n", ("line 1: the record of the same id in line 5", "line 5: this id stands")),
+    ],
+)
+def test_an_id_is_never_both_failed_and_added(upload, store_path, content, reasons):
+    upload(">b\nMKL\n")
+    done = upload(content)
+    assert counts(done) == (1, 0, 2) and done.ids == ["e"]
+    failed = [row.reason for row in done.rows if row.outcome == "failed"]
+    assert all(why.startswith(expected) for why, expected in zip(failed, reasons, strict=True)), failed
+    assert held(store_path) == {"b": "MKL", "e": "MKV"}
 
 
 def test_conflict_shows_both_sequences_from_where_they_differ(upload):

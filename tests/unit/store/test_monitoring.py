@@ -95,3 +95,9 @@ def test_top_of_an_unknown_run_ends_with_the_exit_code_for_absent(at_work, call)
     shown = call("nothing")
     assert shown.exit_code == 3
     assert "nothing" in shown.output
+
+
+def test_top_without_slurm_shows_no_table_of_nodes(at_work, head, call, monkeypatch):
+    monkeypatch.setattr("proteofold.slurm.nodes.node_states", lambda: [])
+    shown = call("demo", "--once")
+    assert shown.exit_code == 0 and "cores free" not in shown.output

@@ -238,3 +238,12 @@ def test_store_of_the_first_version_keeps_its_rows_and_takes_predictions(results
     assert conn.execute("select run_id from runs order by 1").fetchall() == [("demo",), ("old",)]
     assert len(keys(conn)) == 2
     assert prediction_of(conn, "old", "P1") is None
+
+
+def test_prediction_of_a_protein_whose_search_failed_is_read_from_the_files(finished):
+    run = finished()
+    run.search.out(run.members["P2"].entry).unlink()
+    found = result_files.prediction_in_files(run.folder.path, "P2")
+    assert found["secondary_structure"] == ("HEC" * 27)[:80]
+    assert result_files.prediction_in_files(run.folder.path, "P9") is None
+    assert result_files.prediction_in_files(run.folder.path / "none", "P2") is None

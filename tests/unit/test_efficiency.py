@@ -1,0 +1,22 @@
+"""The time that a run took is that of all its starts."""
+
+import json
+
+from proteofold.plan import efficiency
+
+
+def test_all_starts_count_and_one_that_was_killed_lasts_until_its_last_search():
+    starts = [[0, None], [1000, 1100], [2000, 2050]]
+    assert efficiency._wall_s(starts, [10, 300, 1050, 2050]) == 300 + 100 + 50
+
+
+def test_a_start_without_any_result_is_left_out():
+    assert efficiency._wall_s([[0, 100], [1000, 1900]], [90]) == 100
+
+
+def test_starts_are_noted_one_after_another(tmp_path):
+    (tmp_path / efficiency.MACHINES).write_text(json.dumps({"since": 5.0, "kinds": []}))
+    efficiency.note_machines(tmp_path, [])
+    efficiency.note_machines(tmp_path, [])
+    starts = json.loads((tmp_path / efficiency.MACHINES).read_text())["starts"]
+    assert len(starts) == 3 and starts[0] == [5.0, None]
