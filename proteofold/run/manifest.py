@@ -19,6 +19,9 @@ from proteofold.system.files import write_if_changed
 # takes minutes in Snakemake (docs/decisions.md).
 BLOCK = 1000
 
+# Raised when the same results give other merged tables: the next start merges again.
+TABLES_VERSION = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -104,8 +107,8 @@ class Run:
 
     @property
     def _results_name(self):
-        """What tells results of one search and summary from those of another, wherever the run's folder is."""
-        return [self.search.name, self.search.out_folder.name]
+        """What tells the tables of one search and summary from those of another, wherever the run's folder is."""
+        return [self.search.name, self.search.out_folder.name, TABLES_VERSION]
 
     @cached_property
     def members_digest(self):
