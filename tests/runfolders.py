@@ -37,6 +37,13 @@ def make_hit(rank=1, template="1ABC_A", evalue=1e-20, score=150.0, **values):
     return Hit(rank, template, f'about "{template}", a; b', evalue=evalue, score=score, **values)
 
 
+def span_hit(start, end, template="1ABC_A", score=100.0, evalue=1e-20, probability=99.0, columns=None, rank=1):
+    """A confident hit whose range in the query is from ``start`` to ``end``."""
+    columns = end - start + 1 if columns is None else columns
+    values = {"aligned_columns": columns, "query_start": start, "query_end": end}
+    return Hit(rank, template, "", probability, evalue, 1e-25, score, 0.0, **values)
+
+
 def format_hhr(query_id, found):
     """The text of an .hhr of these hits, each aligned in a few columns."""
     head = f"Query         {query_id}\nMatch_columns 60\nNo_of_seqs    1 out of 1\n\n"

@@ -5,17 +5,12 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runfolders import span_hit as hit
 
 from proteofold.formats.hhr import Hit, read_hhr
 from proteofold.science.domains import DomainThresholds, choose_domains, is_confident, residues_in
 
 DEFAULTS = DomainThresholds()
-
-
-def hit(start, end, template="1ABC_A", score=100.0, evalue=1e-20, probability=99.0, columns=None, rank=1):
-    columns = end - start + 1 if columns is None else columns
-    values = {"aligned_columns": columns, "query_start": start, "query_end": end}
-    return Hit(rank, template, "", probability, evalue, 1e-25, score, 0.0, **values)
 
 
 def chosen(*hits, **thresholds):
