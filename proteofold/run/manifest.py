@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from operator import attrgetter
 
@@ -11,6 +11,7 @@ import yaml
 from proteofold.run.layout import RunFolder
 from proteofold.run.results import done
 from proteofold.science import hhsuite
+from proteofold.science.domains import DomainThresholds
 from proteofold.science.weights import batch_mem_mb
 from proteofold.system.errors import UserError
 from proteofold.system.files import write_if_changed
@@ -107,8 +108,13 @@ class Run:
 
     @property
     def _results_name(self):
-        """What tells the tables of one search and summary from those of another, wherever the run's folder is."""
-        return [self.search.name, self.search.out_folder.name, TABLES_VERSION]
+        """What tells the tables of some results and thresholds from those of others, wherever the run's folder is."""
+        return [self.search.name, self.search.out_folder.name, TABLES_VERSION, asdict(self.thresholds)]
+
+    @cached_property
+    def thresholds(self):
+        """What counts as a domain; the defaults in the folder of a run that had no choice."""
+        return DomainThresholds(**self.settings.get("domains", {}))
 
     @cached_property
     def members_digest(self):
