@@ -15,6 +15,7 @@ from proteofold.formats.hits_csv import hits_csv_gz, hits_csv_gz_header
 from proteofold.run.failures import DAMAGED, FAILURE_COLUMNS, failure_of, is_unfinished
 from proteofold.run.layout import RunFolder
 from proteofold.run.manifest import load_run, read_settings
+from proteofold.run.proteome import PROTEOME_FILES, Proteome
 from proteofold.run.results import DamagedError, done, read_hits, read_out, remove
 from proteofold.run.verdicts import DOMAIN_COLUMNS, VERDICT_COLUMNS, judged, pack_judged, read_judged
 from proteofold.science.batches import damaged_files
@@ -22,7 +23,10 @@ from proteofold.science.summary import SUMMARY_COLUMNS
 from proteofold.system.errors import UserError
 from proteofold.system.files import existing_names, replacing, write_aside
 
-MERGED = ("merge_results.csv", "best_hits.csv", "profile_output.csv", "hits.csv.gz", "domains.csv", "failed.csv")
+MERGED = (
+    *("merge_results.csv", "best_hits.csv", "profile_output.csv", "hits.csv.gz", "domains.csv", "failed.csv"),
+    *PROTEOME_FILES,
+)
 
 _PIECE = 1 << 20
 _PIECE_OF_BLOCK = 1 << 16  # each member's rest of a piece is copied
@@ -68,7 +72,7 @@ def merge_run(path, marks=(), interrupted=False):
     folder, finished = run.folder, run.done()
     of_damaged_batches = _remove_damaged_predictions(run, finished)
     counts = Counter(proteins=len(run.members), with_hit=0, without_hit=0, failed=0)
-    std, gmean = _Mean(), _Mean()
+    std, gmean, proteome = _Mean(), _Mean(), Proteome()
     with contextlib.ExitStack() as stack:
         results, best, domains, failed = (
             csv.writer(stack.enter_context(_replacing_table(folder.path / name)), lineterminator="\n")
@@ -87,6 +91,7 @@ def merge_run(path, marks=(), interrupted=False):
                 if out := outs.get(member.entry):
                     verdict = verdicts[member.entry]
                     results.writerow((*out.row, *verdict.summary_values))
+                    proteome.add(member, verdict)
                     domains.writerows(verdict.domain_rows(member.query_id))
                     best.writerow(out.row[:2])
                     std.add(out.row[5])
@@ -102,6 +107,7 @@ def merge_run(path, marks=(), interrupted=False):
                     failed.writerow(failure)
                     counts["failed"] += 1
     write_aside(folder.path / "profile_output.csv", f"ave_std,ave_gmean\n{std},{gmean}\n")
+    proteome.write(run)
     overview = dict(counts) | {"sha256": {name: _checksum(folder.path / name) for name in MERGED}}
     write_aside(folder.overview, json.dumps(overview, indent=2) + "\n")
     of_blocks = [path_of(name).name for name in run.blocks for path_of in (folder.block, folder.block_verdicts)]
