@@ -199,19 +199,10 @@ def protein(name, limit, store_path, as_json):
         )
         if row["verdict"]:
             click.echo(f"\n{row['verdict']['sentence']}")
-            columns = (
-                "number",
-                "query_start",
-                "query_end",
-                "template",
-                "probability",
-                "evalue",
-                "identity",
-                "description",
-            )
+            columns = ("number", "query_start", "query_end", "template", "probability", "evalue", "identity")
             if row["verdict"]["domains"]:
                 print_table(
-                    ("domain", "from", "to", "template", "prob. %", "E-value", "identity %", "description"),
+                    ("domain", "from", "to", "template", "prob. %", "E-value", "identity %"),
                     [[domain[column] for column in columns] for domain in row["verdict"]["domains"]],
                 )
         if row["hits"]:
