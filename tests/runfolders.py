@@ -37,6 +37,13 @@ def make_hit(rank=1, template="1ABC_A", evalue=1e-20, score=150.0, **values):
     return Hit(rank, template, f'about "{template}", a; b', evalue=evalue, score=score, **values)
 
 
+def span_hit(start, end, template="1ABC_A", score=100.0, evalue=1e-20, probability=99.0, columns=None, rank=1, **more):
+    """A confident hit whose range in the query is from ``start`` to ``end``."""
+    columns = end - start + 1 if columns is None else columns
+    values = {"aligned_columns": columns, "query_start": start, "query_end": end}
+    return make_hit(rank, template, evalue, score, probability=probability, **values, **more)
+
+
 def format_hhr(query_id, found):
     """The text of an .hhr of these hits, each aligned in a few columns."""
     head = f"Query         {query_id}\nMatch_columns 60\nNo_of_seqs    1 out of 1\n\n"
@@ -52,7 +59,8 @@ def format_hhr(query_id, found):
         )
         blocks.append(
             f"No {hit.rank}\n>{hit.template} {hit.description}\n"
-            f"Probab={hit.probability}  E-value={hit.evalue}  Score={hit.score}  Aligned_cols={hit.aligned_columns}\n\n"
+            f"Probab={hit.probability}  E-value={hit.evalue}  Score={hit.score}  Aligned_cols={hit.aligned_columns}"
+            f"{f'  Identities={hit.identity}%  Similarity=0.5' if hit.identity else ''}\n\n"
             f"Q {query_id[:14]:14} {first:4} MKV {first + 2:4} (60)\n"
             f"                    |||\nT {hit.template[:14]:14}    1 MKV    3 (90)\n\n"
         )

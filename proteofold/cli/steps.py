@@ -165,6 +165,13 @@ def a3m(fasta, horiz, a3m, query_id, md5):
     show_default=True,
     help="How the library is searched: config/README.md.",
 )
+@click.option(
+    "--alternatives",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Alignments with one template that are reported at most.",
+)
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--memory-mb", type=click.IntRange(1), help="Search in parts of the library where one search takes more.")
 @click.option(
@@ -173,7 +180,7 @@ def a3m(fasta, horiz, a3m, query_id, md5):
 @_RUN
 @_USAGE
 @_step
-def search(a3m, hhr, library, mode, threads, memory_mb, attempt, run, usage):
+def search(a3m, hhr, library, mode, alternatives, threads, memory_mb, attempt, run, usage):
     """Rank the templates of a library by their similarity to the query in A3M; writes HHR, compressed.
 
     Alignments beyond the 50 best and the confident hits are shortened; the list of hits is complete.
@@ -184,9 +191,8 @@ def search(a3m, hhr, library, mode, threads, memory_mb, attempt, run, usage):
     """
     from proteofold.science.search import search_templates
 
-    search_templates(
-        a3m, hhr, library, mode, threads=threads, memory_mb=memory_mb, attempt=attempt, usage=usage, run=run
-    )
+    options = {"threads": threads, "memory_mb": memory_mb, "attempt": attempt, "alternatives": alternatives}
+    search_templates(a3m, hhr, library, mode, usage=usage, run=run, **options)
 
 
 @click.command(short_help="Summarise the hits of a search: .hhr to .out.")

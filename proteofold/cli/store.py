@@ -1,5 +1,6 @@
 """Commands of ``proteofold`` that read and fill the results store."""
 
+import contextlib
 import os
 import sys
 from functools import partial
@@ -82,7 +83,7 @@ def show(run, limit, store_path, as_json):
     conn = open_fresh(store_path)
     row = or_not_found(queries.find_run, conn, run)
     row["phases"], row["computed_in"] = queries.phase_counts(conn, run), queries.computed_elsewhere(conn, run)
-    row["new_results"] = _new_results(store_path, row)
+    row["new_results"], row["coverage_classes"] = _new_results(store_path, row), _coverage_classes(store_path, run)
     failed, best = queries.failures(conn, run, limit), queries.best_results(conn, run, limit)
     if as_json:
         return print_json(row | {"failures": failed, "best": best})
@@ -98,6 +99,7 @@ def show(run, limit, store_path, as_json):
             "proteins": f"{row['total']}{f' ({phases})' if phases else ''}",
             "shared": ", ".join(f"{count} computed in {name}" for name, count in row["computed_in"].items()) or None,
             "new": _new(row["new_results"]),
+            "coverage": ", ".join(f"{count} {name}" for name, count in row["coverage_classes"].items()) or None,
             "templates": settings.get("library", {}).get("prefix"),
             "mode": row["mode"],
             "efficiency": row["efficiency"] and f"{100 * row['efficiency']:.0f} %",
@@ -121,16 +123,41 @@ def _new(count):
 
 def _new_results(store_path, row):
     """How many results of a run other runs have computed since its tables were merged; 0 while it runs."""
-    from proteofold.run.layout import RESULTS
     from proteofold.run.merge import new_results
 
     if row["status"] not in ("FAILED", "INTERRUPTED"):
         return 0
-    folders = [results / row["run_id"] for results in (Path(store_path).parent, RESULTS)]
     try:
-        return next(new_results(folder) for folder in folders if folder.is_dir())
-    except (StopIteration, OSError, UserError):  # the folder is elsewhere, or damaged
+        return next(map(new_results, _run_folders(store_path, row["run_id"])), 0)
+    except (OSError, UserError):  # the folder is damaged
         return 0
+
+
+def _run_folders(store_path, run):
+    """Where the folder of a run is: beside the store, or in results/; nothing if it is elsewhere."""
+    from proteofold.run.layout import RESULTS
+
+    return [results / run for results in (Path(store_path).parent, RESULTS) if (results / run).is_dir()]
+
+
+def _verdict(store_path, run, query_id):
+    """The Verdict on a protein of a run, from the files of the run; None where they are elsewhere or damaged."""
+    from proteofold.run.manifest import load_run
+    from proteofold.run.verdicts import read_verdict
+
+    for folder in _run_folders(store_path, run):
+        with contextlib.suppress(OSError, UserError):
+            loaded = load_run(folder)
+            member = next((member for member in loaded.members.values() if member.query_id == query_id), None)
+            return member and read_verdict(loaded, member)
+    return None
+
+
+def _coverage_classes(store_path, run):
+    """How many proteins of a run are in each coverage class; nothing where it was not merged yet."""
+    from proteofold.run.proteome import read_coverage_classes
+
+    return next(filter(None, map(read_coverage_classes, _run_folders(store_path, run))), {})
 
 
 @click.command(short_help="Show a protein, its results and hits.")
@@ -139,7 +166,9 @@ def _new_results(store_path, row):
 @store_option
 @json_option
 def protein(name, limit, store_path, as_json):
-    """Show a protein, the runs that include it, and the hits of its newest result.
+    """Show a protein, the runs that include it, and the domains and hits of its newest result.
+
+    Domains are shown where the folder of the run is beside the store or in results/.
 
     ID is an id, accession, entry name or gene, in upper or lower case, or other words that fit one protein only.
     Exit code 3 if the store has no such protein, or if several fit.
@@ -157,7 +186,8 @@ def protein(name, limit, store_path, as_json):
         results = queries.results_of(conn, row["query_id"])
         newest = next((result for result in results if result["status"] == "SUCCESS"), None)
         hits = queries.hits_of(conn, newest["run_id"], row["query_id"], limit) if newest else []
-        found.append(row | {"results": results, "hits": hits})
+        verdict = _verdict(store_path, newest["run_id"], row["query_id"]) if newest else None
+        found.append(row | {"results": results, "hits": hits, "verdict": verdict and verdict.described()})
     if as_json:
         return print_json(found)
     for row in found:
@@ -169,6 +199,14 @@ def protein(name, limit, store_path, as_json):
             ("run", "status", "best hit", "E-value", "score", "reason"),
             [[result[column] for column in columns] for result in row["results"]],
         )
+        if row["verdict"]:
+            click.echo(f"\n{row['verdict']['sentence']}")
+            columns = ("number", "query_start", "query_end", "template", "probability", "evalue", "identity")
+            if row["verdict"]["domains"]:
+                print_table(
+                    ("domain", "from", "to", "template", "prob. %", "E-value", "identity %"),
+                    [[domain[column] for column in columns] for domain in row["verdict"]["domains"]],
+                )
         if row["hits"]:
             click.echo(f"\nHits in {row['hits'][0]['run_id']}")
             columns = ("rank", "template", "probability", "evalue", "score", "aligned_columns", "description")

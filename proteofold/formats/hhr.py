@@ -14,7 +14,8 @@ from proteofold.system.errors import UserError
 # A block of an alignment: rank; template and description; values. Of a file that is cut short parts are missing.
 _BLOCK = re.compile(
     r"\nNo +(\d+)[ \t]*(?:\n>(\S*)[ \t]*(.*))?"
-    r"(?:\n(?:Probab=(\S+)\s+)?E-value=(\S+)\s+Score=(\S+)(?:\s+Aligned_cols=(\d+))?)?"
+    r"(?:\n(?:Probab=(\S+)\s+)?E-value=(\S+)\s+Score=(\S+)(?:\s+Aligned_cols=(\d+))?"
+    r"(?:[ \t]+Identities=(\d+)%)?(?:[ \t]+Similarity=(-?[\d.]+))?)?"
 )
 _NOTHING_OF_TABLE = (None,) * 7
 
@@ -23,13 +24,14 @@ class Hit(
     namedtuple(
         "Hit",
         "rank template description probability evalue pvalue score ss_score aligned_columns "
-        "query_start query_end template_start template_end template_length",
-        defaults=[None] * 11,
+        "query_start query_end template_start template_end template_length identity similarity",
+        defaults=[None] * 13,
     )
 ):
     """One alignment of the query with a template. Positions count residues from 1, ends included.
 
-    Rank, columns, positions and length are int, the other numbers float. What a file does not tell is None.
+    Rank, columns, positions, length and identity (percent of the aligned residues) are int, the other numbers float.
+    Similarity is the mean substitution score of the aligned residues. What a file does not report is None.
     """
 
     __slots__ = ()
@@ -111,15 +113,17 @@ def _table_row(line):
 
 def _hit(name, text, block, table):
     """The hit of a block and its row of the table."""
-    rank, template, description, probability, evalue, score, columns = block.groups()
+    rank, template, description, probability, evalue, score, columns, identity, similarity = block.groups()
     try:
         if template is None or evalue is None:
             raise ValueError("no template or no values. Is the file cut short?")
         evalue, score, probability = float(evalue), float(score), probability and float(probability)
+        identity, similarity = identity and int(identity), similarity and float(similarity)
     except ValueError as error:
         line = text.count("\n", 0, block.start()) + 2
         raise UserError(f"{name}, line {line}: hit {rank}: {error}") from None
     pvalue, ss_score, *positions = table.get(int(rank), _NOTHING_OF_TABLE)
     columns = columns and int(columns)
     description = description.strip().lstrip(" ;")
-    return Hit(int(rank), template, description, probability, evalue, pvalue, score, ss_score, columns, *positions)
+    values = probability, evalue, pvalue, score, ss_score, columns
+    return Hit(int(rank), template, description, *values, *positions, identity, similarity)

@@ -208,6 +208,8 @@ def _files(data):
         ("best_hits.csv", "protein and best hit, nothing else"),
         ("hits.csv.gz", "every hit of every protein, with positions"),
         ("profile_output.csv", "means of the scores' spread and geometric mean over all proteins"),
+        ("domains.csv", "regions of each protein with a known fold, and their templates"),
+        ("proteome_summary.json", "the run at a glance: coverage classes, top templates, dark proteins; also as .csv"),
         ("failed.csv", "proteins without a result, and why"),
     ]
     return f"<h2>Files in {escape(str(data.folder))}</h2>{facts(rows)}"

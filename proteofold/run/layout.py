@@ -120,5 +120,8 @@ class RunFolder:
     def block(self, name):
         return self.blocks / f"{name}.csv.gz"
 
+    def block_verdicts(self, name):
+        return self.blocks / f"{name}.verdicts.jsonl.gz"
+
     def log(self, rule, name):
         return self.path / "logs" / rule / f"{name}.log"

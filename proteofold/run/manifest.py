@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from operator import attrgetter
 
@@ -11,6 +11,7 @@ import yaml
 from proteofold.run.layout import RunFolder
 from proteofold.run.results import done
 from proteofold.science import hhsuite
+from proteofold.science.domains import DomainThresholds
 from proteofold.science.weights import batch_mem_mb
 from proteofold.system.errors import UserError
 from proteofold.system.files import write_if_changed
@@ -18,6 +19,9 @@ from proteofold.system.files import write_if_changed
 # Proteins whose hits are collected together when all are there: with the files of all proteins as its input a job
 # takes minutes in Snakemake (docs/decisions.md).
 BLOCK = 1000
+
+# Raised when the same results give other merged tables: the next start merges again.
+TABLES_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +108,13 @@ class Run:
 
     @property
     def _results_name(self):
-        """What tells results of one search and summary from those of another, wherever the run's folder is."""
-        return [self.search.name, self.search.out_folder.name]
+        """What tells the tables of some results and thresholds from those of others, wherever the run's folder is."""
+        return [self.search.name, self.search.out_folder.name, TABLES_VERSION, asdict(self.thresholds)]
+
+    @cached_property
+    def thresholds(self):
+        """What counts as a domain; the defaults in the folder of a run that had no choice."""
+        return DomainThresholds(**self.settings.get("domains", {}))
 
     @cached_property
     def members_digest(self):

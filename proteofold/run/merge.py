@@ -15,13 +15,18 @@ from proteofold.formats.hits_csv import hits_csv_gz, hits_csv_gz_header
 from proteofold.run.failures import DAMAGED, FAILURE_COLUMNS, failure_of, is_unfinished
 from proteofold.run.layout import RunFolder
 from proteofold.run.manifest import load_run, read_settings
+from proteofold.run.proteome import PROTEOME_FILES, Proteome
 from proteofold.run.results import DamagedError, done, read_hits, read_out, remove
+from proteofold.run.verdicts import DOMAIN_COLUMNS, VERDICT_COLUMNS, judged, pack_judged, read_judged
 from proteofold.science.batches import damaged_files
 from proteofold.science.summary import SUMMARY_COLUMNS
 from proteofold.system.errors import UserError
 from proteofold.system.files import existing_names, replacing, write_aside
 
-MERGED = ("merge_results.csv", "best_hits.csv", "profile_output.csv", "hits.csv.gz", "failed.csv")
+MERGED = (
+    *("merge_results.csv", "best_hits.csv", "profile_output.csv", "hits.csv.gz", "domains.csv", "failed.csv"),
+    *PROTEOME_FILES,
+)
 
 _PIECE = 1 << 20
 _PIECE_OF_BLOCK = 1 << 16  # each member's rest of a piece is copied
@@ -43,13 +48,13 @@ class _Mean:
 
 
 def collect_block(path, name):
-    """Collect the hits of a block of proteins that are all done; returns the ids of those whose result is damaged.
+    """Collect hits and domains of a block of proteins that are all done; returns the ids of those that are damaged.
 
     A damaged result is removed, and the block is then not written.
     """
     run = load_run(path)
     run.folder.block(name).unlink(missing_ok=True)
-    outs, _ = _outs_with_hits(run, name, run.done(), io.BytesIO())
+    outs, _, _ = _outs_with_hits(run, name, run.done(), io.BytesIO())
     return [member.query_id for member in run.blocks[name] if member.entry not in outs]
 
 
@@ -67,23 +72,27 @@ def merge_run(path, marks=(), interrupted=False):
     folder, finished = run.folder, run.done()
     of_damaged_batches = _remove_damaged_predictions(run, finished)
     counts = Counter(proteins=len(run.members), with_hit=0, without_hit=0, failed=0)
-    std, gmean = _Mean(), _Mean()
+    std, gmean, proteome = _Mean(), _Mean(), Proteome()
     with contextlib.ExitStack() as stack:
-        results, best, failed = (
+        results, best, domains, failed = (
             csv.writer(stack.enter_context(_replacing_table(folder.path / name)), lineterminator="\n")
-            for name in ("merge_results.csv", "best_hits.csv", "failed.csv")
+            for name in ("merge_results.csv", "best_hits.csv", "domains.csv", "failed.csv")
         )
         aside = stack.enter_context(replacing(folder.path / "hits.csv.gz"))
         all_hits = stack.enter_context(open(aside, "wb"))
-        results.writerow(SUMMARY_COLUMNS)
+        results.writerow((*SUMMARY_COLUMNS, *VERDICT_COLUMNS))
         best.writerow(("fasta_id", "best_hit_id"))
+        domains.writerow(DOMAIN_COLUMNS)
         failed.writerow(FAILURE_COLUMNS)
         all_hits.write(hits_csv_gz_header())
         for name, members in run.blocks.items():
-            outs, damaged = _outs_with_hits(run, name, finished, all_hits)
+            outs, damaged, verdicts = _outs_with_hits(run, name, finished, all_hits)
             for member in members:
                 if out := outs.get(member.entry):
-                    results.writerow(out.row)
+                    verdict = verdicts[member.entry]
+                    results.writerow((*out.row, *verdict.summary_values))
+                    proteome.add(member, verdict)
+                    domains.writerows(verdict.domain_rows(member.query_id))
                     best.writerow(out.row[:2])
                     std.add(out.row[5])
                     gmean.add(out.row[6])
@@ -98,22 +107,24 @@ def merge_run(path, marks=(), interrupted=False):
                     failed.writerow(failure)
                     counts["failed"] += 1
     write_aside(folder.path / "profile_output.csv", f"ave_std,ave_gmean\n{std},{gmean}\n")
+    proteome.write(run)
     overview = dict(counts) | {"sha256": {name: _checksum(folder.path / name) for name in MERGED}}
     write_aside(folder.overview, json.dumps(overview, indent=2) + "\n")
-    _remove_others(folder.blocks, {folder.block(name).name for name in run.blocks})
+    of_blocks = [path_of(name).name for name in run.blocks for path_of in (folder.block, folder.block_verdicts)]
+    _remove_others(folder.blocks, of_blocks)
     if marks:
         _remove_others(folder.marks, marks)
     return dict(counts)
 
 
 def _outs_with_hits(run, name, finished, all_hits):
-    """The Outs of a block's members by entry, and the rows of failed.csv of those whose result is damaged.
+    """By entry, the Outs of a block's members, the rows of failed.csv of damaged ones, and what is Judged of the Outs.
 
     The hits of all members with an Out are written to a file. They are taken from the block where it is whole and none
-    is missing; where it is not, the block is written.
+    is missing, and so are the verdicts; where it is not, the block is written.
     """
     block, members = run.folder.block(name), run.blocks[name]
-    outs, damaged, collected = {}, {}, []
+    outs, damaged, collected, verdicts = {}, {}, [], {}
 
     for member in members:
         if member.entry in finished:
@@ -124,21 +135,25 @@ def _outs_with_hits(run, name, finished, all_hits):
             except FileNotFoundError:
                 pass  # it was removed just now
     if len(outs) == len(members) and _holds_hits_of(block, len(members)):
-        with open(block, "rb") as handle:
-            shutil.copyfileobj(handle, all_hits, _PIECE)
-        return outs, damaged
+        of_block = read_judged(run.folder.block_verdicts(name), len(members))
+        if of_block is not None:
+            with open(block, "rb") as handle:
+                shutil.copyfileobj(handle, all_hits, _PIECE)
+            return outs, damaged, {member.entry: found for member, found in zip(members, of_block, strict=True)}
     for member in members:
         if member.entry in outs:
             try:
                 found = read_hits(run.search, member.entry, outs[member.entry])
                 collected.append(hits_csv_gz(member.query_id, found))
+                verdicts[member.entry] = judged(run, member, found)
             except DamagedError as error:
                 del outs[member.entry]
                 damaged[member.entry] = _remove_damaged(run, member, error)
     all_hits.writelines(collected)
     if len(outs) == len(members):
+        write_aside(run.folder.block_verdicts(name), b"".join(map(pack_judged, verdicts.values())))
         write_aside(block, b"".join(collected))
-    return outs, damaged
+    return outs, damaged, verdicts
 
 
 def _remove_damaged_predictions(run, finished):

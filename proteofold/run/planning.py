@@ -88,12 +88,17 @@ def _settings(config, checked, digest):
         "predictions": predictions_name,
         "version": SEARCH_VERSION,
     }
+    alternatives = config["search"].get("alternatives", hhsuite.ALTERNATIVES)
+    if alternatives != hhsuite.ALTERNATIVES:  # searches of before had no choice, and keep their names
+        search["alternatives"] = alternatives
     return {
         "run": config["run"],
         "search": f"{_library_name(library)}.{mode}.{checksum(search)[:8]}",
         "predictions": predictions_name,
         "depends_on": {"predictions": predictions, "search": search},
         "mode": mode,
+        "alternatives": alternatives,
+        "domains": config["domains"],
         "keep": config["keep"],
         "library": library._asdict(),
         "library_source": checked.templates.source,

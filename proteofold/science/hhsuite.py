@@ -28,6 +28,9 @@ SEARCHES = {
 SEARCH_MODES = {"reference": ("reference",), "lean": ("lean",), "fast": ("fast",), "hybrid": ("fast", "lean")}
 FALLBACK_EVALUE = 1e-3
 
+# Alignments with one template that hhsearch and hhblits report at most, if they are not told otherwise.
+ALTERNATIVES = 4
+
 # The parts of a library that each mode reads. hhsearch does not read _cs219.ffdata, but does not start without it.
 PARTS_READ = {mode: PARTS if mode == "reference" else ("hhm", "cs219") for mode in SEARCH_MODES}
 
@@ -118,9 +121,16 @@ def maxres(query_length, library_longest):
     return max(query_length, library_longest) + 100
 
 
-def search_command(search, query, library_prefix, output, *, query_length, maxres, threads=1):
-    """The command line of one of SEARCHES as a list. ``query`` is an ``.a3m``, ``output`` the ``.hhr``."""
+def search_command(
+    search, query, library_prefix, output, *, query_length, maxres, threads=1, alternatives=ALTERNATIVES
+):
+    """The command line of one of SEARCHES as a list. ``query`` is an ``.a3m``, ``output`` the ``.hhr``.
+
+    ``alternatives`` is the number of alignments with one template that are reported at most.
+    """
     program, options = SEARCHES[search]
+    if alternatives != ALTERNATIVES:
+        options = (*options, "-alt", alternatives)
     if search == "fast" and query_length > GIANT:
         options = (*options, "-maxfilt", PREFILTERED)
     command = [find_program(program), "-i", query, "-d", library_prefix, "-o", output, "-cpu", threads]

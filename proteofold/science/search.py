@@ -19,12 +19,25 @@ from proteofold.system.process import format_usage, run_tool, usage_of_tools, wr
 SEARCH_STEP_MB = 60
 
 
-def search_templates(a3m, hhr, library, mode, *, threads=1, memory_mb=None, attempt=1, usage=None, run=""):
+def search_templates(
+    a3m,
+    hhr,
+    library,
+    mode,
+    *,
+    threads=1,
+    memory_mb=None,
+    attempt=1,
+    usage=None,
+    run="",
+    alternatives=hhsuite.ALTERNATIVES,
+):
     """Search a template library with an ``.a3m`` and write the packed ``.hhr.gz``, and what it took to ``usage``.
 
     ``library`` is the prefix of an HH-suite database. With ``memory_mb`` the library is searched in shards where one
     search would take more; an ``attempt`` above 1 follows one that was killed, and takes more shards where it gets no
-    more memory. Returns False if the result was there already. UserError says why a search failed.
+    more memory. ``alternatives`` is the number of alignments with one template that are reported at most.
+    Returns False if the result was there already. UserError says why a search failed.
     """
     if is_whole(hhr):
         write_lost_usage(usage, run)
@@ -40,6 +53,7 @@ def search_templates(a3m, hhr, library, mode, *, threads=1, memory_mb=None, atte
         "query_length": query_length,
         "maxres": hhsuite.maxres(query_length, described.longest),
         "threads": threads,
+        "alternatives": alternatives,
     }
     with tempfile.TemporaryDirectory(dir=Path(a3m).parent, prefix=".search-") as scratch:
         written = Path(scratch, "query.hhr")

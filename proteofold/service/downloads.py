@@ -16,10 +16,13 @@ _LONGEST_LOG = 256 << 10
 _PIECE = 1 << 20
 
 _TOLD = {
-    "merge_results.csv": "one row a protein: best hit, E-value, score, statistics of the scores",
+    "merge_results.csv": "one row a protein: best hit, E-value, score, statistics of the scores, domains, coverage",
     "best_hits.csv": "protein and template of its best hit",
     "profile_output.csv": "means over all proteins: ave_std, ave_gmean",
     "hits.csv.gz": "all hits of all proteins",
+    "domains.csv": "regions of each protein with a known fold, and their templates",
+    "proteome_summary.json": "the run at a glance: coverage classes, domains, top templates, dark proteins",
+    "proteome_summary.csv": "the same as one table",
     "failed.csv": "proteins without a result: step, reason, log",
 }
 

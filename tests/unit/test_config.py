@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from proteofold.run.config import config_problems, load_config, template_choice, weights_folder
+from proteofold.science.domains import DomainThresholds
 from proteofold.system import paths
 from proteofold.system.errors import UserError
 
@@ -33,6 +34,10 @@ def test_defaults_lack_only_proteins():
     assert problem.startswith("configuration, proteins: [] will not do: expected a list of at least one FASTA file")
 
 
+def test_default_thresholds_are_those_of_the_package():
+    assert DomainThresholds(**load_config()["domains"]) == DomainThresholds()
+
+
 def test_demo_configuration_is_good():
     assert config_problems(load_config(paths.DEMO / "config.yaml")) == []
 
@@ -45,7 +50,7 @@ def test_later_files_change_only_what_they_name(config_file):
         "proteins": ["a.fa"],
         "s4pred": {"weights": "demo", "device": "auto", "precision": "fp32"},
         "templates": {"build": "my folder"},
-        "search": {"mode": "reference"},
+        "search": {"mode": "reference", "alternatives": 4},
     }
     assert config_problems(config) == []
 
@@ -153,6 +158,14 @@ def test_missing_file_and_folder_are_named(tmp_path):
         ({"s4pred": {"device": "cpu"}}, "s4pred: 'weights' is a required property"),
         ({"s4pred": {"weights": "demo"}}, "s4pred: 'device' is a required property"),
         ({"search": {}}, "search: 'mode' is a required property"),
+        (
+            {"search": {"mode": "lean", "alternatives": 0}},
+            "search: alternatives: 0 will not do: expected a whole number",
+        ),
+        ({"domains": {"max_evalue": "1e-3"}}, "domains: max_evalue: '1e-3' will not do: expected a number"),
+        ({"domains": {"min_columns": 0.5}}, "domains: min_columns: 0.5 will not do: expected a whole number"),
+        ({"domains": {"max_overlap": 101}}, "domains: max_overlap: 101 will not do: expected percent"),
+        ({"domains": {"overlap": 10}}, "domains: unknown key 'overlap': did you mean 'max_overlap'?"),
         ({"s4pred": None}, "configuration, s4pred: None will not do"),
         ({"search": "lean"}, "configuration, search: 'lean' will not do"),
         ({"run": 5}, "configuration, run: 5 will not do: expected a name of letters"),

@@ -30,7 +30,7 @@ def leaves(schema, prefix=""):
 
 def test_config_readme_has_a_row_for_every_key_of_the_schema_and_no_other():
     schema = yaml.safe_load(paths.CONFIG_SCHEMA.read_text())
-    documented = re.findall(r"^\| `([a-z0-9]+(?:: [a-z0-9]+)?)` \| ", CONFIG_README, re.MULTILINE)
+    documented = re.findall(r"^\| `([a-z0-9]+(?:: [a-z0-9_]+)?)` \| ", CONFIG_README, re.MULTILINE)
     modes = set(hhsuite.SEARCH_MODES)
     assert [key for key in documented if key not in {"demo", "pdb70"} | modes] == list(leaves(schema))
 
@@ -40,6 +40,8 @@ def test_config_readme_states_the_defaults():
     for key in ("run", "templates"):
         assert f"| `{key}` | `{defaults[key]}` |" in CONFIG_README
     assert f"| `search: mode` | `{defaults['search']['mode']}` |" in CONFIG_README
+    assert f"| `search: alternatives` | `{defaults['search']['alternatives']}` |" in CONFIG_README
+    assert all(f"| `domains: {key}` | `{value}` |" in CONFIG_README for key, value in defaults["domains"].items())
     assert f"| `s4pred: device` | `{defaults['s4pred']['device']}` |" in CONFIG_README
 
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proteofold.formats.hhr import HIT_COLUMNS, Hit, read_hhr
+from proteofold.formats.hhr import HIT_COLUMNS, Hit, parse_hhr, read_hhr
 from proteofold.formats.hits_csv import hits_csv_gz, hits_csv_gz_header
+from proteofold.formats.packed_hhr import pack_hhr, unpack
 from proteofold.science.summary import Summary, format_summary, one_per_template, summarise
 from proteofold.system.errors import UserError
 
@@ -74,7 +75,44 @@ def test_hit_of_hhsuite_3_is_read_whole(data):
         template_start=1,
         template_end=147,
         template_length=153,
+        identity=int(_value_of(data / "hhsearch3.hhr", 5, "Identities").rstrip("%")),
+        similarity=float(_value_of(data / "hhsearch3.hhr", 5, "Similarity")),
     )
+
+
+def _value_of(path, rank, name):
+    """A value of the line of values of a hit, as text."""
+    lines = [line.strip() for line in path.read_text().splitlines()]
+    values = lines[lines.index(f"No {rank}") + 2].split()
+    return dict(value.split("=") for value in values)[name]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_identity_and_similarity_are_those_of_the_alignment_block(data, name):
+    for hit in read_hhr(data / name).hits:
+        assert f"{hit.identity}%" == _value_of(data / name, hit.rank, "Identities")
+        assert hit.similarity == float(_value_of(data / name, hit.rank, "Similarity"))
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        ("", (None, None)),
+        ("  Identities=7%", (7, None)),
+        ("  Identities=7%  Similarity=-0.123  Sum_probs=1.0", (7, -0.123)),
+        ("  Sum_probs=1.0", (None, None)),
+    ],
+)
+def test_values_that_a_block_lacks_are_none(tmp_path, end, expected):
+    values = f"Probab=1.00  E-value=1  Score=1.00  Aligned_cols=3{end}"
+    (tmp_path / "a.hhr").write_text(HEAD + block(1, "T n", values))
+    (hit,) = read_hhr(tmp_path / "a.hhr").hits
+    assert (hit.aligned_columns, hit.identity, hit.similarity) == (3, *expected)
+
+
+def test_packed_hhr_keeps_identity_and_similarity_of_every_hit(data):
+    content = (data / "hhsearch3.hhr").read_bytes()
+    assert parse_hhr(unpack(pack_hhr(content)), "packed").hits == parse_hhr(content, "file").hits
 
 
 def test_odd_lines_of_the_table_are_read(data):

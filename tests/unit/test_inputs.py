@@ -4,11 +4,13 @@ import gzip
 import hashlib
 import shutil
 import tracemalloc
+from dataclasses import asdict
 
 import pytest
 
 from proteofold.run import inputs
 from proteofold.run.inputs import check_inputs
+from proteofold.science.domains import DomainThresholds
 from proteofold.science.weights import WEIGHT_FILES
 from proteofold.system.errors import UserError
 
@@ -36,6 +38,7 @@ def check(tmp_path, make_library):
             "templates": library,
             "s4pred": {"weights": str(weights), "device": "cpu", "precision": "fp32"},
             "search": {"mode": "lean"},
+            "domains": asdict(DomainThresholds()),
             "keep": [],
         }
         return check_inputs(config | changes)

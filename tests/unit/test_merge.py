@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import runfolders
-from runfolders import make_hit
+from runfolders import make_hit, span_hit
 
 from proteofold.run import merge
 from proteofold.run.manifest import load_run
@@ -76,10 +76,74 @@ HITS = [(IDS[0], "T1"), (IDS[0], "T2"), (IDS[0], "T3"), (IDS[1], "T9"), (IDS[3],
 def test_counts_add_up_and_rows_are_in_the_order_of_the_input(complete):
     assert merge_run(complete.folder.path) == {"proteins": 5, "with_hit": 2, "without_hit": 3, "failed": 0}
     header, *rows = table(complete, "merge_results.csv")
-    assert header == ["query_id", "best_hit", "best_evalue", "best_score", "score_mean", "score_std", "score_gmean"]
+    assert header == [
+        *("query_id", "best_hit", "best_evalue", "best_score", "score_mean", "score_std", "score_gmean"),
+        *("domains", "coverage"),
+    ]
     assert [row[0] for row in rows] == IDS
-    assert rows[0][1:] == ["T1", "1e-20", "100.0", "74.50", "25.50", "70.00"]
-    assert rows[2][1:] == ["", "nan", "nan", "nan", "nan", "nan"]
+    assert rows[0][1:7] == ["T1", "1e-20", "100.0", "74.50", "25.50", "70.00"]
+    assert rows[2][1:] == ["", "nan", "nan", "nan", "nan", "nan", "0", "0.0000"]
+
+
+def test_first_seven_columns_are_those_of_the_out(complete):
+    merge_run(complete.folder.path)
+    lines = (complete.folder.path / "merge_results.csv").read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines[1:]):
+        assert line.startswith(complete.search.out(entry(complete, number)).read_text().splitlines()[1] + ",")
+
+
+TWO_DOMAINS = [
+    span_hit(1, 80, "T1", score=200.0, identity=31),
+    span_hit(101, 180, "T2", rank=2, score=100.0, identity=28),
+    span_hit(5, 75, "T3", rank=3, score=90.0),
+    span_hit(90, 140, "T4", rank=4, score=8.0, evalue=2.0, probability=20.0),
+]
+
+
+@pytest.fixture
+def long(runs):
+    """A run of two proteins of 200 residues: one with two domains, one with noise only."""
+    run = runs.plan("long", {"a,b": "MKVLI" * 40, "noise": "MKVLA" * 40})
+    for protein, found in zip(run.members, [TWO_DOMAINS, TWO_DOMAINS[3:]], strict=True):
+        runs.finish(run, protein, found)
+    return run
+
+
+def test_domains_are_rows_in_the_order_of_the_protein(long):
+    merge_run(long.folder.path)
+    header, *rows = table(long, "domains.csv")
+    assert header == [
+        *("query_id", "number", "query_start", "query_end", "template", "description", "probability", "evalue"),
+        *("score", "aligned_columns", "identity", "template_start", "template_end", "template_length"),
+    ]
+    assert rows == [
+        ["a,b", "1", "1", "80", "T1", 'about "T1", a; b', "99.0", "1e-20", "200.0", "80", "31", "1", "80", "90"],
+        ["a,b", "2", "101", "180", "T2", 'about "T2", a; b', "99.0", "1e-20", "100.0", "80", "28", "1", "80", "90"],
+    ]
+    assert [row[7:] for row in table(long, "merge_results.csv")[1:]] == [["2", "0.8000"], ["0", "0.0000"]]
+
+
+def test_domains_come_from_blocks_as_from_the_results_themselves(long):
+    merge_run(long.folder.path)
+    before = tables(long)
+    collect(long)
+    for member in long.members.values():  # all is in the block
+        long.search.hhr(member.entry).unlink()
+    merge_run(long.folder.path)
+    assert tables(long) == before
+
+
+def test_other_thresholds_are_other_blocks_and_give_other_domains(long, runs):
+    merge_run(long.folder.path)
+    before, blocks = tables(long), set(long.blocks)
+    proteins = {"a,b": "MKVLI" * 40, "noise": "MKVLA" * 40}
+    changed = runs.plan("long", proteins, domains={"max_evalue": 3.0})
+    assert not blocks & set(changed.blocks) and changed.members_digest != long.members_digest
+    merge_run(changed.folder.path)
+    assert [row[0] for row in table(changed, "domains.csv")[1:]] == ["a,b", "a,b", "noise"]
+    back = runs.plan("long", proteins, domains={})
+    merge_run(back.folder.path)
+    assert tables(back) == before and set(back.blocks) == blocks
 
 
 def test_best_hits_and_profile_have_their_columns(complete):
@@ -245,13 +309,14 @@ def test_result_that_is_removed_stays_out_of_all_tables_though_its_block_was_col
     assert complete.search.hhr(entry(complete, 0)).exists()  # the summary alone is to be made again
 
 
+@pytest.mark.parametrize("kind", ["block", "block_verdicts"])
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_damaged_block_is_not_merged(complete, damage):
+def test_damaged_block_is_not_merged(complete, damage, kind):
     merge_run(complete.folder.path)
     whole = tables(complete)
     collect(complete)
     (name,) = complete.blocks
-    block = complete.folder.block(name)
+    block = getattr(complete.folder, kind)(name)
     block.write_bytes(damage(block.read_bytes()))
     assert merge_run(complete.folder.path)["failed"] == 0
     assert tables(complete) == whole
@@ -286,7 +351,8 @@ def test_protein_that_left_the_input_leaves_the_tables_and_its_block(complete, r
     assert merge_run(fewer.folder.path)["proteins"] == 4
     assert "a,b" not in [row[0] for row in table(fewer, "merge_results.csv")]
     assert "a,b" not in [row[0] for row in merged_hits(fewer)]
-    assert [path.name for path in fewer.folder.blocks.iterdir()] == [f"{name}.csv.gz" for name in fewer.blocks]
+    names = {f"{name}{ending}" for name in fewer.blocks for ending in (".csv.gz", ".verdicts.jsonl.gz")}
+    assert {path.name for path in fewer.folder.blocks.iterdir()} == names
 
 
 def test_marks_of_what_was_merged_before_are_removed(complete):

@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from proteofold.run.manifest import load_run, write_run
 from proteofold.run.merge import MERGED, merge_run
 from proteofold.run.planning import plan_run
 from proteofold.science.batches import new_batches
+from proteofold.science.domains import DomainThresholds
 from proteofold.science.weights import BATCH_RESIDUES, WEIGHT_FILES, batch_mem_mb
 from proteofold.system.errors import UserError
 
@@ -38,6 +40,7 @@ def config(tmp_path, make_library, monkeypatch):
         "templates": make_library(tmp_path / "library" / "db", {"A": 10}),
         "s4pred": {"weights": str(folder), "device": "cpu", "precision": "fp32"},
         "search": {"mode": "lean"},
+        "domains": asdict(DomainThresholds()),
         "keep": [],
     }
 
@@ -445,3 +448,14 @@ def test_manifest_of_other_proteins_is_noticed(plan, merged):
 def test_lost_description_of_the_run_is_noticed(plan, merged, name):
     (merged.folder.path / name).unlink()
     assert [name for name, _ in plan({"a": "MKV", "b": "MKVL"}).changed] == [name]
+
+
+def test_alternatives_are_another_search_and_the_default_is_the_search_of_before(plan):
+    names = [
+        plan({"a": "MKV"}, search=search).run.search.name
+        for search in ({"mode": "lean"}, {"mode": "lean", "alternatives": 4}, {"mode": "lean", "alternatives": 20})
+    ]
+    assert names[0] == names[1] != names[2]
+    assert plan({"a": "MKV"}, search={"mode": "lean"}).run.settings["depends_on"]["search"].keys() == {
+        *("library", "templates", "columns", "mode", "predictions", "version")
+    }

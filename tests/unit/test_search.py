@@ -20,6 +20,7 @@ from proteofold.formats.packed_hhr import read_alignments
 from proteofold.formats.psipred import Prediction
 from proteofold.run.failures import last_words
 from proteofold.science import hhsuite
+from proteofold.science.domains import DomainThresholds, choose_domains
 from proteofold.system.process import read_usage
 
 THIOREDOXIN = (
@@ -372,3 +373,20 @@ def test_equal_failures_have_equal_reasons_in_the_words_of_hhsearch(search, smal
         assert code == 1
         reasons.add(last_words(results / f"{query_id}.log"))
     assert reasons == {f"hhsearch: Unrecognized HMM file format in '{damage.DAMAGED}'"}
+
+
+@pytest.mark.hhsuite
+@pytest.mark.parametrize("mode", hhsuite.SEARCH_MODES)
+def test_more_alternatives_find_each_repeat_of_a_protein(search, small_library, mode):
+    repeats = {}
+    for options in ((), ("--alternatives", 10)):
+        code, results = search(
+            *options, query_id=f"repeats{len(options)}", sequence=THIOREDOXIN * 6, mode=mode, library=small_library
+        )
+        assert code == 0
+        hits = read_hhr(results / f"repeats{len(options)}.hhr.gz").hits
+        assert max(hits, key=lambda hit: hit.score).template == "1ERU_A"
+        repeats[options] = len(choose_domains(hits, DomainThresholds()))
+        of_best = [hit for hit in hits if hit.template == "1ERU_A"]
+        assert len(of_best) <= (10 if options else 4)
+    assert repeats[()] < 6 and repeats["--alternatives", 10] == 6

@@ -97,7 +97,7 @@ def test_hybrid_searches_all_templates_for_a_protein_without_relatives(fresh):
     fresh.config["search"] = {"mode": "hybrid"}
     fresh.snakemake()
     assert fresh.searched() == ["alone"]
-    assert fresh.rows("merge_results.csv")[0].endswith(",nan,nan,nan")
+    assert fresh.rows("merge_results.csv")[0].endswith(",nan,nan,nan,0,0.0000")
 
 
 def test_quiet_dry_run_of_the_documentation_prints_how_many_jobs_are_due(fresh):

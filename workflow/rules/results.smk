@@ -2,7 +2,7 @@
 
 
 rule collect_block:
-    """Collect the hits of up to a thousand proteins.
+    """Collect the hits of up to a thousand proteins, and choose their domains.
 
     With the files of all proteins as its input the merge would take minutes in Snakemake, and reading them again for
     each protein that is added would take longer.
@@ -12,7 +12,8 @@ rule collect_block:
             str(SEARCH.out(protein.entry)) for protein in RUN.blocks[wildcards.block] if protein.entry in MISSING
         ],
     output:
-        run_file("blocks/{block}.csv.gz"),
+        hits=run_file("blocks/{block}.csv.gz"),
+        verdicts=run_file("blocks/{block}.verdicts.jsonl.gz"),
     log:
         run_file("logs/collect_block/{block}.log"),
     localrule: True

@@ -26,11 +26,13 @@ rule search_templates:
     params:
         library=library_prefix,
         mode=RUN.settings["mode"],
+        alternatives=RUN.settings["alternatives"],
         run=RUN.name,
     shell:
         "proteofold search {input.a3m:q} {output.hhr:q}"
         " --library {params.library:q}"
         " --mode {params.mode}"
+        " --alternatives {params.alternatives}"
         " --threads {threads}"
         " --memory-mb {resources.mem_mb}"
         " --attempt {resources.attempt}"

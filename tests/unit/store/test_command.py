@@ -8,6 +8,7 @@ import sqlite3
 
 import pytest
 from click.testing import CliRunner
+from runfolders import span_hit
 
 from proteofold.cli.main import cli
 from proteofold.run.merge import merge_run
@@ -73,6 +74,49 @@ def test_protein_is_found_by_id_and_accession(demo, call, name):
     (row,) = json.loads(call("protein", name, "--json").output)
     assert [hit["template"] for hit in row["hits"]] == ["1ABC_A", "2XYZ_B"]
     assert row["results"][0]["best_hit"] == "1ABC_A"
+
+
+@pytest.fixture
+def receptor(results, call):
+    """A merged run of one protein with two domains, in the store."""
+    run = results.plan(proteins={"sp|P00533|EGFR": "MKVLI" * 242})
+    results.finish(run, "P00533", [span_hit(695, 1022, "1M17_A", 950.0), span_hit(25, 646, "1IVO_A", 900.0, rank=2)])
+    merge_run(run.folder.path)
+    call("store", "import", str(run.folder.path))
+    return run
+
+
+SENTENCE = "Two confident domains (25–646: 1IVO_A; 695–1022: 1M17_A) cover 78% of the protein."
+
+
+def test_protein_is_shown_with_its_domains_and_what_they_cover(receptor, call):
+    printed = call("protein", "P00533").output
+    assert SENTENCE in printed
+    assert re.search(r"^ *1 +25 +646 +1IVO_A .*\n *2 +695 +1022 +1M17_A ", printed, re.MULTILINE)
+    (row,) = json.loads(call("protein", "P00533", "--json").output)
+    verdict = row["verdict"]
+    assert (verdict["class"], verdict["sentence"], verdict["domain_residues"]) == ("covered", SENTENCE, 950)
+    assert [domain["template"] for domain in verdict["domains"]] == ["1IVO_A", "1M17_A"]
+
+
+def test_protein_is_shown_without_verdict_where_the_folder_of_its_run_is_elsewhere(receptor, call, tmp_path):
+    receptor.folder.path.rename(tmp_path / "elsewhere")
+    shown = call("protein", "P00533")
+    assert shown.exit_code == 0 and "domain" not in shown.output
+    assert json.loads(call("protein", "P00533", "--json").output)[0]["verdict"] is None
+
+
+def test_run_that_was_never_merged_has_no_coverage_classes(demo, call):
+    assert json.loads(call("show", "demo", "--json").output)["coverage_classes"] == {}  # never merged
+
+
+def test_merged_run_is_shown_with_the_coverage_classes_of_its_proteins(receptor, call):
+    assert "1 covered, 0 partly, 0 dark" in call("show", "demo").output
+    assert json.loads(call("show", "demo", "--json").output)["coverage_classes"] == {
+        "covered": 1,
+        "partly": 0,
+        "dark": 0,
+    }
 
 
 @pytest.mark.parametrize("words", [["show", "x"], ["protein", "'; drop table runs; --"], ["export", "x"]])

@@ -1,0 +1,76 @@
+"""Domains and verdicts of the proteins of a run: from their hits, in the blocks, and as rows of ``domains.csv``."""
+
+import json
+import zlib
+from collections import namedtuple
+
+from proteofold.run.results import read_hits, read_out
+from proteofold.science.verdict import judge
+
+# The values of a domain in domains.csv and in a block, as the Hit that it is has them.
+_OF_HIT = (
+    *("query_start", "query_end", "template", "description", "probability", "evalue", "score", "aligned_columns"),
+    *("identity", "template_start", "template_end", "template_length"),
+)
+DOMAIN_COLUMNS = ("query_id", "number", *_OF_HIT)
+
+# What is appended to the row of a protein in merge_results.csv.
+VERDICT_COLUMNS = ("domains", "coverage")
+
+_GZIP = 31  # zlib's window bits for a gzip member: its header has no time and no name
+
+
+class Judged(namedtuple("Judged", "coverage_class coverage domain_residues confident_residues domains")):
+    """What the merge keeps of a Verdict; ``domains`` are lists of the values of a domain, in the order of columns."""
+
+    __slots__ = ()
+
+    @property
+    def summary_values(self):
+        """The values of VERDICT_COLUMNS."""
+        return len(self.domains), f"{self.coverage:.4f}"
+
+    def domain_rows(self, query_id):
+        """The rows of domains.csv, numbered in the order of the protein."""
+        return [(query_id, number, *domain) for number, domain in enumerate(self.domains, 1)]
+
+    @property
+    def templates(self):
+        """The template of each domain."""
+        return [domain[_OF_HIT.index("template")] for domain in self.domains]
+
+
+def judged(run, member, hits):
+    """What is kept of the verdict on a member of a run."""
+    verdict = judge(hits, member.length, run.thresholds)
+    domains = [[getattr(hit, name) for name in _OF_HIT] for hit in verdict.domains]
+    return Judged(
+        verdict.coverage_class, verdict.coverage, verdict.domain_residues, verdict.confident_residues, domains
+    )
+
+
+def read_verdict(run, member):
+    """The Verdict on a member of a run from its stored hits; DamagedError, or FileNotFoundError without a result."""
+    hits = read_hits(run.search, member.entry, read_out(run.search, member.entry))
+    return judge(hits, member.length, run.thresholds)
+
+
+def pack_judged(found):
+    """A Judged as a gzip member, a line of JSON: members joined are the verdicts of a block."""
+    return zlib.compress((json.dumps(found) + "\n").encode(), level=6, wbits=_GZIP)
+
+
+def read_judged(path, count):
+    """The Judged of a block of so many proteins, in their order; None if the file is missing or not whole."""
+    try:
+        data, lines = path.read_bytes(), []
+        while data:
+            unpacker = zlib.decompressobj(wbits=_GZIP)
+            lines.append(unpacker.decompress(data))
+            if not unpacker.eof:
+                return None
+            data = unpacker.unused_data
+        found = [Judged(*json.loads(line)) for line in lines]
+    except (FileNotFoundError, zlib.error, ValueError, TypeError):
+        return None
+    return found if len(found) == count else None
