@@ -77,7 +77,7 @@ def _load(folder):
 
 
 def _import(conn, run, workers, warn):
-    run_id, history, files = run_id_of(run), read_history(run.folder.path), RunFiles(run)
+    run_id, history, files = run_id_of(run), read_history(run.folder.path), RunFiles(run, from_blocks=True)
     ended = _ending(run, history, files)
     order = files.by_batch()
     with transaction(conn):
@@ -232,19 +232,20 @@ def _pragmas(conn, values):
 
 
 def _remove_unused(conn):
-    """Remove hits that belong to no result any more, in short transactions."""
+    """Remove hits and domains that belong to no result any more, in short transactions."""
     for first, last in conn.execute("select first, last from unused_results").fetchall():
         for start in range(first, last + 1, PROTEINS_AT_ONCE):
             part = {"start": start, "end": min(start + PROTEINS_AT_ONCE - 1, last)}
             with transaction(conn):
-                conn.execute(
-                    """
-                    delete from hit_rows where result_id between :start and :end and result_id not in (
-                        select result_id from protein_results where result_id between :start and :end
+                for table in ("hit_rows", "domain_rows"):
+                    conn.execute(
+                        f"""
+                        delete from {table} where result_id between :start and :end and result_id not in (
+                            select result_id from protein_results where result_id between :start and :end
+                        )
+                        """,
+                        part,
                     )
-                    """,
-                    part,
-                )
         with transaction(conn):
             conn.execute("delete from unused_results where (first, last) = (?, ?)", (first, last))
 

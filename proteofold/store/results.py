@@ -4,7 +4,7 @@ import hashlib
 import math
 import os
 from functools import cached_property, lru_cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from proteofold.formats.hhr import HIT_COLUMNS
@@ -12,8 +12,9 @@ from proteofold.formats.psipred import read_horiz
 from proteofold.run.failures import failure_of
 from proteofold.run.layout import RESULTS
 from proteofold.run.manifest import load_run
-from proteofold.run.results import DamagedError, read_hits, read_out, read_search
+from proteofold.run.results import DamagedError, read_out, read_search
 from proteofold.run.states import STATE_COLUMNS, timestamp
+from proteofold.run.verdicts import DOMAIN_COLUMNS, judged, read_judged
 from proteofold.science.summary import SUMMARY_COLUMNS
 from proteofold.system.errors import UserError
 from proteofold.system.process import read_usage
@@ -25,18 +26,17 @@ STORED_HITS = 50
 _NOT_IN_HIT_ROWS = {"query_id", "description", "identity", "similarity"}
 HIT_ROW_COLUMNS = tuple(name for name in HIT_COLUMNS if name not in _NOT_IN_HIT_ROWS)
 
-RESULT_COLUMNS = (
-    *("run_id", "query_id", "position", "md5", "entry"),
-    *SUMMARY_COLUMNS[1:],
-    *("hits", "cpu_s", "max_rss_mb"),
-    *STATE_COLUMNS,
-)
-_VALUE_COLUMNS = len(SUMMARY_COLUMNS) - 1 + 3
+# the id of the protein belongs to the result
+DOMAIN_ROW_COLUMNS = tuple(name for name in DOMAIN_COLUMNS if name not in ("query_id", "description"))
+
+_VALUES = (*SUMMARY_COLUMNS[1:], "hits", "cpu_s", "max_rss_mb", "coverage_class", "domains", "coverage")
+RESULT_COLUMNS = (*("run_id", "query_id", "position", "md5", "entry"), *_VALUES, *STATE_COLUMNS)
 
 PREDICTION_COLUMNS = ("secondary_structure", "confidence")
 
 _state_values = attrgetter(*STATE_COLUMNS)
 _hit_values = attrgetter(*HIT_ROW_COLUMNS)
+_domain_values = itemgetter(*DOMAIN_ROW_COLUMNS)
 _NO_NUMBER = {"", "nan", "-nan", "inf", "-inf"}
 _INFINITE = {math.inf, -math.inf}
 
@@ -47,10 +47,10 @@ _BATCHES_AT_HAND = 16
 class Result(NamedTuple):
     """What the result files of a finished protein hold.
 
-    ``values`` are the columns from best_hit to max_rss_mb; ``hits`` the values of HIT_ROW_COLUMNS, one hit after the
-    other; ``descriptions`` maps templates to text; ``prediction`` has the values of PREDICTION_COLUMNS, None where a
-    file is missing or damaged; ``node`` and ``computed_in``, the run that computed the result, are None if the file
-    that tells them is.
+    ``values`` are the columns from best_hit to coverage; ``hits`` the values of HIT_ROW_COLUMNS, one hit after the
+    other; ``domains`` rows of DOMAIN_ROW_COLUMNS; ``descriptions`` maps templates to text; ``prediction`` has the
+    values of PREDICTION_COLUMNS, None where a file is missing or damaged; ``node`` and ``computed_in``, the run that
+    computed the result, are None if the file that tells them is.
     """
 
     values: tuple
@@ -59,6 +59,7 @@ class Result(NamedTuple):
     finished_at: str
     computed_in: str | None
     hits: list
+    domains: list
     descriptions: dict
     prediction: tuple
 
@@ -71,11 +72,13 @@ def run_id_of(run):
 class RunFiles:
     """Reads the results of a run's members. Which are done is looked up once.
 
-    ``damaged`` holds what was found to be damaged so far: entry -> why. Nothing is removed here.
+    ``damaged`` holds what was found to be damaged so far: entry -> why. Nothing is removed here. With ``from_blocks``
+    the verdicts that the merge has collected are used, which is worth it where many members are read.
     """
 
-    def __init__(self, run):
+    def __init__(self, run, from_blocks=False):
         self.run = run
+        self._from_blocks = from_blocks
         self.run_id = run_id_of(run)
         self.described = set()  # templates whose description is not asked for again
         self.damaged = {}
@@ -109,7 +112,7 @@ class RunFiles:
         search, entry = self.run.search, member.entry
         try:
             out = read_out(search, entry)
-            count, hits = self._hits(entry, out)
+            count, hits, verdict = self._hits(member, out)
             finished = os.stat(search.hhr(entry)).st_mtime
         except DamagedError as error:
             self.damaged[entry] = str(error)
@@ -117,19 +120,36 @@ class RunFiles:
         except OSError:
             return None
         node, cpu_s, max_rss_mb, wall_s, computed_in = self._usage(entry)
-        values = (out.row[1] or None, *map(_real, out.row[2:]), count, cpu_s, max_rss_mb)
-        descriptions = {hit.template: hit.description for hit in hits if hit.template not in self.described}
+        of_verdict = verdict.coverage_class, len(verdict.domains), verdict.coverage
+        values = (out.row[1] or None, *map(_real, out.row[2:]), count, cpu_s, max_rss_mb, *of_verdict)
+        domains = [dict(zip(DOMAIN_COLUMNS, row, strict=True)) for row in verdict.domain_rows(member.query_id)]
+        texts = {hit.template: hit.description for hit in hits}
+        texts |= {domain["template"]: domain["description"] for domain in domains}
+        descriptions = {template: text for template, text in texts.items() if template not in self.described}
         flat = [None if value in _INFINITE else value for hit in hits for value in _hit_values(hit)]
         times = timestamp(finished - (wall_s or 0)), timestamp(finished)
-        return Result(values, node, *times, computed_in, flat, descriptions, self.prediction(member))
+        rows = [[None if value in _INFINITE else value for value in _domain_values(domain)] for domain in domains]
+        return Result(values, node, *times, computed_in, flat, rows, descriptions, self.prediction(member))
 
-    def _hits(self, entry, out):
-        """How many hits an entry has, and those that are stored: the first ones and the best."""
-        found = read_search(self.run.search, entry, out, STORED_HITS)
-        best = out.row[1]
-        if best and best not in {hit.template for hit in found.hits}:
-            found.hits.append(next(hit for hit in read_hits(self.run.search, entry, out) if hit.template == best))
-        return found.table_rows, found.hits
+    @cached_property
+    def _collected(self):
+        """entry -> what is Judged of it, of the members of blocks that the merge has written."""
+        found = {}
+        for name, members in self.run.blocks.items() if self._from_blocks else ():
+            of_block = read_judged(self.run.folder.block_verdicts(name), len(members)) or ()
+            found.update(zip([member.entry for member in members], of_block, strict=False))
+        return found
+
+    def _hits(self, member, out):
+        """How many hits a member has, those that are stored (the first ones and the best), and what is Judged of it."""
+        verdict, best = self._collected.get(member.entry), out.row[1]
+        found = read_search(self.run.search, member.entry, out, STORED_HITS if verdict else None)
+        if verdict and best and best not in {hit.template for hit in found.hits}:
+            found = read_search(self.run.search, member.entry, out)
+        stored = found.hits[:STORED_HITS]
+        if best and best not in {hit.template for hit in stored}:
+            stored.append(next(hit for hit in found.hits if hit.template == best))
+        return found.table_rows, stored, verdict or judged(self.run, member, found.hits)
 
     def _usage(self, entry):
         """Node, CPU seconds, memory, wall seconds and run of the search of an entry; None where they are not known."""
@@ -169,7 +189,7 @@ class RunFiles:
         ``state`` is what the events told and is brought to what the files tell; ``ended`` the status with which the
         run ended, None while it runs; ``result`` the Result or None.
         """
-        values = (None,) * _VALUE_COLUMNS
+        values = (None,) * len(_VALUES)
         if result:
             self._finish(member, state, result)
             values = result.values

@@ -5,7 +5,13 @@ from functools import cache
 
 from proteofold.plan.efficiency import read_efficiency
 from proteofold.run.states import timestamp
-from proteofold.store.results import HIT_ROW_COLUMNS, PREDICTION_COLUMNS, RESULT_COLUMNS, run_id_of
+from proteofold.store.results import (
+    DOMAIN_ROW_COLUMNS,
+    HIT_ROW_COLUMNS,
+    PREDICTION_COLUMNS,
+    RESULT_COLUMNS,
+    run_id_of,
+)
 
 _KEY = ("run_id", "query_id")
 _WRITTEN = ("result_id", *RESULT_COLUMNS)
@@ -15,6 +21,10 @@ _MD5 = RESULT_COLUMNS.index("md5")
 ADD_RESULT = f"insert into protein_results ({', '.join(_WRITTEN)}) values ({', '.join('?' * len(_WRITTEN))})"
 WRITE_RESULT = f"{ADD_RESULT} on conflict ({', '.join(_KEY)}) do update set " + ", ".join(
     f"{name} = excluded.{name}" for name in _WRITTEN if name not in _KEY
+)
+_WRITE_DOMAIN = (
+    f"insert or ignore into domain_rows (result_id, {', '.join(DOMAIN_ROW_COLUMNS)})"
+    f" values (?, {', '.join('?' * len(DOMAIN_ROW_COLUMNS))})"
 )
 _WRITE_TEMPLATE = "insert into templates (library_key, template, description) values (?, ?, ?) on conflict do nothing"
 
@@ -28,16 +38,18 @@ _WRITE_PREDICTION = (
 
 
 def write_hits(conn, library_key, results, known=()):
-    """Write the hits of (result_id, Result) pairs, and those of their templates that are not in ``known``.
+    """Write the hits and domains of (result_id, Result) pairs, and those of their templates that are not in ``known``.
 
     Returns the templates that were written.
     """
-    new = {}
+    new, domains = {}, []
     for result_id, result in results:
+        domains += [(result_id, *row) for row in result.domains]
         if result.hits:
             conn.execute(_write_hits(len(result.hits) // len(HIT_ROW_COLUMNS)), (result_id, *result.hits))
         for template in result.descriptions.keys() - known:
             new[template] = result.descriptions[template]
+    conn.executemany(_WRITE_DOMAIN, domains)
     conn.executemany(_WRITE_TEMPLATE, [(library_key, *entry) for entry in new.items()])
     return new.keys()
 
@@ -76,7 +88,8 @@ def write_rows(conn, run, rows):
         if found is None:
             found, fresh = (fresh,), fresh + 1
         written.append((found[0], row, result))
-    conn.executemany("delete from hit_rows where result_id = ?", [found for found in ids if found])
+    for table in ("hit_rows", "domain_rows"):
+        conn.executemany(f"delete from {table} where result_id = ?", [found for found in ids if found])
     conn.executemany(WRITE_RESULT, [(result_id, *row) for result_id, row, _ in written])
     found = [(result_id, row, result) for result_id, row, result in written if result]
     write_hits(conn, run.settings["library"]["key"], ((result_id, result) for result_id, _, result in found))

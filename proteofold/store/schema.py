@@ -274,7 +274,69 @@ _NAMES_IN_ANY_CASE = tuple(
     for name in ("query_id", "accession", "entry_name", "gene")
 )
 
-MIGRATIONS = (_FIRST, _PREDICTIONS, (*_HITS_BY_PART, *_FOR_THE_PLANNER), _EFFICIENCY, _NAMES_IN_ANY_CASE)
+# What is known of each protein's structure (run/verdicts.py); empty in rows of before until their run is imported
+# again.
+_DOMAINS = (
+    "alter table protein_results add column coverage_class text",
+    "alter table protein_results add column domains integer",
+    "alter table protein_results add column coverage real",
+    *(
+        f"create index protein_results_run_id_{name} on protein_results (run_id, {name})"
+        for name in ("coverage_class", "domains", "coverage")
+    ),
+    """
+    create table domain_rows (
+        result_id integer not null,
+        number integer not null,
+        template text not null,
+        query_start integer not null,
+        query_end integer not null,
+        probability real,
+        evalue real,
+        score real,
+        aligned_columns integer,
+        identity integer,
+        template_start integer,
+        template_end integer,
+        template_length integer,
+        primary key (result_id, number)
+    ) strict, without rowid
+    """,
+    # by template alone, unlike that of the hits: a protein has one or two domains, not fifty
+    "create index domain_rows_template on domain_rows (template)",
+    """
+    create trigger protein_results_removed_domains after delete on protein_results begin
+        delete from domain_rows where result_id = old.result_id;
+    end
+    """,
+    """
+    create view domains as
+    select protein_results.run_id, protein_results.query_id, domain_rows.number, domain_rows.query_start,
+        domain_rows.query_end, domain_rows.template, templates.description, domain_rows.probability,
+        domain_rows.evalue, domain_rows.score, domain_rows.aligned_columns, domain_rows.identity,
+        domain_rows.template_start, domain_rows.template_end, domain_rows.template_length
+    from domain_rows
+    join protein_results on protein_results.result_id = domain_rows.result_id
+    join runs on runs.run_id = protein_results.run_id
+    left join templates on templates.library_key = runs.library_key and templates.template = domain_rows.template
+    """,
+    *(
+        f"insert into sqlite_stat1 values ('{table}', '{index}', '{told}')"
+        for table, index, told in (
+            ("protein_results", "protein_results_run_id_coverage_class", f"{_RESULTS} {_PROTEINS} 13000"),
+            ("protein_results", "protein_results_run_id_domains", f"{_RESULTS} {_PROTEINS} 5000"),
+            ("protein_results", "protein_results_run_id_coverage", f"{_RESULTS} {_PROTEINS} 40"),
+            ("domain_rows", "domain_rows", f"{_RESULTS} 1 1"),
+            ("domain_rows", "domain_rows_template", f"{_RESULTS} {_RUNS * 8}"),
+        )
+    ),
+    "analyze sqlite_schema",
+)
+
+MIGRATIONS = (
+    *(_FIRST, _PREDICTIONS, (*_HITS_BY_PART, *_FOR_THE_PLANNER), _EFFICIENCY, _NAMES_IN_ANY_CASE),
+    _DOMAINS,
+)
 
 
 def migrate(conn, migrations=None):

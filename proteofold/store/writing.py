@@ -5,6 +5,7 @@ noted in its journal before it is committed, so a store that was lost is importe
 """
 
 import contextlib
+import json
 import os
 import time
 from dataclasses import replace
@@ -40,7 +41,7 @@ def write_running(conn, run):
     """Bring the rows of a run that goes on to what its journal and its files tell."""
     run_id = run_id_of(run)
     history = read_history(run.folder.path)
-    files = RunFiles(run)
+    files = RunFiles(run, from_blocks=True)
     known = _stored_results(conn, run)
     add_members(conn, run)
     with transaction(conn):
@@ -199,7 +200,7 @@ def status_at_end(run, history):
 
 def write_ended(conn, run, ended):
     """Bring the rows of a run to what its journal and its files tell, now that it has ended with this status."""
-    run_id, files, history = run_id_of(run), RunFiles(run), read_history(run.folder.path)
+    run_id, files, history = run_id_of(run), RunFiles(run, from_blocks=True), read_history(run.folder.path)
     query = "select query_id, position from protein_results where run_id = ? and phase <> 'done'"
     unsettled = dict(conn.execute(query, (run_id,)).fetchall())
     add_members(conn, run)  # with the sequences of batches that were written since the run began
@@ -217,10 +218,17 @@ def write_ended(conn, run, ended):
 
 
 def _stored_results(conn, run):
-    """query_id -> (position, entry, finished_at) of the finished proteins that the store has, of the same search."""
+    """query_id -> (position, entry, finished_at) of the finished proteins that the store has, of the same search.
+
+    None if their domains were chosen with other thresholds.
+    """
+    found = conn.execute("select settings from runs where run_id = ?", (run_id_of(run),)).fetchone()
+    stored = json.loads(found[0] or "{}") if found else {}
+    if stored.get("domains") != run.settings.get("domains"):
+        return {}
     rows = conn.execute(
         "select query_id, position, entry, finished_at from protein_results join runs using (run_id)"
-        " where run_id = ? and phase = 'done' and search = ?",
+        " where run_id = ? and phase = 'done' and coverage_class is not null and search = ?",
         (run_id_of(run), run.settings["search"]),
     )
     return {row[0]: row[1:] for row in rows}

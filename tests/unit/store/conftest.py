@@ -33,6 +33,7 @@ def rows():
             "protein_results": ("result_id",),
             "proteins": ("number",),
             "hits": (),
+            "domains": (),
             "predictions": (),
         }.items():
             columns = [row[1] for row in conn.execute(f"pragma table_xinfo({table})") if row[1] not in unnamed]

@@ -10,7 +10,9 @@ import subprocess
 import sys
 
 import pytest
+from runfolders import span_hit
 
+from proteofold.run.merge import merge_run
 from proteofold.run.states import Event
 from proteofold.store import finish_run, import_order, import_run, importing, open_store, record_events, start_run
 from proteofold.store.results import STORED_HITS
@@ -79,6 +81,47 @@ def test_protein_that_left_the_run_leaves_the_store(store, done, results):
     import_run(store, results.plan(proteins=["001", "003"]).folder.path)
     assert store.execute("select query_id, position from protein_results").fetchall() == [("001", 1), ("003", 2)]
     assert store.execute("select count(*) from hit_rows").fetchone() == (2,)
+
+
+def verdicts(conn):
+    query = "select query_id, coverage_class, domains, round(coverage, 3) from protein_results order by position"
+    return conn.execute(query).fetchall()
+
+
+@pytest.fixture
+def judged(results):
+    """A finished run of three proteins of 100 residues: covered by two domains, partly covered, and dark."""
+    run = results.plan(proteins={name: letter * 100 for name, letter in (("A", "A"), ("B", "C"), ("C", "D"))})
+    results.finish(run, "A", [span_hit(1, 40, "1ABC_A"), span_hit(51, 90, "2XYZ_B", 90.0, rank=2)])
+    # the domain stands below the hits that are stored
+    noise = [span_hit(1, 20, f"{rank}NOI_A", evalue=1.0, probability=5.0, rank=rank) for rank in range(1, 52)]
+    results.finish(run, "B", [*noise, span_hit(1, 50, "3FAR_C", 20.0, rank=52)])
+    results.finish(run, "C", [span_hit(1, 40, evalue=1.0, probability=5.0)])
+    return run
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_store_has_the_domains_of_the_tables(store, judged, results, merged):
+    if merged:
+        merge_run(judged.folder.path)
+        assert all(judged.folder.block_verdicts(name).exists() for name in judged.blocks)
+    import_run(store, judged.folder.path)
+    assert verdicts(store) == [("A", "covered", 2, 0.8), ("B", "partly", 1, 0.5), ("C", "dark", 0, 0.0)]
+    shown = store.execute("select query_id, number, query_start, query_end, template, description from domains")
+    assert sorted(shown)[2] == ("B", 1, 1, 50, "3FAR_C", 'about "3FAR_C", a; b')
+    merge_run(judged.folder.path)
+    with open(judged.folder.path / "domains.csv", newline="") as handle:
+        assert len(list(csv.reader(handle))) == 4
+
+
+def test_domains_of_removed_results_leave_the_store(store, judged):
+    import_run(store, judged.folder.path)
+    judged.search.out(judged.members["A"].entry).unlink()
+    import_run(store, judged.folder.path)
+    assert store.execute("select query_id from domains").fetchall() == [("B",)]
+    assert store.execute("select count(*) from domain_rows").fetchone() == (1,)
+    store.execute("delete from runs")
+    assert store.execute("select count(*) from domain_rows").fetchone() == (0,)
 
 
 def test_killed_import_leaves_the_earlier_rows(store, done, results, make, rows):

@@ -137,6 +137,12 @@ def test_hits_of_a_protein_are_looked_up_by_key(results, store, again):
     assert "SEARCH hit_rows USING PRIMARY KEY (result_id=?)" in plan
 
 
+def test_the_proteins_with_a_domain_of_a_template_are_looked_up_by_index(store):
+    query = "explain query plan select query_id from domains where template = 'x' and run_id = 'demo'"
+    plan = "\n".join(row[3] for row in store.execute(query))
+    assert "domain_rows_template (template=?)" in plan and "SCAN" not in plan
+
+
 def test_planner_is_told_of_every_index_of_the_results(store):
     told = {name for (name,) in store.execute("select idx from sqlite_stat1 where tbl = 'protein_results'")}
     indexes = {row[1] for row in store.execute("pragma index_list(protein_results)")}

@@ -6,6 +6,7 @@ import sqlite3
 import time
 
 import pytest
+from runfolders import span_hit
 
 from proteofold.run.layout import digits_of
 from proteofold.run.merge import merge_run
@@ -472,3 +473,13 @@ def test_killed_head_of_a_run_that_was_complete_before_leaves_it_interrupted(res
     start_run(store, results.plan(proteins=[*run.members, "P4"]))
     assert interrupt_dead_runs(store, results.path) == ["demo"]
     assert run_row(store)[:3] == ("INTERRUPTED", 4, 3)
+
+
+def test_other_thresholds_give_other_domains_without_an_import(results, store, make):
+    run = results.plan(proteins={"A": "A" * 100})
+    results.finish(run, "A", [span_hit(1, 40)])
+    start_run(store, run, at=make.start)
+    assert column(store, "coverage_class") == ["partly"]
+    changed = results.plan(proteins={"A": "A" * 100}, domains={"min_columns": 41})
+    start_run(store, changed, at=make.start + 10)
+    assert column(store, "coverage_class") == ["dark"] and column(store, "domains") == [0]
