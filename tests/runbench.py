@@ -4,6 +4,7 @@ Conftests of the tests that run the workflow import the fixtures from here.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -51,6 +52,7 @@ class Bench:
 
     # options that say where jobs run; Snakemake finds the default profile beside the Snakefile
     where = ("--cores", "2")
+    snakefile = ROOT / "workflow" / "Snakefile"
     environment = os.environ
     trouble = ""  # more lines of the stand-in for hhsearch
 
@@ -81,7 +83,7 @@ class Bench:
 
     def command(self, *options):
         """The command line of the run, and its environment."""
-        words = [sys.executable, "-P", "-m", "snakemake", "--snakefile", ROOT / "workflow" / "Snakefile"]
+        words = [sys.executable, "-P", "-m", "snakemake", "--snakefile", self.snakefile]
         words += [*self.where, "--configfile", "my.yaml"]
         environment = {**self.environment, "PATH": f"{self.spy}{os.pathsep}{os.environ['PATH']}"}
         return [str(word) for word in (*words, *options)], environment
@@ -158,6 +160,15 @@ class Bench:
     def rows(self, name):
         """The rows of a merged table without its header."""
         return (self.results / name).read_text(encoding="utf-8").splitlines()[1:]
+
+
+def import_as_module(bench):
+    """Have a bench run proteofold inside another workflow: the Snakefile of docs/usage.md."""
+    documented = re.search(r"^```python\n(configfile:.*?)^```", (ROOT / "docs" / "usage.md").read_text(), re.M | re.S)
+    bench.snakefile = bench.path / "Snakefile"
+    text = documented[1].replace("/path/to/proteofold", str(ROOT)).replace("my-proteome", "test")
+    bench.snakefile.write_text(text)
+    bench.config = {"proteofold": bench.config}
 
 
 # modules that Snakemake, our programs and what they start import, some only when they are needed

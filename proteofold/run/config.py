@@ -27,9 +27,16 @@ class TemplateChoice:
 def load_config(*config_files):
     """Defaults overlaid with each configuration file in turn, as Snakemake overlays them."""
     config = {}
-    for path in (paths.DEFAULT_CONFIG, *config_files):
+    for path in config_files:
         _overlay(config, _load(path))
-    return config
+    return with_defaults(config)
+
+
+def with_defaults(config):
+    """The defaults overlaid with a configuration, which may leave out any key, too."""
+    complete = _load(paths.DEFAULT_CONFIG)
+    _overlay(complete, config)
+    return complete
 
 
 def check_config_files(config_files):

@@ -145,7 +145,10 @@ def read_settings(folder):
     try:
         settings = json.loads(folder.settings.read_text())
     except FileNotFoundError:
-        raise UserError(f"{folder.path} is not the folder of a run: {folder.settings} is missing.") from None
+        raise UserError(
+            f"{folder.path} is not the folder of a run: {folder.settings} is missing. A workflow that imports"
+            " proteofold as a module has to call its onstart (docs/usage.md)."
+        ) from None
     except ValueError:
         settings = None
     if not isinstance(settings, dict) or not settings.keys() >= _NEEDED_SETTINGS:

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from runbench import import_as_module
 from slurm_here import NODES, wait_until
 
 HBA, MYG, LYS, CYC = "sp|P69905|HBA_HUMAN", "sp|P02144|MYG_HUMAN", "sp|P61626|LYSC_HUMAN", "sp|P99999|CYC_HUMAN"
@@ -30,6 +31,12 @@ def test_run_on_three_nodes_gives_the_tables_of_one_machine(cluster, finished):
     assert len({row[3] for row in cluster.searches()}) >= 2
     assert list((cluster.results / "slurm/out").iterdir()) == []
     assert "Nothing to be done" in cluster.snakemake()
+
+
+def test_run_inside_another_workflow_gives_the_tables_of_one_machine(cluster, finished):
+    import_as_module(cluster)
+    cluster.snakemake()
+    assert cluster.tables() == finished.tables()
 
 
 def test_slurm_starts_the_longest_protein_first(cluster):

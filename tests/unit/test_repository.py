@@ -36,6 +36,14 @@ def test_forms_are_yaml(name):
     assert yaml.safe_load((CHECKOUT / name).read_text())
 
 
+def test_catalog_says_whether_rules_have_an_environment_of_conda():
+    rules = (CHECKOUT / "workflow" / "rules").glob("*.smk")
+    named = {name for path in rules for name in re.findall(r'"\.\./(envs/.+\.yaml)"', path.read_text())}
+    catalog = yaml.safe_load((CHECKOUT / ".snakemake-workflow-catalog.yml").read_text())
+    assert catalog["usage"]["software-stack-deployment"]["conda"] == bool(named)
+    assert all((CHECKOUT / "workflow" / name).is_file() for name in named)
+
+
 def test_report_of_a_fault_asks_for_configuration_and_log():
     form = yaml.safe_load((CHECKOUT / ".github/ISSUE_TEMPLATE/bug_report.yml").read_text())
     required = {part["id"] for part in form["body"] if part.get("validations", {}).get("required")}

@@ -18,7 +18,7 @@ from proteofold.system import paths
 from proteofold.run import planning
 
 from proteofold.run import manifest as runs
-from proteofold.run.config import check_config_files
+from proteofold.run.config import check_config_files, with_defaults
 from proteofold.plan.efficiency import note_machines
 from proteofold.system.errors import UserError
 from proteofold.run.lock import claim_run
@@ -31,6 +31,10 @@ from proteofold.slurm.jobs import HEAD_VARIABLE, become_head
 
 include: "snakemake.smk"
 
+
+# A workflow that imports this one as a module gives a configuration of its own, for which Snakemake passes over
+# `configfile`.
+config = with_defaults(config)
 
 PYTHON = shlex.join(paths.PYTHON)  # Snakemake fills it into the submit command of profiles/cluster
 PROTEOFOLD = [*paths.PYTHON, "-m", "proteofold"]
