@@ -115,6 +115,18 @@ class Run(TypedDict):
     progress: Progress
 
 
+class RunProtein(TypedDict):
+    """A protein of a run: its row of the store, its result there, the verdict with its domains, and its first hits.
+
+    ``verdict`` has class, sentence, coverage (0 to 1) and domains; None where the site has not the files of the run.
+    """
+
+    protein: dict[str, Any]
+    result: dict[str, Any]
+    verdict: dict[str, Any] | None
+    hits: list[dict[str, Any]]
+
+
 class Client:
     """A site, and a token for it. Every method raises ClientError with the site's own words when it refuses.
 
@@ -182,7 +194,7 @@ class Client:
         return self._ask("GET", "/search", params={"q": text})
 
     def protein(self, name: str) -> list[dict[str, Any]]:
-        """The proteins of an id or accession (mostly one), with their sequences and ``runs``: their results."""
+        """The proteins of an id or accession (mostly one), with sequences, results (``runs``), newest ``verdict``."""
         return self._ask("GET", f"/proteins/{_quoted(name)}")["proteins"]
 
     def match_ids(self, ids: list[str]) -> Matched:
@@ -228,6 +240,22 @@ class Client:
         """A page of the proteins of a run with their best hits: ``proteins``, ``total``, ``page``, ``pages``."""
         return self._ask("GET", f"/runs/{_quoted(run_id)}/proteins", params={"show": show, "sort": sort, "page": page})
 
+    def run_protein(self, run_id: str, query_id: str) -> RunProtein:
+        """A protein of a run, by its id: its result, domains and verdict, and its hits."""
+        return self._ask("GET", f"/runs/{_quoted(run_id)}/proteins/{_quoted(query_id)}")
+
+    def protein_file(self, run_id: str, query_id: str, name: str, path: str | os.PathLike) -> Path:
+        """Write a file of a protein of a run to ``path``; returns the path.
+
+        ``name`` is hhr (alignments), a3m (what was searched with), fasta, hits.csv, hits.json, domains.csv or
+        domains.json.
+        """
+        return self._save(f"/runs/{_quoted(run_id)}/proteins/{_quoted(query_id)}/{_quoted(name)}", path)
+
+    def table(self, run_id: str, name: str, path: str | os.PathLike) -> Path:
+        """Write a table of a run, such as domains.gff3 or hits.csv.gz, to ``path``; returns the path."""
+        return self._save(f"/runs/{_quoted(run_id)}/tables/{_quoted(name)}", path)
+
     def wait(self, run_id: str, on_progress=None, every_s: float = 5, silence_s: float = 300) -> Progress:
         """Wait until a run has ended; its Progress. ``on_progress(progress)`` is called at each look.
 
@@ -264,11 +292,18 @@ class Client:
         self._ask("DELETE", f"/runs/{_quoted(run_id)}")
 
     def download(self, run_id: str, path: str | os.PathLike) -> Path:
-        """Write the zip of a run's results to ``path``, whole or not at all; returns the path."""
+        """Write the zip of a run's results to ``path``, whole or not at all; returns the path.
+
+        It holds the tables, the report, and alignments and prediction of each protein.
+        """
+        return self._save(f"/runs/{_quoted(run_id)}/download.zip", path)
+
+    def _save(self, address: str, path: str | os.PathLike) -> Path:
+        """Write what the site sends to ``path``, whole or not at all; returns the path."""
         path = Path(path)
         part = path.with_name(f"{path.name}.part")
         try:
-            with self._http.stream("GET", f"/runs/{_quoted(run_id)}/download.zip") as answer:
+            with self._http.stream("GET", address) as answer:
                 if answer.status_code != 200:
                     answer.read()
                     _told(answer)

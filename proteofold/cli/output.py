@@ -61,3 +61,12 @@ def _shown(value):
 def time_shown(text):
     """A time of the store to the minute; None stays None."""
     return text and text[:16].replace("T", " ")
+
+
+def print_verdict(verdict):
+    """The sentence on a protein and the table of its domains; nothing if the verdict is None."""
+    if verdict:
+        click.echo(f"\n{verdict['sentence']}")
+        columns = ("number", "query_start", "query_end", "template", "probability", "evalue", "identity")
+        header = ("domain", "from", "to", "template", "prob. %", "E-value", "identity %")
+        print_table(header, [[domain[column] for column in columns] for domain in verdict["domains"]])

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from proteofold.cli.output import print_facts, print_json, print_table, time_shown
+from proteofold.cli.output import print_facts, print_json, print_table, print_verdict, time_shown
 from proteofold.cli.store import json_option
 
 _FAILED = 2
@@ -83,6 +83,7 @@ def protein(context, name, as_json):
         print_facts({fact: row[fact] for fact in ("query_id", "gene", "organism", "description", "length", "sequence")})
         columns = ("run_id", "status", "best_hit", "best_evalue", "best_score")
         print_table(("run", "status", "best hit", "E-value", "score"), _cells(row["runs"], columns))
+        print_verdict(row["verdict"])
 
 
 @_command("runs", "List runs, those that go on first.")
@@ -230,12 +231,17 @@ def delete(context, run, yes):
     click.echo(f"{run} is deleted")
 
 
-@_command("download", "Download the results of a run as a zip file.")
+@_command("download", "Download the results of a run as a zip file, or one table of it.")
 @click.argument("run")
-@click.option("--to", "path", type=click.Path(dir_okay=False), help="File to write.  [default: RUN.zip]")
+@click.option("--table", help="This table only, such as domains.gff3, domains.csv or hits.csv.gz.")
+@click.option("--to", "path", type=click.Path(dir_okay=False), help="File to write.  [default: RUN.zip or RUN.TABLE]")
 @click.pass_context
-def download(context, run, path):
-    click.echo(_client(context).download(run, path or f"{run}.zip"))
+def download(context, run, table, path):
+    client = _client(context)
+    if table:
+        click.echo(client.table(run, table, path or f"{run}.{table}"))
+    else:
+        click.echo(client.download(run, path or f"{run}.zip"))
 
 
 @_command("log", "Show the last lines of the log of a run, or of a protein in it.")

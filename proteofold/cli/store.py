@@ -1,6 +1,5 @@
 """Commands of ``proteofold`` that read and fill the results store."""
 
-import contextlib
 import os
 import sys
 from functools import partial
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from proteofold.cli.output import print_facts, print_json, print_table, time_shown
+from proteofold.cli.output import print_facts, print_json, print_table, print_verdict, time_shown
 from proteofold.system import paths
 from proteofold.system.errors import UserError
 
@@ -140,19 +139,6 @@ def _run_folders(store_path, run):
     return [results / run for results in (Path(store_path).parent, RESULTS) if (results / run).is_dir()]
 
 
-def _verdict(store_path, run, query_id):
-    """The Verdict on a protein of a run, from the files of the run; None where they are elsewhere or damaged."""
-    from proteofold.run.manifest import load_run
-    from proteofold.run.verdicts import read_verdict
-
-    for folder in _run_folders(store_path, run):
-        with contextlib.suppress(OSError, UserError):
-            loaded = load_run(folder)
-            member = next((member for member in loaded.members.values() if member.query_id == query_id), None)
-            return member and read_verdict(loaded, member)
-    return None
-
-
 def _coverage_classes(store_path, run):
     """How many proteins of a run are in each coverage class; nothing where it was not merged yet."""
     from proteofold.run.proteome import read_coverage_classes
@@ -178,7 +164,7 @@ def protein(name, limit, store_path, as_json):
       proteofold protein P69905
       proteofold protein 'sp|P69905|HBA_HUMAN' --json
     """
-    from proteofold.store import lookup, queries
+    from proteofold.store import lookup, queries, run_files
 
     conn = open_fresh(store_path)
     found = []
@@ -186,7 +172,8 @@ def protein(name, limit, store_path, as_json):
         results = queries.results_of(conn, row["query_id"])
         newest = next((result for result in results if result["status"] == "SUCCESS"), None)
         hits = queries.hits_of(conn, newest["run_id"], row["query_id"], limit) if newest else []
-        verdict = _verdict(store_path, newest["run_id"], row["query_id"]) if newest else None
+        folders = _run_folders(store_path, newest["run_id"]) if newest else []
+        verdict = run_files.verdict_in_files(folders, row["query_id"])
         found.append(row | {"results": results, "hits": hits, "verdict": verdict and verdict.described()})
     if as_json:
         return print_json(found)
@@ -199,14 +186,7 @@ def protein(name, limit, store_path, as_json):
             ("run", "status", "best hit", "E-value", "score", "reason"),
             [[result[column] for column in columns] for result in row["results"]],
         )
-        if row["verdict"]:
-            click.echo(f"\n{row['verdict']['sentence']}")
-            columns = ("number", "query_start", "query_end", "template", "probability", "evalue", "identity")
-            if row["verdict"]["domains"]:
-                print_table(
-                    ("domain", "from", "to", "template", "prob. %", "E-value", "identity %"),
-                    [[domain[column] for column in columns] for domain in row["verdict"]["domains"]],
-                )
+        print_verdict(row["verdict"])
         if row["hits"]:
             click.echo(f"\nHits in {row['hits'][0]['run_id']}")
             columns = ("rank", "template", "probability", "evalue", "score", "aligned_columns", "description")
@@ -298,31 +278,75 @@ def add(fasta, store_path, as_json):
         sys.exit(1)
 
 
-@click.command(short_help="Write a run as CSV, JSON lines or Parquet.")
+@click.command(short_help="Write a run as CSV, JSON lines, Parquet or GFF3.")
 @click.argument("run")
 @click.option(
-    "--format", "format_name", type=click.Choice(["csv", "jsonl", "parquet"]), default="csv", show_default=True
+    "--format",
+    "format_name",
+    type=click.Choice(["csv", "jsonl", "parquet", "gff3"]),
+    default="csv",
+    show_default=True,
+    help="gff3: the domains, for genome browsers.",
 )
+@click.option("--protein", metavar="ID", help="Write the files of this protein instead of tables.")
 @click.option("--to", "folder", type=click.Path(file_okay=False), help="Folder to write to.  [default: export/RUN]")
 @store_option
 @json_option
-def export(run, format_name, folder, store_path, as_json):
+def export(run, format_name, protein, folder, store_path, as_json):
     """Write the proteins, results and hits of RUN, one file each, and the run itself as run.json.
 
-    Exit code 3 if the store has no such run.
+    With --format gff3 the domains of its proteins, as domains.gff3. With --protein the files of one protein:
+    .hhr, .a3m, .fasta, and its hits and domains as .csv and .json. For both, the folder of the run has to be beside
+    the store or in results/.
+
+    Exit code 3 if the store has no such run, or the run no such protein, domains or result.
 
     \b
     Examples:
       proteofold export demo
       proteofold export demo --format parquet --to /tmp/demo
+      proteofold export demo --format gff3
+      proteofold export demo --protein P69905 --to P69905
     """
     from proteofold.store import export_run
 
-    paths = or_not_found(export_run, _open(store_path), run, folder or Path("export") / run, format_name)
+    conn, folder = _open(store_path), Path(folder or Path("export") / run)
+    if protein:
+        paths = or_not_found(_export_protein, conn, store_path, run, protein, folder)
+    elif format_name == "gff3":
+        paths = or_not_found(_export_domains, conn, store_path, run, folder)
+    else:
+        paths = or_not_found(export_run, conn, run, folder, format_name)
     if as_json:
         return print_json([str(path) for path in paths])
     for path in paths:
         click.echo(path)
+
+
+def _export_protein(conn, store_path, run, name, to):
+    from proteofold.store import lookup
+    from proteofold.store.run_files import export_protein
+
+    folder = _folder_of(conn, store_path, run)
+    found = lookup.find(conn, name, or_words=True)
+    return [path for row in found for path in export_protein(folder, row["query_id"], to)]
+
+
+def _export_domains(conn, store_path, run, to):
+    from proteofold.store.run_files import export_table
+
+    return [export_table(_folder_of(conn, store_path, run), "domains.gff3", to)]
+
+
+def _folder_of(conn, store_path, run):
+    """The folder of a run of the store; NotFoundError if the store has no such run, or its folder is elsewhere."""
+    from proteofold.store.queries import NotFoundError, find_run
+
+    find_run(conn, run)
+    folders = _run_folders(store_path, run)
+    if not folders:
+        raise NotFoundError(f"the folder of run {run!r} is neither beside the store nor in results/.")
+    return folders[0]
 
 
 @click.group()

@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from dataclasses import dataclass
 
+from proteofold.formats.gff3 import GFF3_HEADER
 from proteofold.formats.hits_csv import hits_csv_gz, hits_csv_gz_header
 from proteofold.run.failures import DAMAGED, FAILURE_COLUMNS, failure_of, is_unfinished
 from proteofold.run.layout import RunFolder
@@ -24,8 +25,8 @@ from proteofold.system.errors import UserError
 from proteofold.system.files import existing_names, replacing, write_aside
 
 MERGED = (
-    *("merge_results.csv", "best_hits.csv", "profile_output.csv", "hits.csv.gz", "domains.csv", "failed.csv"),
-    *PROTEOME_FILES,
+    *("merge_results.csv", "best_hits.csv", "profile_output.csv", "hits.csv.gz", "domains.csv", "domains.gff3"),
+    *("failed.csv", *PROTEOME_FILES),
 )
 
 _PIECE = 1 << 20
@@ -78,12 +79,14 @@ def merge_run(path, marks=(), interrupted=False):
             csv.writer(stack.enter_context(_replacing_table(folder.path / name)), lineterminator="\n")
             for name in ("merge_results.csv", "best_hits.csv", "domains.csv", "failed.csv")
         )
+        features = stack.enter_context(_replacing_table(folder.path / "domains.gff3"))
         aside = stack.enter_context(replacing(folder.path / "hits.csv.gz"))
         all_hits = stack.enter_context(open(aside, "wb"))
         results.writerow((*SUMMARY_COLUMNS, *VERDICT_COLUMNS))
         best.writerow(("fasta_id", "best_hit_id"))
         domains.writerow(DOMAIN_COLUMNS)
         failed.writerow(FAILURE_COLUMNS)
+        features.write(GFF3_HEADER)
         all_hits.write(hits_csv_gz_header())
         for name, members in run.blocks.items():
             outs, damaged, verdicts = _outs_with_hits(run, name, finished, all_hits)
@@ -93,6 +96,7 @@ def merge_run(path, marks=(), interrupted=False):
                     results.writerow((*out.row, *verdict.summary_values))
                     proteome.add(member, verdict)
                     domains.writerows(verdict.domain_rows(member.query_id))
+                    features.write(verdict.gff3(member.query_id, member.length))
                     best.writerow(out.row[:2])
                     std.add(out.row[5])
                     gmean.add(out.row[6])

@@ -1,13 +1,12 @@
 """The run at a glance: coverage classes, domains per protein, top templates and dark proteins, as JSON and CSV."""
 
-import hashlib
 import json
+from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 
-from proteofold.formats.psipred import read_horiz
 from proteofold.run.layout import RunFolder
+from proteofold.run.predictions import read_batch_predictions
 from proteofold.science.verdict import COVERAGE_CLASSES, DARK
-from proteofold.system.errors import UserError
 from proteofold.system.files import write_aside
 
 SUMMARY_JSON, SUMMARY_CSV = PROTEOME_FILES = ("proteome_summary.json", "proteome_summary.csv")
@@ -84,27 +83,19 @@ class Proteome:
 
     def _dark_proteins(self, run):
         """Id, length and predicted secondary structure (parts of the residues, 0 to 1) of the dark proteins."""
-        contents, wanted = {}, {member.md5 for member in self.dark}
-        for batch in {member.batch for member in self.dark if member.batch}:
-            contents |= _contents(run.predictions.horiz(batch), wanted)
+        contents, of_batches = {}, defaultdict(list)
+        for member in self.dark:
+            of_batches[member.batch].append(member.md5)
+        for batch, wanted in of_batches.items():  # by batch, so that each file is read once
+            predictions = read_batch_predictions(run, batch)
+            contents |= {md5: _content(predictions[md5].states) for md5 in wanted if md5 in predictions}
         for member in self.dark:
             content = contents.get(member.md5, dict.fromkeys(_STATES))
             yield {"query_id": member.query_id, "length": member.length} | content
 
 
-def _contents(path, wanted):
-    """The parts of helix, strand and coil in the predictions of a batch, by the MD5 of the sequence."""
-    try:
-        predictions = read_horiz(path)
-    except (OSError, UserError):
-        return {}
-    found = {}
-    for prediction in predictions:
-        md5 = hashlib.md5(prediction.sequence.encode(), usedforsecurity=False).hexdigest()
-        if md5 in wanted:
-            states = prediction.states
-            found[md5] = {name: round(states.count(state) / len(states), 3) for name, state in _STATES.items()}
-    return found
+def _content(states):
+    return {name: round(states.count(state) / len(states), 3) for name, state in _STATES.items()}
 
 
 def _table(found):

@@ -4,6 +4,7 @@ import json
 import zlib
 from collections import namedtuple
 
+from proteofold.formats.gff3 import feature, sequence_region
 from proteofold.run.results import read_hits, read_out
 from proteofold.science.verdict import judge
 
@@ -34,10 +35,21 @@ class Judged(namedtuple("Judged", "coverage_class coverage domain_residues confi
         """The rows of domains.csv, numbered in the order of the protein."""
         return [(query_id, number, *domain) for number, domain in enumerate(self.domains, 1)]
 
-    @property
-    def templates(self):
-        """The template of each domain."""
-        return [domain[_OF_HIT.index("template")] for domain in self.domains]
+    def gff3(self, query_id, length):
+        """The protein and its domains as lines of domains.gff3; ``polypeptide_domain`` is SO:0000417."""
+        lines = [sequence_region(query_id, length)]
+        for number, domain in enumerate(self.domains, 1):
+            of = dict(zip(_OF_HIT, domain, strict=True))
+            attributes = {
+                "ID": f"{query_id}:domain{number}",
+                "Name": of["template"],
+                "Target": of["template_start"] and f"{of['template']} {of['template_start']} {of['template_end']}",
+                "Note": of["description"],
+                **{name: of[name] for name in ("probability", "score", "aligned_columns", "identity")},
+            }
+            span = of["query_start"], of["query_end"], of["evalue"]
+            lines.append(feature(query_id, "proteofold", "polypeptide_domain", *span, attributes))
+        return "".join(lines)
 
 
 def judged(run, member, hits):

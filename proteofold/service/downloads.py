@@ -1,4 +1,4 @@
-"""What is downloaded of a run: its tables and report as a zip file, logs as text; by safe names from its folder."""
+"""What is downloaded of a run: tables, report, alignments and predictions as a zip file; logs as text."""
 
 import io
 import os
@@ -8,8 +8,10 @@ from pathlib import Path
 
 from proteofold.run.manifest import load_run
 from proteofold.run.merge import MERGED
+from proteofold.run.results import DamagedError, read_out, read_packed_hhr
 from proteofold.service.heads import log_files
 from proteofold.store.queries import NotFoundError
+from proteofold.store.run_files import a3m_of
 from proteofold.system.errors import UserError
 
 _LONGEST_LOG = 256 << 10
@@ -21,6 +23,7 @@ _TOLD = {
     "profile_output.csv": "means over all proteins: ave_std, ave_gmean",
     "hits.csv.gz": "all hits of all proteins",
     "domains.csv": "regions of each protein with a known fold, and their templates",
+    "domains.gff3": "the same as GFF3, for genome browsers",
     "proteome_summary.json": "the run at a glance: coverage classes, domains, top templates, dark proteins",
     "proteome_summary.csv": "the same as one table",
     "failed.csv": "proteins without a result: step, reason, log",
@@ -28,10 +31,11 @@ _TOLD = {
 
 
 def run_zip(folder, stream):
-    """Write a zip file of a run's tables, its report and a README to a stream; only ``stream.write`` is called.
+    """Write a zip file of a run's results and a README to a stream; only ``stream.write`` is called.
 
     ``folder`` is the run's folder. Tables that are not there, because the run goes on or was interrupted, are named in
-    the README. Raises NotFoundError, before anything is written, if there is none at all.
+    the README. Then come the report, and alignments and predictions of each finished protein: one that is damaged or
+    was removed is left out. Raises NotFoundError, before anything is written, if there is no table at all.
     """
     folder = Path(folder)
     tables = [name for name in MERGED if _is_file(folder / name)]
@@ -43,6 +47,14 @@ def run_zip(folder, stream):
             _add(archive, folder / name, f"{folder.name}/{name}")
         for path in _report(folder):
             _add(archive, path, f"{folder.name}/{path.relative_to(folder)}")
+        _add_proteins(archive, folder)
+
+
+def copy_file(path, stream):
+    """Write a file to a stream."""
+    with open(path, "rb") as source:
+        while piece := source.read(_PIECE):
+            stream.write(piece)
 
 
 def job_log(folder, step, name, lines=200):
@@ -108,6 +120,27 @@ def _add(archive, path, name):
                 target.write(piece)
 
 
+def _add_proteins(archive, folder):
+    """Add the alignments and the prediction of each finished protein, those of a batch together."""
+    try:
+        run = load_run(folder)
+    except (UserError, OSError):
+        return
+    finished = run.done()
+    for member in sorted(run.members.values(), key=lambda member: member.batch):
+        if member.entry not in finished:
+            continue
+        try:
+            alignments = read_packed_hhr(run.search, member.entry, read_out(run.search, member.entry))
+            made = run.search.hhr(member.entry).stat().st_mtime
+            stored = _entry(f"{folder.name}/alignments/{member.protein}.hhr.gz", made)
+            stored.compress_type = zipfile.ZIP_STORED
+            archive.writestr(stored, alignments)
+            archive.writestr(_entry(f"{folder.name}/predictions/{member.protein}.a3m", made), a3m_of(run, member))
+        except (DamagedError, NotFoundError, OSError):
+            continue
+
+
 def _entry(name, seconds):
     entry = zipfile.ZipInfo(name, time.gmtime(seconds)[:6])
     entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
@@ -119,6 +152,10 @@ def _readme(folder, tables):
     lines += [f"{name}: {_TOLD[name]}" for name in tables]
     if (folder / "report").is_dir():
         lines.append("report/: the pages of the report; open the .html files in a browser")
+    lines += [
+        "alignments/: what hhsearch reported of each protein, as .hhr.gz",
+        "predictions/: what was searched with, as .a3m: each protein with its predicted secondary structure",
+    ]
     if missing := [name for name in MERGED if name not in tables]:
         lines += ["", f"Not there, since the run goes on or was interrupted: {', '.join(missing)}"]
     return "\n".join([*lines, "", "Columns and units: docs/output.md of proteofold.", ""])

@@ -1,17 +1,16 @@
 """The rows of one protein of a run, from its result files: the same for live recording and for importing."""
 
-import hashlib
 import math
 import os
-from functools import cached_property, lru_cache
+from functools import cached_property
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from proteofold.formats.hhr import HIT_COLUMNS
-from proteofold.formats.psipred import read_horiz
 from proteofold.run.failures import failure_of
 from proteofold.run.layout import RESULTS
 from proteofold.run.manifest import load_run
+from proteofold.run.predictions import read_prediction
 from proteofold.run.results import DamagedError, read_out, read_search
 from proteofold.run.states import STATE_COLUMNS, timestamp
 from proteofold.run.verdicts import DOMAIN_COLUMNS, judged, read_judged
@@ -39,9 +38,6 @@ _hit_values = attrgetter(*HIT_ROW_COLUMNS)
 _domain_values = itemgetter(*DOMAIN_ROW_COLUMNS)
 _NO_NUMBER = {"", "nan", "-nan", "inf", "-inf"}
 _INFINITE = {math.inf, -math.inf}
-
-# Batches whose predictions are kept in memory: proteins of one batch follow each other, live in a loose order.
-_BATCHES_AT_HAND = 16
 
 
 class Result(NamedTuple):
@@ -162,11 +158,7 @@ class RunFiles:
 
     def prediction(self, member):
         """The values of PREDICTION_COLUMNS of a member, from the file of its batch."""
-        path = self.run.predictions.horiz(member.batch)
-        try:
-            predicted = batch_predictions(path, os.stat(path).st_mtime_ns).get(member.md5)
-        except OSError:
-            predicted = None
+        predicted = read_prediction(self.run, member)
         return (predicted.states, predicted.confidence) if predicted else (None, None)
 
     def log_text(self, path):
@@ -236,13 +228,3 @@ def prediction_in_files(folder, query_id):
 
 def _real(text):
     return None if text in _NO_NUMBER else float(text)
-
-
-@lru_cache(maxsize=_BATCHES_AT_HAND)
-def batch_predictions(path, made):
-    """The predictions of a batch by the MD5 of their sequence; none if the file, ``made`` at that time, is damaged."""
-    try:
-        predictions = read_horiz(path)
-    except UserError:
-        return {}
-    return {hashlib.md5(found.sequence.encode(), usedforsecurity=False).hexdigest(): found for found in predictions}

@@ -123,6 +123,18 @@ def test_domains_are_rows_in_the_order_of_the_protein(long):
     assert [row[7:] for row in table(long, "merge_results.csv")[1:]] == [["2", "0.8000"], ["0", "0.0000"]]
 
 
+def test_domains_are_features_of_the_proteins_that_have_a_result(long):
+    merge_run(long.folder.path)
+    head, *lines = (long.folder.path / "domains.gff3").read_text().splitlines()
+    assert head == "##gff-version 3"
+    assert [line.split("\t")[:5] for line in lines] == [
+        ["##sequence-region a%2Cb 1 200"],
+        ["a%2Cb", "proteofold", "polypeptide_domain", "1", "80"],
+        ["a%2Cb", "proteofold", "polypeptide_domain", "101", "180"],
+        ["##sequence-region noise 1 200"],
+    ]
+
+
 def test_domains_come_from_blocks_as_from_the_results_themselves(long):
     merge_run(long.folder.path)
     before = tables(long)

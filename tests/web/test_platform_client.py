@@ -1,6 +1,7 @@
 """The Python client, and the description of the API, against the site itself."""
 
 import ast
+import json
 import re
 import shlex
 from html import unescape
@@ -12,6 +13,8 @@ import pytest
 
 from proteofold.cli.remote import remote as remote_commands
 from proteofold.client import Client, ClientError
+from proteofold.run.merge import MERGED, merge_run
+from proteofold.store.run_files import PROTEIN_FILES
 from proteofold.system.errors import UserError
 from website.actions.table import PROGRAMS
 from website.requests.route import API
@@ -70,6 +73,32 @@ def test_all_that_the_pages_do_is_done_from_python(client, tmp_path, names):
     assert client.proteins("first")["total"] == 3
     assert client.cluster()["nodes"] and client.health()["services"]
     assert client.who_am_i()["user"] == "ann"
+
+
+def test_results_of_a_protein_and_tables_are_fetched_from_python(client, tmp_path, names, users_store):
+    merge_run(users_store.parent / "first")
+    told = client.run_protein("first", names.myg)
+    assert told["protein"]["query_id"] == told["result"]["query_id"] == names.myg and told["hits"]
+    assert told["verdict"]["class"] == "dark" and told["verdict"]["sentence"].startswith("No domain")
+    (protein,) = client.protein(names.myg)
+    assert protein["verdict"] is not None
+    for name in PROTEIN_FILES:
+        if name not in ("a3m", "fasta"):  # the predictions of this store are removed
+            assert client.protein_file("first", names.myg, name, tmp_path / name).stat().st_size
+    assert json.loads((tmp_path / "domains.json").read_text())["sentence"] == told["verdict"]["sentence"]
+    for name in MERGED:
+        path = client.table("first", name, tmp_path / name)
+        assert path.read_bytes() == (users_store.parent / "first" / name).read_bytes()
+    for wrong in (
+        lambda: client.table("first", "settings.json", tmp_path / "x"),
+        lambda: client.protein_file("first", names.myg, "fasta", tmp_path / "x"),
+        lambda: client.protein_file("first", names.myg, "zip", tmp_path / "x"),
+        lambda: client.protein_file("first", "nobody", "hhr", tmp_path / "x"),
+        lambda: client.run_protein("first", "nobody"),
+    ):
+        with pytest.raises(ClientError) as error:
+            wrong()
+        assert error.value.status == 404 and not (tmp_path / "x").exists()
 
 
 def test_hostile_names_reach_the_site_as_they_are(client, names):
@@ -143,7 +172,7 @@ def test_every_schema_is_one_and_every_variable_is_told(described):
                     jsonschema.Draft202012Validator.check_schema(media["schema"])
 
 
-VALUES = {"run_id": "first", "query_id": "lonely", "token_id": "1", "key": "none"}
+VALUES = {"run_id": "first", "query_id": "sp|P02144|MYG_HUMAN", "token_id": "1", "key": "none"}
 GETS = [route for route in PROGRAMS if route.method == "GET" and isinstance(route.answer, dict)]
 
 

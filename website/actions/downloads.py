@@ -6,9 +6,9 @@ from datasette import Response
 
 from proteofold.formats.fasta import protein_stem
 from proteofold.report.draw import REPORT_FILES
-from proteofold.service.downloads import head_log, job_log, run_zip
+from proteofold.service.downloads import copy_file, head_log, job_log, run_zip
 from proteofold.service.places import run_folder
-from proteofold.store import queries
+from proteofold.store import queries, run_files
 from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
 from website.actions import same
@@ -21,10 +21,11 @@ from website.requests.threads import at_length
 from website.requests.visit import NEVER_KEPT
 
 LAST_LINES = 12
+_TABLE_TYPES = {"csv": "text/csv", "csv.gz": "application/gzip", "gff3": "text/plain", "json": "application/json"}
 _REPORT = {file.name: file for file in REPORT_FILES}
 
 
-async def _folder(visit):
+async def folder_of(visit):
     """The folder of the run of the address; NotFoundError unless the store has the run, and it can have a folder."""
     run_id = visit.named("run_id")
     await answers.ask(visit.datasette, visit.request, queries.find_run, run_id)
@@ -36,10 +37,30 @@ async def _folder(visit):
 
 async def zipped(visit):
     """The zip of a run's results."""
-    folder = await _folder(visit)
+    folder = await folder_of(visit)
     # the name of a run's folder has no quotes and no line ends: run_folder sees to it
     sent = Streamed(lambda stream: run_zip(folder, stream), f"{folder.name}.zip", "application/zip")
     return await sent.begin(client_of(visit))
+
+
+async def table_file(visit):
+    """A table of a run, as it is in the zip."""
+    folder, name = await folder_of(visit), visit.named("file")
+    path = await at_length(run_files.table_file, folder, name)
+    kind = _TABLE_TYPES[name.partition(".")[2]]
+    return await Streamed(lambda stream: copy_file(path, stream), f"{folder.name}.{name}", kind).begin(client_of(visit))
+
+
+async def protein_file(visit):
+    """A file of a protein of a run."""
+    folder, name = await folder_of(visit), visit.named("file")
+    if name not in run_files.PROTEIN_FILES:
+        raise NotFoundError(f"A protein has no file {name[:80]!r}, but {', '.join(run_files.PROTEIN_FILES)}.")
+    query_id = visit.named("query_id")
+    data = await at_length(run_files.protein_file, folder, query_id, name)
+    headers = NEVER_KEPT | {"Content-Disposition": f'attachment; filename="{protein_stem(query_id)}.{name}"'}
+    kind = run_files.PROTEIN_FILES[name].media_type
+    return Response(data, headers=headers, content_type=f"{kind}; charset=utf-8")
 
 
 # --- Report -----------------------------------------------------------------------------------------
@@ -47,7 +68,7 @@ async def zipped(visit):
 
 async def report_page(visit):
     """What the report of a run has."""
-    folder = await _folder(visit)
+    folder = await folder_of(visit)
     run_id = visit.named("run_id")
     here = run_path(visit.datasette, run_id)
     there = await at_length(lambda: [file for file in REPORT_FILES if (folder / "report" / file.name).is_file()])
@@ -67,7 +88,7 @@ def _unnumbered(title):
 async def report_file(visit):
     """A page or plot of the report, as it was drawn."""
     name = visit.named("file")
-    folder = await _folder(visit)
+    folder = await folder_of(visit)
     path = folder / "report" / name
     if name not in _REPORT or not path.is_file():
         raise NotFoundError(f"The report of {visit.named('run_id')!r} has no page {name!r}.")
@@ -111,7 +132,7 @@ async def last_lines(visit, run_id, failures):
 async def _log(visit):
     """(what it is the log of, its last lines, None if there is no log); NotFoundError for a job that is not there."""
     run_id, query_id, job = visit.named("run_id"), visit.argument("protein"), visit.argument("job")
-    folder = await _folder(visit)
+    folder = await folder_of(visit)
     if job:
         text = await _found(at_length(job_log, folder, visit.argument("step"), job))
         return job, text and _without_folder(text, folder)

@@ -2,6 +2,7 @@
 
 from proteofold.store import lookup, queries
 from website.actions import same
+from website.actions.verdicts import verdict_on
 from website.pages.paths import protein_path
 from website.requests import answers
 
@@ -44,11 +45,15 @@ async def search(visit):
 
 
 async def protein(visit):
-    """A protein, its sequence and all runs in which it was analysed."""
+    """A protein, its sequence, all runs in which it was analysed, and the verdict on its newest result."""
 
     def read(conn, name):
         rows = lookup.find(conn, name)
         return [row | {"runs": queries.results_of(conn, row["query_id"])} for row in rows]
 
     name = visit.named("query_id")
-    return visit.json({"proteins": await answers.ask(visit.datasette, visit.request, read, name)})
+    proteins = await answers.ask(visit.datasette, visit.request, read, name)
+    for row in proteins:
+        newest = next((run["run_id"] for run in row["runs"] if run["status"] == "SUCCESS"), None)
+        row["verdict"] = await verdict_on(visit, newest, row["query_id"]) if newest else None
+    return visit.json({"proteins": proteins})

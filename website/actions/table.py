@@ -1,5 +1,7 @@
 """The table of routes: from it Datasette's routes, the OpenAPI description and the tests' walk are made."""
 
+from proteofold.run.merge import MERGED
+from proteofold.store.run_files import PROTEIN_FILES
 from website.actions import (
     api_basics,
     cluster,
@@ -198,6 +200,32 @@ PROGRAMS = (
             Query("rows", schemas.PAGE_SIZES, "Proteins per page"),
             PAGE,
         ),
+    ),
+    Route(
+        "GET",
+        f"{RUN_API}/proteins/{{query_id}}",
+        READER,
+        run_json.run_protein,
+        "A protein of a run: its result, domains and verdict, its hits",
+        answer=schemas.RUN_PROTEIN,
+    ),
+    Route(
+        "GET",
+        f"{RUN_API}/proteins/{{query_id}}/{{file}}",
+        READER,
+        downloads.protein_file,
+        "A file of a protein: alignments, what was searched with, sequence, hits, domains",
+        answer="*/*",
+        names={"file": PROTEIN_FILES},
+    ),
+    Route(
+        "GET",
+        f"{RUN_API}/tables/{{file}}",
+        READER,
+        downloads.table_file,
+        "A table of a run",
+        answer="*/*",
+        names={"file": MERGED},
     ),
     Route("POST", f"{RUN_API}/stop", RUNNER, run_actions.stop, "Stop a run", answer=schemas.DONE),
     Route("POST", f"{RUN_API}/retry", RUNNER, run_actions.retry, "Compute what did not succeed", answer=schemas.DONE),

@@ -49,7 +49,10 @@ def _operation(route):
         "operationId": f"{route.handler.__module__.rpartition('.')[2]}_{route.handler.__name__}",
         "summary": route.summary,
         "parameters": [
-            *({"name": name, "in": "path", "required": True, "schema": schemas.TEXT} for name in route.variables),
+            *(
+                {"name": name, "in": "path", "required": True, "schema": _name_schema(route, name)}
+                for name in route.variables
+            ),
             *(
                 {"name": one.name, "in": "query", "required": one.required, "schema": one.schema}
                 | {"description": one.about}
@@ -69,6 +72,10 @@ def _operation(route):
         content = {"application/json": {"schema": route.body}}
         told["requestBody"] = {"required": True, "description": about, "content": content}
     return told
+
+
+def _name_schema(route, name):
+    return schemas.TEXT | {"enum": list(route.names[name])} if name in route.names else schemas.TEXT
 
 
 def _answer(route):

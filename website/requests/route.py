@@ -27,10 +27,11 @@ class Query:
 class Route:
     """A method and path, the right it needs, and who answers: ``handler(visit)`` is a coroutine.
 
-    ``path`` has its variables in braces. ``body`` tells what is sent: "form"; "upload" and "list", forms with a file;
-    "fasta", a file as it is; or the JSON schema of an object; None for nothing. ``answer`` is the JSON schema of what
-    is answered, or the media type of a download; what has neither is a page. ``most`` is how many bytes may be sent;
-    strangers never send more than SMALL.
+    ``path`` has its variables in braces; ``names`` are the values that some of them may have, as the description of the
+    API lists them. ``body`` tells what is sent: "form"; "upload" and "list", forms with a file; "fasta", a file as it
+    is; or the JSON schema of an object; None for nothing. ``answer`` is the JSON schema of what is answered, or the
+    media type of a download, ``*/*`` where that depends on the file; what has neither is a page. ``most`` is how many
+    bytes may be sent; strangers never send more than SMALL.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Route:
     answer: object = None
     status: int = 200
     query: tuple = field(default=())
+    names: dict = field(default_factory=dict)
     most: int = SMALL
 
     @property

@@ -1,5 +1,6 @@
 """JSON schemas of what the API takes and answers; the guard checks what is sent against them."""
 
+from proteofold.science.verdict import COVERAGE_CLASSES
 from proteofold.service.tokens import RIGHTS
 from website.pages import listing, run_data
 
@@ -96,6 +97,37 @@ PROTEIN = described(
     }
 )
 FOUND = answered({"proteins": listed(PROTEIN), "more": YES_NO})
+DOMAIN = described(
+    {
+        "number": {"type": "integer", "description": "Counted from the first residue"},
+        "query_start": NUMBER,
+        "query_end": NUMBER,
+        "template": TEXT,
+        "description": TEXT,
+        "probability": NUMBER_OR_NULL,
+        "evalue": NUMBER_OR_NULL,
+        "score": NUMBER_OR_NULL,
+        "aligned_columns": NUMBER,
+        "identity": NUMBER_OR_NULL,
+        "template_start": NUMBER,
+        "template_end": NUMBER,
+        "template_length": NUMBER,
+    }
+)
+VERDICT = described(
+    {
+        "class": {"enum": list(COVERAGE_CLASSES)},
+        "sentence": {"type": "string", "description": "The verdict in plain English"},
+        "length": NUMBER,
+        "coverage": {"type": "number", "description": "Part of the residues that is in domains, 0 to 1"},
+        "domain_residues": NUMBER,
+        "confident_residues": NUMBER,
+        "domains": listed(DOMAIN),
+        "thresholds": {"type": "object", "description": "What counts as confident, as a domain and as covered"},
+    }
+)
+# null where the files of the run are elsewhere or damaged
+VERDICT_OR_NULL = {"anyOf": [VERDICT, {"type": "null"}]}
 PROTEINS = answered(
     {
         "proteins": listed(
@@ -107,6 +139,7 @@ PROTEINS = answered(
                     "added_at": TEXT,
                     "source": TEXT,
                     "runs": listed({"type": "object", "description": "A row of the table protein_results"}),
+                    "verdict": VERDICT_OR_NULL | {"description": "On the newest result"},
                 }
             )
         )
@@ -199,6 +232,14 @@ RUN_PROTEINS = answered(
             )
         ),
         **_PAGES,
+    }
+)
+RUN_PROTEIN = answered(
+    {
+        "protein": PROTEIN,
+        "result": {"type": "object", "description": "The row of the table protein_results"},
+        "verdict": VERDICT_OR_NULL,
+        "hits": listed({"type": "object"}, description="The rows of the table hits"),
     }
 )
 CHOICES = answered({kind: listed(described({"name": TEXT, "words": TEXT})) for kind in _CHOICES})

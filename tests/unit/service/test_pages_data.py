@@ -218,6 +218,25 @@ def test_zip_has_tables_report_and_a_readme_and_no_links(tmp_path):
         run_zip(tmp_path, io.BytesIO())
 
 
+def test_zip_holds_alignments_and_predictions_of_the_finished_proteins(results):
+    run = results.plan("demo", ["P1", "P2", "P3", "damaged"])
+    for protein in ("P1", "P2", "damaged"):
+        results.finish(run, protein)
+    run.search.hhr(run.members["damaged"].entry).write_bytes(b"no gzip")
+    (run.folder.path / "failed.csv").write_text("query_id\n")
+    stream = io.BytesIO()
+    run_zip(run.folder.path, stream)
+    archive = zipfile.ZipFile(stream)
+    members = [name for name in archive.namelist() if name.startswith(("demo/alignments/", "demo/predictions/"))]
+    assert sorted(members) == [
+        *("demo/alignments/P1.hhr.gz", "demo/alignments/P2.hhr.gz"),
+        *("demo/predictions/P1.a3m", "demo/predictions/P2.a3m"),
+    ]
+    packed = run.search.hhr(run.members["P1"].entry).read_bytes()
+    assert archive.read("demo/alignments/P1.hhr.gz") == packed
+    assert archive.read("demo/predictions/P1.a3m").decode() == ">ss_pred\nHEC\n>ss_conf\n012\n>P1\nMKV\n"
+
+
 def test_logs_of_a_runs_own_steps_are_found_and_no_others(results, tmp_path):
     run = results.plan("demo", ["P1", "P2"])
     entry, batch = run.members["P1"].entry, run.members["P1"].batch

@@ -12,6 +12,7 @@ from runfolders import span_hit
 
 from proteofold.cli.main import cli
 from proteofold.run.merge import merge_run
+from proteofold.store.run_files import PROTEIN_FILES
 
 
 @pytest.fixture
@@ -168,6 +169,23 @@ def test_export_tells_its_files(demo, call, tmp_path, words):
     told = {path.rpartition("/")[2] for path in json.loads(result.output)}
     assert told == {path.name for path in (tmp_path / "out").iterdir()}
     assert "hits.jsonl" in told
+
+
+def test_export_of_domains_copies_the_merged_table(demo, call, results, tmp_path):
+    refused = call("export", "demo", "--format", "gff3", "--to", str(tmp_path / "out"))
+    assert refused.exit_code == 3 and "not merged" in refused.output
+    merge_run(results.path / "demo")
+    assert call("export", "demo", "--format", "gff3", "--to", str(tmp_path / "out")).exit_code == 0
+    assert (tmp_path / "out" / "domains.gff3").read_text().startswith("##gff-version 3\n")
+
+
+def test_export_of_a_protein_writes_its_files(demo, call, tmp_path):
+    result = call("export", "demo", "--protein", "P69905", "--to", str(tmp_path / "out"), "--json")
+    assert result.exit_code == 0, result.output
+    assert {path.rpartition("/")[2] for path in json.loads(result.output)} == {
+        f"P69905.{name}" for name in PROTEIN_FILES
+    }
+    assert call("export", "demo", "--protein", "nobody").exit_code == 3
 
 
 def test_import_of_several_runs_reports_each(results, call):

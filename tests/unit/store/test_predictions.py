@@ -8,6 +8,7 @@ import sys
 import pytest
 from runfolders import SETTINGS
 
+from proteofold.run import predictions
 from proteofold.run.states import Event
 from proteofold.store import finish_run, import_run, open_store, record_events, start_run
 from proteofold.store import results as result_files
@@ -146,9 +147,8 @@ def test_what_was_missing_is_filled_in_and_what_is_missing_now_is_kept(store, im
 
 def test_file_of_a_batch_is_read_once(store, finished, monkeypatch):
     run, read = finished(), []
-    real = result_files.read_horiz
-    result_files.batch_predictions.cache_clear()
-    monkeypatch.setattr(result_files, "read_horiz", lambda path: read.append(path) or real(path))
+    real = predictions.read_horiz
+    monkeypatch.setattr(predictions, "read_horiz", lambda path: read.append(path) or real(path))
     import_run(store, run.folder.path)
     assert len(read) == len({member.batch for member in run.members.values()}) == 1
 
