@@ -5,7 +5,7 @@ import json
 import click
 
 _GAP = 3  # between columns
-_LEAST_OF_A_DESCRIPTION = 20
+_LEAST_OF_A_DESCRIPTION = 16
 
 
 def print_json(value):

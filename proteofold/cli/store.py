@@ -154,7 +154,9 @@ def _coverage_classes(store_path, run):
 def protein(name, limit, store_path, as_json):
     """Show a protein, the runs that include it, and the domains and hits of its newest result.
 
-    Domains are shown where the folder of the run is beside the store or in results/.
+    Domains are shown where the folder of the run is beside the store or in results/. Of a hit "id. %" is the
+    identity of the aligned residues, "cover %" the part of the template that they span, and "SS %" the part of them
+    that have the same secondary structure. --json has all columns.
 
     ID is an id, accession, entry name or gene, in upper or lower case, or other words that fit one protein only.
     Exit code 3 if the store has no such protein, or if several fit.
@@ -189,10 +191,10 @@ def protein(name, limit, store_path, as_json):
         print_verdict(row["verdict"])
         if row["hits"]:
             click.echo(f"\nHits in {row['hits'][0]['run_id']}")
-            columns = ("rank", "template", "probability", "evalue", "score", "aligned_columns", "description")
+            columns = ("rank", "template", "probability", "evalue", "identity", "template_coverage", "ss_agreement")
             print_table(
-                ("rank", "template", "prob. %", "E-value", "score", "columns", "description"),
-                [[hit[column] for column in columns] for hit in row["hits"]],
+                ("rank", "template", "prob. %", "E-value", "id. %", "cover %", "SS %", "description"),
+                [[hit[column] for column in (*columns, "description")] for hit in row["hits"]],
             )
 
 

@@ -5,7 +5,7 @@ alignment, then one block an alignment. HH-suite 2 and 3 and the HHpred server w
 """
 
 import re
-from collections import namedtuple
+from collections import Counter, namedtuple
 from itertools import islice
 
 from proteofold.formats.fasta import READ_ERRORS, open_text, read_error
@@ -19,19 +19,32 @@ _BLOCK = re.compile(
 )
 _NOTHING_OF_TABLE = (None,) * 7
 
+# A piece of the secondary structure of query or template, as predicted or observed. Low confidence is in lower case.
+_STATES = re.compile(r"\n([QT] ss_(?:pred|dssp)) +([A-Za-z~-]+)(?=\s)")
+# The eight states of DSSP as three: HGI are helix, EB strand, all others coil. Gaps and unknown states stay.
+_THREE_STATES = str.maketrans("hGgIieBbcSsTtPp", "HHHHHEEECCCCCCC")
+_UNKNOWN = {"-", "~"}
+
 
 class Hit(
     namedtuple(
         "Hit",
         "rank template description probability evalue pvalue score ss_score aligned_columns "
-        "query_start query_end template_start template_end template_length identity similarity",
-        defaults=[None] * 13,
+        "query_start query_end template_start template_end template_length identity similarity "
+        "template_coverage ss_agreement",
+        defaults=[None] * 15,
     )
 ):
     """One alignment of the query with a template. Positions count residues from 1, ends included.
 
     Rank, columns, positions, length and identity (percent of the aligned residues) are int, the other numbers float.
     Similarity is the mean substitution score of the aligned residues. What a file does not report is None.
+
+    Two values are computed. ``template_coverage`` is the percentage of the template's residues from the first to the
+    last aligned one, as BLAST's ``qcovhsp`` is for queries. ``ss_agreement`` is Q3, the percentage of aligned residues
+    that have the same of three states (Rost and Sander, J. Mol. Biol. 232:584, 1993): as predicted for the query, and
+    as observed in the template, or predicted where nothing was observed. DSSP's states are reduced as in EVA (Rost and
+    Eyrich, Proteins Suppl. 5:192, 2001): HGI are helix, EB strand, all others coil.
     """
 
     __slots__ = ()
@@ -74,7 +87,9 @@ def _parse(text, name, most=None):
         raise UserError(f"{name}: no line starts with 'Query': not a .hhr file of HH-suite.")
     if table is None:
         raise UserError(f"{name}: no list of hits, not even an empty one. Is the file cut short?")
-    return SearchResult(query, query_length, len(table), [_hit(name, text, block, table) for block in blocks])
+    ends = [*(block.start() for block in blocks[1:]), len(text)]
+    hits = [_hit(name, text, block, end, table) for block, end in zip(blocks, ends, strict=False)]
+    return SearchResult(query, query_length, len(table), hits)
 
 
 def _read_head(name, lines):
@@ -111,8 +126,8 @@ def _table_row(line):
         return None
 
 
-def _hit(name, text, block, table):
-    """The hit of a block and its row of the table."""
+def _hit(name, text, block, end, table):
+    """The hit of a block, which ends at ``end`` of the text, and its row of the table."""
     rank, template, description, probability, evalue, score, columns, identity, similarity = block.groups()
     try:
         if template is None or evalue is None:
@@ -126,4 +141,24 @@ def _hit(name, text, block, table):
     columns = columns and int(columns)
     description = description.strip().lstrip(" ;")
     values = probability, evalue, pvalue, score, ss_score, columns
-    return Hit(int(rank), template, description, *values, *positions, identity, similarity)
+    computed = _template_coverage(*positions[2:]), _ss_agreement(text, block.end(), end)
+    return Hit(int(rank), template, description, *values, *positions, identity, similarity, *computed)
+
+
+def _template_coverage(start, end, length):
+    """Percentage of a template from its first to its last aligned residue; None where that is not known."""
+    return round(100 * (end - start + 1) / length, 1) if length else None
+
+
+def _ss_agreement(text, start, end):
+    """Percentage of aligned residues with the same state, None without any; the alignment is ``text[start:end]``."""
+    rows = {}
+    for label, states in _STATES.findall(text, start, end):
+        rows[label] = rows.get(label, "") + states
+    query = rows.get("Q ss_pred", "").translate(_THREE_STATES)
+    for label in ("T ss_dssp", "T ss_pred"):  # a structure may have no observed states in what is aligned
+        template = rows.get(label, "").translate(_THREE_STATES)
+        pairs = Counter(zip(query, template, strict=False)) if len(query) == len(template) else Counter()
+        if known := sum(count for pair, count in pairs.items() if not _UNKNOWN.intersection(pair)):
+            return round(100 * sum(pairs[state, state] for state in "HEC") / known, 1)
+    return None

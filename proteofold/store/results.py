@@ -21,8 +21,8 @@ from proteofold.system.process import read_usage
 # hhsearch reports up to 500 hits a protein, most of them noise; hits.csv.gz of the run has them all.
 STORED_HITS = 50
 
-# a description belongs to the template, the query to the result; identity and similarity are in the files only
-_NOT_IN_HIT_ROWS = {"query_id", "description", "identity", "similarity"}
+# a description belongs to the template, the query to the result; the coverage is computed from its columns
+_NOT_IN_HIT_ROWS = {"query_id", "description", "template_coverage"}
 HIT_ROW_COLUMNS = tuple(name for name in HIT_COLUMNS if name not in _NOT_IN_HIT_ROWS)
 
 # the id of the protein belongs to the result

@@ -333,9 +333,31 @@ _DOMAINS = (
     "analyze sqlite_schema",
 )
 
+# what a user asks of an alignment; NULL in runs that were imported before
+_ALIGNMENT_VALUES = (
+    "alter table hit_rows add column identity integer",
+    "alter table hit_rows add column similarity real",
+    "alter table hit_rows add column ss_agreement real",
+    "drop view hits",
+    """
+    create view hits as
+    select protein_results.run_id, protein_results.query_id, hit_rows.rank, hit_rows.template, templates.description,
+        hit_rows.probability, hit_rows.evalue, hit_rows.pvalue, hit_rows.score, hit_rows.ss_score,
+        hit_rows.aligned_columns, hit_rows.query_start, hit_rows.query_end, hit_rows.template_start,
+        hit_rows.template_end, hit_rows.template_length, hit_rows.identity, hit_rows.similarity,
+        round(100.0 * (hit_rows.template_end - hit_rows.template_start + 1) / hit_rows.template_length, 1)
+            as template_coverage,
+        hit_rows.ss_agreement
+    from hit_rows
+    join protein_results on protein_results.result_id = hit_rows.result_id
+    join runs on runs.run_id = protein_results.run_id
+    left join templates on templates.library_key = runs.library_key and templates.template = hit_rows.template
+    """,
+)
+
 MIGRATIONS = (
     *(_FIRST, _PREDICTIONS, (*_HITS_BY_PART, *_FOR_THE_PLANNER), _EFFICIENCY, _NAMES_IN_ANY_CASE),
-    _DOMAINS,
+    *(_DOMAINS, _ALIGNMENT_VALUES),
 )
 
 

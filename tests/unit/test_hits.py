@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from proteofold.formats.hhr import HIT_COLUMNS, Hit, parse_hhr, read_hhr
 from proteofold.formats.hits_csv import hits_csv_gz, hits_csv_gz_header
-from proteofold.formats.packed_hhr import pack_hhr, unpack
+from proteofold.formats.packed_hhr import pack_hhr, read_alignments, unpack
 from proteofold.science.summary import Summary, format_summary, one_per_template, summarise
 from proteofold.system.errors import UserError
 
@@ -77,6 +77,8 @@ def test_hit_of_hhsuite_3_is_read_whole(data):
         template_length=153,
         identity=int(_value_of(data / "hhsearch3.hhr", 5, "Identities").rstrip("%")),
         similarity=float(_value_of(data / "hhsearch3.hhr", 5, "Similarity")),
+        template_coverage=96.1,
+        ss_agreement=None,
     )
 
 
@@ -113,6 +115,56 @@ def test_values_that_a_block_lacks_are_none(tmp_path, end, expected):
 def test_packed_hhr_keeps_identity_and_similarity_of_every_hit(data):
     content = (data / "hhsearch3.hhr").read_bytes()
     assert parse_hhr(unpack(pack_hhr(content)), "packed").hits == parse_hhr(content, "file").hits
+
+
+def aligned(query, *template):
+    """A .hhr of one hit: rows of secondary structure of the query, and labelled ones of the template, in pieces."""
+    pieces = []
+    for number, states in enumerate(query):
+        rows = [("Q ss_pred", states), ("Q q", f"  1 {'A' * len(states)}   9 (40)"), ("T t", "  1 A   9 (90)")]
+        rows += [(label, texts[number]) for label, *texts in template]
+        pieces.append("".join(f"{label:22}{text}\n" for label, text in rows))
+    return HEAD + block(1, "T n", "Probab=1.00  E-value=1  Score=1.00  Aligned_cols=3") + "\n" + "\n".join(pieces)
+
+
+@pytest.mark.parametrize(
+    ("query", "template", "expected"),
+    [
+        (["HHEEccCC"], [("T ss_pred", "HHEECCCC")], 100.0),
+        (["HHHHEEEECC"], [("T ss_pred", "hhhhcccccc")], 60.0),
+        (["HH--EE", "CCC"], [("T ss_pred", "HHHHE-", "CCH")], 83.3),  # gaps count for neither side
+        (["HHHEECCCCCC"], [("T ss_dssp", "HGIEBTSPC-~")], 100.0),
+        (["HHHH"], [("T ss_dssp", "HHHH"), ("T ss_pred", "CCCC")], 100.0),
+        (["HHHH"], [("T ss_dssp", "----"), ("T ss_pred", "HHCC")], 50.0),
+        (["HHHH"], [("T ss_dssp", "----")], None),
+        (["HHHH"], [("T ss_pred", "HHH")], None),
+        (["HHHH"], [], None),
+    ],
+    ids=["equal", "three states", "gaps", "DSSP", "observed first", "observed nothing", "unknown", "damaged", "none"],
+)
+def test_agreement_of_secondary_structure_is_counted_in_three_states(tmp_path, query, template, expected):
+    (tmp_path / "a.hhr").write_text(aligned(query, *template))
+    (hit,) = read_hhr(tmp_path / "a.hhr").hits
+    assert hit.ss_agreement == expected
+
+
+def test_agreement_is_that_of_the_whole_alignments(data):
+    hits, compared = read_hhr(data / "hhpred_server.hhr").hits, 0
+    alignments = read_alignments(pack_hhr((data / "hhpred_server.hhr").read_bytes()))
+    for hit, found in zip(hits, alignments, strict=True):
+        pairs = list(zip(found.query_ss_pred, found.template_ss_dssp, strict=True))
+        equal = [
+            one in "Cc" and other in "TSCP" or one.upper() == other for one, other in pairs if "-" not in one + other
+        ]
+        assert hit.ss_agreement == round(100 * sum(equal) / len(equal), 1)
+        compared += 1
+    assert compared
+
+
+def test_coverage_of_the_template_is_the_range_of_the_alignment(data):
+    for hit in read_hhr(data / "hhsearch3.hhr").hits:
+        spanned = len(range(hit.template_start, hit.template_end + 1))
+        assert hit.template_coverage == pytest.approx(100 * spanned / hit.template_length, abs=0.05)
 
 
 def test_odd_lines_of_the_table_are_read(data):

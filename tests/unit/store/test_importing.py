@@ -12,6 +12,7 @@ import sys
 import pytest
 from runfolders import span_hit
 
+from proteofold.formats.hhr import read_hhr
 from proteofold.run.merge import merge_run
 from proteofold.run.states import Event
 from proteofold.store import finish_run, import_order, import_run, importing, open_store, record_events, start_run
@@ -255,6 +256,17 @@ def test_names_are_stored_as_they_are(store, results, make, query_id, template, 
         (1, template, description, *expected),
         (2, "2XYZ_B", "another", *expected),
     ]
+
+
+def test_values_of_alignments_are_those_of_the_file(store, results, data):
+    run = results.plan(proteins=["P1"])
+    results.finish(run, "P1", hhr=data / "hhpred_server.hhr")
+    import_run(store, run.folder.path)
+    columns = ("identity", "similarity", "template_coverage", "ss_agreement")
+    stored = store.execute(f"select {', '.join(columns)} from hits order by rank").fetchall()
+    found = read_hhr(data / "hhpred_server.hhr").hits
+    assert stored == [tuple(getattr(hit, name) for name in columns) for hit in found]
+    assert any(row[3] is not None for row in stored)
 
 
 def files_of(run, protein):
