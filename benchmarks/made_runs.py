@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 from measure import ROOT, write_proteins
 
+from proteofold.formats.hhr import parse_hhr
 from proteofold.formats.packed_hhr import pack_hhr, unpack
 from proteofold.formats.psipred import Prediction, format_horiz
 from proteofold.run.inputs import read_queries
@@ -30,6 +31,7 @@ from proteofold.system.process import Usage, format_usage
 TEMPLATES = 90_000  # about those of PDB70
 SEARCHED = 24
 
+_NOISE = 0.36  # part of the proteins without a significant hit
 _VARIANTS = 500  # different lists of hits; a protein has one of them
 _SETTINGS = {
     "predictions": "made-89abcdef",
@@ -152,18 +154,19 @@ def _prediction(dice, sequence):
 def _hits(dice, count, hhr):
     """(a packed .hhr, its checksum, its summary): scores fall and E-values rise as in a search.
 
-    The alignments are those of another ``.hhr``.
+    The alignments are those of another ``.hhr``. As in the human proteome, a third has no significant hit.
     """
     head, _, rest = hhr.partition("\n\n")
     table_head, *_ = rest.partition("\n")
     alignments = [block.split("\n", 3)[3] for block in rest.split("\nNo ")[1:]]
-    score, evalue = dice.uniform(20, 400), 10 ** dice.uniform(-70, 0)
+    is_noise = dice.random() < _NOISE
+    score, evalue = (10, 1.0) if is_noise else (dice.uniform(20, 400), 10 ** dice.uniform(-70, 0))
     table, blocks = [], []
     for rank in range(1, count + 1):
         score, evalue = round(score * 0.97, 2), float(f"{evalue * dice.uniform(1, 20):.2g}")
         description = ", ".join(" ".join(dice.choices(_WORDS, k=4)) for _ in range(4))
         name = f"{dice.randrange(TEMPLATES):05d}_A {description}"
-        probability, columns = round(dice.uniform(1, 100), 1), dice.randint(20, 300)
+        probability, columns = round(dice.uniform(1, 60 if is_noise else 100), 1), dice.randint(20, 300)
         places = f"{dice.randint(1, 50)}-{dice.randint(60, 900)} {dice.randint(1, 50)}-{dice.randint(60, 400)} (500)"
         table.append(
             f"{rank:3d} {name[:30]} {probability:5.1f} {evalue:7.1E} {evalue / 1e5:7.1E} {score:6.1f}"
@@ -172,7 +175,7 @@ def _hits(dice, count, hhr):
         values = f"Probab={probability:.2f}  E-value={evalue}  Score={score}  Aligned_cols={columns}  Identities=20%"
         blocks.append(f"No {rank}\n>{name}\n{values}\n{alignments[rank % len(alignments)]}\n")
     packed = pack_hhr(f"{head}\n\n{table_head}\n{''.join(table)}\n{''.join(blocks)}".encode())
-    found = hhr.parse_hhr(unpack(packed), "made").hits
+    found = parse_hhr(unpack(packed), "made").hits
     return packed, sha256(packed), summarise("", found)
 
 

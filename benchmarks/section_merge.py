@@ -1,4 +1,4 @@
-"""Merging 41,339 finished proteins into the run's tables."""
+"""Merging 41,339 finished proteins into the run's tables and the summary of the proteome, in less than 500 MB."""
 
 from made_runs import make_run, searched_hhrs
 from measure import PROTEOFOLD, measure, table

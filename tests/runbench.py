@@ -22,7 +22,7 @@ TEMPLATES = ("4HHB_A", "1MBN_A", "1LZ1_A", "1UBQ_A", "1CLL_A", "1HRC_A")
 PROTEINS = ("P69905", "P02144", "P61626", "P99999")
 TABLES = (
     *("merge_results.csv", "best_hits.csv", "profile_output.csv", "hits.csv.gz", "domains.csv", "domains.gff3"),
-    *("failed.csv", "proteome_summary.json", "proteome_summary.csv"),
+    *("verdicts.csv", "failed.csv", "proteome_summary.json", "proteome_summary.csv"),
 )
 
 # Stands before the real hhsearch on PATH: notes each search, and fails, waits or dies for the ids that a test names.

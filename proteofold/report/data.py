@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from proteofold.formats.hhr import HIT_COLUMNS
 from proteofold.plan.efficiency import Efficiency, read_efficiency
 from proteofold.plan.plan import known_usage
 from proteofold.run.manifest import load_run
+from proteofold.run.proteome import SUMMARY_JSON
 from proteofold.science.summary import SIGNIFICANT_EVALUE
 from proteofold.system.errors import UserError
 
@@ -33,6 +35,7 @@ class Result:
     best_evalue: float
     best_score: float
     significant: bool
+    verdict: str = ""
     probability: float = math.nan
     significant_hits: int = 0
     covered: int = 0  # residues that hits with E < 1e-5 cover together
@@ -56,7 +59,7 @@ class Job:
 
 @dataclass(slots=True)
 class ReportData:
-    """A run as the report shows it; ``failed`` holds the rows of failed.csv."""
+    """A run as the report shows it: ``failed`` holds the rows of failed.csv, ``proteome`` proteome_summary.json."""
 
     folder: Path
     settings: dict
@@ -64,6 +67,7 @@ class ReportData:
     residues: int
     results: list
     failed: list
+    proteome: dict
     jobs: dict = field(default_factory=dict)  # rule -> [Job]
     shared: int = 0  # results that were there before
     efficiency: Efficiency | None = None
@@ -86,12 +90,16 @@ def read_report_data(path):
         folder = run.folder
         members = {member.query_id: member for member in run.members.values()}
         results = _read_results(folder.path / "merge_results.csv", members)
+        for row in _read_csv(folder.path / "verdicts.csv"):
+            if row["query_id"] in results:
+                results[row["query_id"]].verdict = row["verdict"]
+        proteome = json.loads((folder.path / SUMMARY_JSON).read_text(encoding="utf-8"))
         failed = [row for row in _read_csv(folder.path / "failed.csv") if row["query_id"] in members]
         _add_hits(folder.path / "hits.csv.gz", results)
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing: run 'proteofold merge {path}' first.") from None
     residues = sum(member.length for member in members.values())
-    data = ReportData(folder.path, run.settings, len(members), residues, list(results.values()), failed)
+    data = ReportData(folder.path, run.settings, len(members), residues, list(results.values()), failed, proteome)
     _read_jobs(data, run, results)
     data.efficiency = read_efficiency(folder.path)
     return data

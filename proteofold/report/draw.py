@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from proteofold.system.files import write_aside
 
 # Raised when a page shows something else for the same results.
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class ReportFile:
 
 
 REPORT_FILES = (
-    ReportFile("overview.html", "1 Overview", "Overview"),
+    ReportFile("overview.html", "1 Overview", "1 Overview"),
+    ReportFile("proteome.html", "1 Overview", "2 Proteome"),
     ReportFile("best_hits.html", "2 Hits", "1 Best hits (table)"),
     ReportFile("evalues.svg", "2 Hits", "2 E-values"),
     ReportFile("probabilities.svg", "2 Hits", "3 Probabilities"),

@@ -19,10 +19,18 @@ def facts(rows):
     return f"<dl>{cells}</dl>"
 
 
-def table(columns, rows, choices, *, sorted_by, whole):
-    """A table with its first rows as plain HTML, and all of them as JSON for the script to sort, search and page."""
+def plain_table(columns, rows):
+    """A table of a few rows, as plain HTML."""
     head = "".join(f'<th scope="col"{_class(column)}>{escape(column["name"])}</th>' for column in columns)
-    body = "".join(f"<tr>{''.join(map(_cell, columns, row))}</tr>" for row in rows[:ROWS_WITHOUT_SCRIPT])
+    body = "".join(f"<tr>{''.join(map(_cell, columns, row))}</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def table(columns, rows, choices, *, sorted_by, whole):
+    """A table with its first rows as plain HTML, and all of them as JSON for the script to sort, search and page.
+
+    A page has one such table at most.
+    """
     content = {"columns": columns, "choices": choices, "sorted": sorted_by, "rows": rows}
     # no "<" may stand in the element: "</script>" in an id would end it
     data = json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
@@ -31,7 +39,7 @@ def table(columns, rows, choices, *, sorted_by, whole):
         '<div id="controls" hidden></div>'
         f'<p id="status" role="status">Rows 1 to {shown:,} of {len(rows):,}. '
         f"Sorting, searching and paging need JavaScript. {escape(whole)}</p>"
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f"{plain_table(columns, rows[:ROWS_WITHOUT_SCRIPT])}"
         f'<div id="pages" hidden></div><p class="soft">{escape(whole)}</p>'
         f'<script type="application/json" id="data">{data}</script>'
     )
@@ -87,7 +95,7 @@ _STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--back); color: var(--text);
   font: 16px/1.5 system-ui, "Segoe UI", Roboto, "Liberation Sans", sans-serif; }
-main { max-width: 75rem; margin: 0 auto; padding: 1rem 1.25rem 3rem; }
+main { max-width: 90rem; margin: 0 auto; padding: 1rem 1.25rem 3rem; }
 h1 { font-size: 1.6rem; margin: .5rem 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; overflow-wrap: anywhere; }
 p, li { max-width: 48rem; overflow-wrap: anywhere; }
@@ -123,6 +131,7 @@ th[aria-sort=ascending] button::after { content: " \\25B2"; } th[aria-sort=desce
   content: " \\25BC"; }
 td { min-width: 7rem; }
 td:first-child { min-width: 17rem; }
+td[data-name=Verdict] { min-width: 22rem; }
 .number { min-width: 0; text-align: right; }
 td.number { white-space: nowrap; }
 tbody tr:hover { background: var(--panel); }
@@ -132,8 +141,8 @@ tbody tr:hover { background: var(--panel); }
   .phone { display: inline; }
   table, tbody, tr, td { display: block; } thead { display: none; }
   tr { border-bottom: 2px solid var(--line); padding: .4rem 0; }
-  td, td:first-child { min-width: 0; border: 0; display: flex; justify-content: space-between; gap: 1rem;
-    padding: .1rem 0; text-align: right; white-space: normal; }
+  td, td:first-child, td[data-name=Verdict] { min-width: 0; border: 0; display: flex; justify-content: space-between;
+    gap: 1rem; padding: .1rem 0; text-align: right; white-space: normal; }
   td::before { content: attr(data-name); color: var(--soft); text-align: left; flex: none; }
   input { width: 12rem; } }
 """

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from proteofold.report.data import SIGNIFICANT
-from proteofold.report.html_parts import facts, page, table
+from proteofold.report.html_parts import facts, page, plain_table, table
 from proteofold.system.words import counted, duration
 
 # A link is the address and what group 1 of the pattern finds; Python and JavaScript read these patterns alike.
@@ -27,7 +27,25 @@ _BEST_HITS = (
     {"name": "Score", "kind": "tenths", "falling": True},
     {"name": f"Hits with {SIGNIFICANT}", "kind": "integer", "falling": True},
     {"name": "Covered (%)", "kind": "integer", "falling": True},
+    {"name": "Verdict", "kind": "text"},
 )
+_DARK = (
+    {"name": "Protein", "kind": "text", "link": _UNIPROT},
+    {"name": "Length", "kind": "integer", "falling": True},
+    *({"name": f"{name} (%)", "kind": "integer", "falling": True} for name in ("Helix", "Strand", "Coil")),
+    {"name": "Verdict", "kind": "text"},
+)
+_DOMAINS = (
+    {"name": "Domains", "kind": "text"},
+    {"name": "Proteins", "kind": "integer"},
+)
+_TEMPLATES = (
+    {"name": "Template", "kind": "text", "link": _RCSB},
+    {"name": "Domains", "kind": "integer"},
+    {"name": "Proteins", "kind": "integer"},
+    {"name": "Residues", "kind": "integer"},
+)
+_TEMPLATES_SHOWN = 25
 _FAILED = (
     {"name": "Protein", "kind": "text", "link": _UNIPROT},
     {"name": "Step", "kind": "text"},
@@ -48,6 +66,60 @@ def overview(data):
     return page(f"Run {data.settings['run']}", _counts(data) + _settings(data) + _resources(data) + _files(data))
 
 
+def proteome(data):
+    """The proteome at a glance: coverage classes, domains per protein, top templates, and the dark proteins."""
+    found = data.proteome
+    domains = [[count, proteins] for count, proteins in found["domains_per_protein"].items()]
+    templates = [
+        [row[name] for name in ("template", "domains", "proteins", "residues")]
+        for row in found["top_templates"][:_TEMPLATES_SHOWN]
+    ]
+    body = _coverage(found) + "<h2>Domains per protein</h2>" + plain_table(_DOMAINS, domains)
+    if templates:
+        body += "<h2>Templates of most domains</h2>" + plain_table(_TEMPLATES, templates)
+    if len(found["top_templates"]) > len(templates):
+        body += '<p class="soft">More of them are in proteome_summary.csv.</p>'
+    if not found["dark_proteins"]:
+        return page("Proteome", body + "<h2>Dark proteins</h2><p>Every protein has a domain.</p>")
+    verdicts = {result.query_id: result.verdict for result in data.results}
+    dark = [
+        [row["query_id"], row["length"]]
+        + [None if row[state] is None else round(100 * row[state]) for state in ("helix", "strand", "coil")]
+        + [verdicts.get(row["query_id"], "")]
+        for row in sorted(found["dark_proteins"], key=lambda row: -row["length"])
+    ]
+    body += (
+        "<h2>Dark proteins</h2><p>No confident hit explains any part of them. Helix, strand and coil are parts of "
+        "their predicted secondary structure.</p>"
+    )
+    whole = "All are in proteome_summary.csv and verdicts.csv of the run."
+    return page("Proteome", body + table(_DARK, dark, [], sorted_by=None, whole=whole), script=True)
+
+
+def _coverage(found):
+    """Proteins and residues of each coverage class, as a bar and in numbers."""
+    least = f"{found['thresholds']['min_covered']:g}%"
+    parts = [
+        ("good", "covered", f"covered: at least {least} of the residues are in domains"),
+        ("none", "partly", "partly covered: fewer are"),
+        ("open", "dark", "dark: no domain"),
+    ]
+    classes = found["coverage_classes"]
+    counts = [(kind, classes[name]["proteins"], classes[name]["residues"], words) for kind, name, words in parts]
+    bar = "".join(f'<span class="{kind}" style="flex-grow:{count}"></span>' for kind, count, *_ in counts if count)
+    legend = "".join(
+        f'<li><span class="swatch {kind}"></span><b>{count:,}</b> {escape(words)} ({counted(residues, "residue")})</li>'
+        for kind, count, residues, words in counts
+    )
+    rows = [
+        ("Proteins with a result", f"{found['proteins']:,} with {counted(found['residues'], 'residue')}"),
+        ("Domains", f"{found['domains']:,} of {counted(found['templates'], 'template')}"),
+        ("Residues in domains", _of(found["residues_in_domains"], found["residues"])),
+        ("Residues in confident hits", _of(found["residues_in_confident_hits"], found["residues"])),
+    ]
+    return f'<div class="bar" aria-hidden="true">{bar}</div><ul class="legend">{legend}</ul>{facts(rows)}'
+
+
 def best_hits(data):
     """The table of the best hit of each finished protein, most certain first."""
     if not data.results:
@@ -62,6 +134,7 @@ def best_hits(data):
             _number(result.best_score),
             result.significant_hits,
             math.floor(100 * result.coverage),
+            result.verdict,
         ]
         for result in sorted(data.results, key=_certainty)
     ]
@@ -208,7 +281,8 @@ def _files(data):
         ("best_hits.csv", "protein and best hit, nothing else"),
         ("hits.csv.gz", "every hit of every protein, with positions"),
         ("profile_output.csv", "means of the scores' spread and geometric mean over all proteins"),
-        ("domains.csv", "regions of each protein with a known fold, and their templates"),
+        ("domains.csv", "regions of each protein with a known fold, and their templates; domains.gff3 for browsers"),
+        ("verdicts.csv", "coverage class and verdict of each protein"),
         ("proteome_summary.json", "the run at a glance: coverage classes, top templates, dark proteins; also as .csv"),
         ("failed.csv", "proteins without a result, and why"),
     ]

@@ -18,7 +18,7 @@ from proteofold.run.layout import RunFolder
 from proteofold.run.manifest import load_run, read_settings
 from proteofold.run.proteome import PROTEOME_FILES, Proteome
 from proteofold.run.results import DamagedError, done, read_hits, read_out, remove
-from proteofold.run.verdicts import DOMAIN_COLUMNS, VERDICT_COLUMNS, judged, pack_judged, read_judged
+from proteofold.run.verdicts import DOMAIN_COLUMNS, SUMMARY_VALUES, VERDICT_COLUMNS, judged, pack_judged, read_judged
 from proteofold.science.batches import damaged_files
 from proteofold.science.summary import SUMMARY_COLUMNS
 from proteofold.system.errors import UserError
@@ -26,7 +26,7 @@ from proteofold.system.files import existing_names, replacing, write_aside
 
 MERGED = (
     *("merge_results.csv", "best_hits.csv", "profile_output.csv", "hits.csv.gz", "domains.csv", "domains.gff3"),
-    *("failed.csv", *PROTEOME_FILES),
+    *("verdicts.csv", "failed.csv", *PROTEOME_FILES),
 )
 
 _PIECE = 1 << 20
@@ -75,28 +75,30 @@ def merge_run(path, marks=(), interrupted=False):
     counts = Counter(proteins=len(run.members), with_hit=0, without_hit=0, failed=0)
     std, gmean, proteome = _Mean(), _Mean(), Proteome()
     with contextlib.ExitStack() as stack:
-        results, best, domains, failed = (
+        results, best, domains, verdicts, failed = (
             csv.writer(stack.enter_context(_replacing_table(folder.path / name)), lineterminator="\n")
-            for name in ("merge_results.csv", "best_hits.csv", "domains.csv", "failed.csv")
+            for name in ("merge_results.csv", "best_hits.csv", "domains.csv", "verdicts.csv", "failed.csv")
         )
         features = stack.enter_context(_replacing_table(folder.path / "domains.gff3"))
         aside = stack.enter_context(replacing(folder.path / "hits.csv.gz"))
         all_hits = stack.enter_context(open(aside, "wb"))
-        results.writerow((*SUMMARY_COLUMNS, *VERDICT_COLUMNS))
+        results.writerow((*SUMMARY_COLUMNS, *SUMMARY_VALUES))
         best.writerow(("fasta_id", "best_hit_id"))
         domains.writerow(DOMAIN_COLUMNS)
+        verdicts.writerow(VERDICT_COLUMNS)
         failed.writerow(FAILURE_COLUMNS)
         features.write(GFF3_HEADER)
         all_hits.write(hits_csv_gz_header())
         for name, members in run.blocks.items():
-            outs, damaged, verdicts = _outs_with_hits(run, name, finished, all_hits)
+            outs, damaged, all_judged = _outs_with_hits(run, name, finished, all_hits)
             for member in members:
                 if out := outs.get(member.entry):
-                    verdict = verdicts[member.entry]
-                    results.writerow((*out.row, *verdict.summary_values))
-                    proteome.add(member, verdict)
-                    domains.writerows(verdict.domain_rows(member.query_id))
-                    features.write(verdict.gff3(member.query_id, member.length))
+                    found = all_judged[member.entry]
+                    results.writerow((*out.row, *found.summary_values))
+                    proteome.add(member, found)
+                    domains.writerows(found.domain_rows(member.query_id))
+                    features.write(found.gff3(member.query_id, member.length))
+                    verdicts.writerow(found.verdict_row(member.query_id, member.length))
                     best.writerow(out.row[:2])
                     std.add(out.row[5])
                     gmean.add(out.row[6])

@@ -1,4 +1,4 @@
-"""Domains and verdicts of the proteins of a run: from their hits, in the blocks, and as rows of ``domains.csv``."""
+"""Domains and verdicts of the proteins of a run: from their hits, in the blocks, and as rows of tables."""
 
 import json
 import zlib
@@ -16,20 +16,31 @@ _OF_HIT = (
 DOMAIN_COLUMNS = ("query_id", "number", *_OF_HIT)
 
 # What is appended to the row of a protein in merge_results.csv.
-VERDICT_COLUMNS = ("domains", "coverage")
+SUMMARY_VALUES = ("domains", "coverage")
+
+# The columns of verdicts.csv.
+VERDICT_COLUMNS = (
+    *("query_id", "length", "class", "domains", "coverage"),
+    *("domain_residues", "confident_residues", "verdict"),
+)
 
 _GZIP = 31  # zlib's window bits for a gzip member: its header has no time and no name
 
 
-class Judged(namedtuple("Judged", "coverage_class coverage domain_residues confident_residues domains")):
+class Judged(namedtuple("Judged", "coverage_class coverage domain_residues confident_residues domains sentence")):
     """What the merge keeps of a Verdict; ``domains`` are lists of the values of a domain, in the order of columns."""
 
     __slots__ = ()
 
     @property
     def summary_values(self):
-        """The values of VERDICT_COLUMNS."""
+        """The values of SUMMARY_VALUES."""
         return len(self.domains), f"{self.coverage:.4f}"
+
+    def verdict_row(self, query_id, length):
+        """The row of verdicts.csv."""
+        residues = self.domain_residues, self.confident_residues
+        return query_id, length, self.coverage_class, *self.summary_values, *residues, self.sentence
 
     def domain_rows(self, query_id):
         """The rows of domains.csv, numbered in the order of the protein."""
@@ -56,9 +67,8 @@ def judged(run, member, hits):
     """What is kept of the verdict on a member of a run."""
     verdict = judge(hits, member.length, run.thresholds)
     domains = [[getattr(hit, name) for name in _OF_HIT] for hit in verdict.domains]
-    return Judged(
-        verdict.coverage_class, verdict.coverage, verdict.domain_residues, verdict.confident_residues, domains
-    )
+    residues = verdict.domain_residues, verdict.confident_residues
+    return Judged(verdict.coverage_class, verdict.coverage, *residues, domains, verdict.sentence)
 
 
 def read_verdict(run, member):

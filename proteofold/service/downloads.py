@@ -24,6 +24,7 @@ _TOLD = {
     "hits.csv.gz": "all hits of all proteins",
     "domains.csv": "regions of each protein with a known fold, and their templates",
     "domains.gff3": "the same as GFF3, for genome browsers",
+    "verdicts.csv": "what is known of each protein: coverage class, coverage, and one sentence",
     "proteome_summary.json": "the run at a glance: coverage classes, domains, top templates, dark proteins",
     "proteome_summary.csv": "the same as one table",
     "failed.csv": "proteins without a result: step, reason, log",

@@ -172,6 +172,23 @@ def test_choice_is_that_of_a_second_implementation(hits, max_overlap):
     assert {found.rank - 1 for found in choose_domains(hits, thresholds)} == brute_force(hits, thresholds)
 
 
+@pytest.mark.parametrize("name", ["hhsearch3", "hhblits3", "hhsuite2", "hhpred_server"])
+@pytest.mark.parametrize(
+    "thresholds",
+    [
+        DEFAULTS,
+        DomainThresholds(max_evalue=1e9, min_columns=1),
+        DomainThresholds(max_evalue=1e9, min_columns=1, max_overlap=0),
+        DomainThresholds(max_evalue=1e9, min_columns=1, max_overlap=60),
+    ],
+    ids=["defaults", "every hit", "no overlap", "much overlap"],
+)
+def test_choice_from_real_searches_is_that_of_a_second_implementation(data, name, thresholds):
+    hits = read_hhr(data / f"{name}.hhr").hits
+    ranks = {hits[number].rank for number in brute_force(hits, thresholds)}
+    assert {found.rank for found in choose_domains(hits, thresholds)} == ranks
+
+
 @given(HITS)
 def test_choice_does_not_depend_on_the_order_of_the_hits(hits):
     hits = [found._replace(rank=rank) for rank, found in enumerate(hits, 1)]

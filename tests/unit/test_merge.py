@@ -123,6 +123,17 @@ def test_domains_are_rows_in_the_order_of_the_protein(long):
     assert [row[7:] for row in table(long, "merge_results.csv")[1:]] == [["2", "0.8000"], ["0", "0.0000"]]
 
 
+def test_verdicts_tell_what_is_known_of_each_protein(long):
+    merge_run(long.folder.path)
+    assert table(long, "verdicts.csv") == [
+        ["query_id", "length", "class", "domains", "coverage", "domain_residues", "confident_residues", "verdict"],
+        ["a,b", "200", "covered", "2", "0.8000", "160", "160"]
+        + ["Two confident domains (1–80: T1; 101–180: T2) cover 80% of the protein."],
+        ["noise", "200", "dark", "0", "0.0000", "0", "0"]
+        + ["No significant template (best E-value 2): the listed hits are probably noise."],
+    ]
+
+
 def test_domains_are_features_of_the_proteins_that_have_a_result(long):
     merge_run(long.folder.path)
     head, *lines = (long.folder.path / "domains.gff3").read_text().splitlines()

@@ -22,6 +22,8 @@ from proteofold.report.data import read_report_data
 from proteofold.run.failures import FAILURE_COLUMNS
 from proteofold.run.layout import RunFolder
 from proteofold.run.manifest import Member, Run, write_run
+from proteofold.run.proteome import Proteome
+from proteofold.run.verdicts import VERDICT_COLUMNS, judged
 from proteofold.science.summary import SUMMARY_COLUMNS, format_summary, summarise
 from proteofold.system.errors import UserError
 from proteofold.system.process import Usage, format_usage
@@ -70,16 +72,23 @@ def run_folder(tmp_path):
             run.members[stem] = Member(name, stem, length, "0" * 32, f"{stem}-{number:08x}", "0" * 16)
         write_run(run)
         rows = ",".join(SUMMARY_COLUMNS) + "\n"
+        verdicts, proteome = [], Proteome()
         packed = hits_csv_gz_header()
         for query_id, (_, found) in done.items():
             rows += format_summary(summarise(query_id, found), header=False)
             packed += hits_csv_gz(query_id, found)
+            member = run.members[protein_stem(query_id)]
+            verdicts.append(judged(run, member, found).verdict_row(query_id, member.length))
+            proteome.add(member, judged(run, member, found))
             usage = run.search.usage(run.members[protein_stem(query_id)].entry)
             usage.parent.mkdir(parents=True, exist_ok=True)
             computed = (computed_in or {}).get(query_id, "small")
             usage.write_text(format_usage(Usage(2.0, 1.5, 300.0, "worker1", computed, "3.3.0")))
         (folder.path / "merge_results.csv").write_text(rows)
         (folder.path / "hits.csv.gz").write_bytes(packed)
+        with open(folder.path / "verdicts.csv", "w", newline="") as handle:
+            csv.writer(handle).writerows([VERDICT_COLUMNS, *verdicts])
+        proteome.write(run)
         with open(folder.path / "failed.csv", "w", newline="") as handle:
             table = csv.writer(handle)
             table.writerow(FAILURE_COLUMNS)
@@ -125,6 +134,33 @@ def test_counts_of_the_overview_add_up(run_folder):
     assert "1 with a significant hit" in shown
     assert "2 without one" in shown
     assert "1 failed" in shown
+
+
+def test_proteome_page_has_classes_templates_and_the_dark_proteins(run_folder):
+    found = {
+        "covered": (100, [hit("1ABC_A", start=1, end=80), hit("2XYZ_B", rank=2, start=81, end=100, score=90.0)]),
+        "partly": (200, [hit("1ABC_A")]),
+        "dark": (80, [hit(evalue=0.3, score=20.0)._replace(probability=12.0)]),
+    }
+    text = page("proteome", run_folder(found))
+    shown = words(text)
+    assert "1 covered: at least 70% of the residues are in domains (100 residues)" in shown
+    assert "1 partly covered: fewer are (200 residues)" in shown and "1 dark: no domain (80 residues)" in shown
+    assert "Residues in domains 150 (39.5 %)" in shown
+    assert re.search(r'<a href="https://www.rcsb.org/structure/1ABC"[^>]*>1ABC_A</a>', text)
+    (row,) = table_data(text)["rows"]
+    assert row[:2] == ["dark", 80]
+    assert row[-1] == "No significant template (best E-value 0.3): the listed hits are probably noise."
+
+
+def test_proteome_page_without_dark_proteins_has_no_list_of_them(run_folder):
+    text = page("proteome", run_folder({"covered": (50, [hit()])}))
+    assert "Every protein has a domain." in words(text) and "<script" not in text
+
+
+def test_verdict_of_each_protein_is_in_the_table_of_best_hits(run_folder):
+    rows = table_data(page("best_hits", run_folder({"P1": (50, [hit()])})))["rows"]
+    assert rows[0][-1] == "One confident domain (1–50: 1ABC_A) covers 100% of the protein."
 
 
 def test_proteins_in_neither_table_are_counted_too(run_folder):
@@ -251,7 +287,17 @@ def test_run_in_which_all_failed_has_a_report(run_folder):
 def test_run_without_any_hit_has_a_report(run_folder):
     files = drawn(run_folder({"a": (100, []), "b": (100, [])}))
     assert "2 proteins = 0 + 2 + 0" in words(files["overview.html"])
-    assert table_data(files["best_hits.html"])["rows"][0] == ["a", 100, "", None, None, None, 0, 0]
+    assert table_data(files["best_hits.html"])["rows"][0] == [
+        "a",
+        100,
+        "",
+        None,
+        None,
+        None,
+        0,
+        0,
+        "No template was found.",
+    ]
 
 
 @pytest.mark.parametrize("evalue", [0.0, 1e-300, 1e-5, 50.0])
