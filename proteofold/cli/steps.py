@@ -108,7 +108,7 @@ def s4pred(fasta, horiz, weights, device, precision, threads, run, usage, remove
     started = time.monotonic()
     if remove_damaged and read_batch(Path(fasta)) is None:
         raise UserError(_removed(fasta))
-    folder = weights_folder({"s4pred": {"weights": weights}})
+    folder = weights_folder(weights)
     sequences = [query.sequence for query in _queries_of(fasta)]
     text = predict_sequences(sequences, folder, device=device, precision=precision, threads=threads)
     if usage:
@@ -238,19 +238,25 @@ def summarise(hhr, out, query_id, entry, search_name, remove_damaged):
 @click.command(short_help="Build a template library from FASTA or A3M files.")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @click.argument("prefix", type=_OUTPUT)
+@click.option(
+    "--predict",
+    metavar="WEIGHTS",
+    help="Predict secondary structure where a template has none: demo, official or a folder of S4PRED weights.",
+)
 @_step
-def build_library(folder, prefix):
+def build_library(folder, prefix, predict):
     """Build an HH-suite database from the FASTA and A3M files of FOLDER, in a folder of its own.
 
     PREFIX is the path of its files without _hhm.ffdata and so on; the folder around it must be empty or absent.
 
     \b
     Example:
-      proteofold build-library my_templates libraries/mine/mine
+      proteofold build-library my_templates libraries/mine/mine --predict official
     """
+    from proteofold.run.config import weights_folder
     from proteofold.science.library_build import build_library as build
 
-    build(folder, prefix)
+    build(folder, prefix, predict and weights_folder(predict))
 
 
 @click.command(short_help="Merge the results of a run.")

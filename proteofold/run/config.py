@@ -12,16 +12,21 @@ from proteofold.science import hhsuite
 from proteofold.science.hhsuite import Library
 from proteofold.science.library_build import is_built
 from proteofold.science.template_source import read_templates, source_key
+from proteofold.science.weights import weights_digest
 from proteofold.system import paths
 from proteofold.system.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateChoice:
-    """The template library of a run; ``source`` is the folder it is built from, None for one that exists."""
+    """The template library of a run; ``source`` is the folder it is built from, None for one that exists.
+
+    ``weights`` is the folder of the S4PRED weights that predict its secondary structure; None if it is built without.
+    """
 
     library: Library
     source: str | None = None
+    weights: str | None = None
 
 
 def load_config(*config_files):
@@ -129,9 +134,8 @@ def _quotes(error):
     return f" YAML takes this for {kind}: put it in quotes." if kind else ""
 
 
-def weights_folder(config):
-    """The folder of the S4PRED weights that the configuration names."""
-    choice = config["s4pred"]["weights"]
+def weights_folder(choice):
+    """The folder of S4PRED weights that a configuration names: demo, official, or a folder."""
     known = {"demo": paths.DEMO / "s4pred", "official": paths.RESOURCES / "s4pred" / "weights"}
     return str(known.get(choice, choice))
 
@@ -141,7 +145,8 @@ def template_choice(config):
     choice = config["templates"]
     parts = hhsuite.PARTS_READ[config.get("search", {}).get("mode", "reference")]
     if choice == "demo":
-        return _library_to_build(paths.DEMO / "templates", name="demo")
+        # with its own weights, whatever those of the run: nothing needs to be fetched for it
+        return _library_to_build(paths.DEMO / "templates", weights_folder("demo"), name="demo")
     if choice == "pdb70":
         folder = paths.RESOURCES / "templates" / "pdb70"
         if folder.is_symlink():  # the release in use now: a newer one must not come into a run that is at work
@@ -151,15 +156,16 @@ def template_choice(config):
         except UserError as error:
             raise UserError(f"{error} 'proteofold fetch pdb70' brings it: docs/data.md.") from None
     if isinstance(choice, dict):
-        return _library_to_build(Path(choice["build"]))
+        predict = choice.get("predict")
+        return _library_to_build(Path(choice["build"]), predict and weights_folder(predict))
     return TemplateChoice(hhsuite.read_library(choice, parts))
 
 
-def _library_to_build(source, name=None):
+def _library_to_build(source, weights, name=None):
     """A library's folder carries the checksum of its text: changed text is another library, none is overwritten."""
     templates = read_templates(source)
     name = name or protein_stem(source.resolve().name)
-    key = source_key(templates)
+    key = source_key(templates, weights and weights_digest(weights))
     columns = [template.columns for template in templates]
     prefix = paths.RESOURCES / "templates" / f"{name}-{key}" / name
     if is_built(prefix):
@@ -167,4 +173,4 @@ def _library_to_build(source, name=None):
             hhsuite.read_library(prefix)
         except UserError as error:
             raise UserError(f"{error} Remove the folder {prefix.parent}, and the next start builds it.") from None
-    return TemplateChoice(Library(str(prefix), len(columns), sum(columns), max(columns), key), str(source))
+    return TemplateChoice(Library(str(prefix), len(columns), sum(columns), max(columns), key), str(source), weights)

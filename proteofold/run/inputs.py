@@ -91,7 +91,7 @@ def check_inputs(config, read_weights=False):
                 f"that end in {', '.join(ENDINGS)}, or in one of these and .gz, are."
             )
     with collected(checked):
-        folder = weights_folder(config)
+        folder = weights_folder(config["s4pred"]["weights"])
         weight_files(folder)
         if read_weights:
             check_tensors(folder)
@@ -136,6 +136,7 @@ def _check_paths(config, checked):
     templates = config["templates"]
     of_keys = {
         "templates": templates["build"] if isinstance(templates, dict) else templates,
+        "templates: predict": templates.get("predict", "") if isinstance(templates, dict) else "",
         "s4pred: weights": config["s4pred"]["weights"],
     }
     for key, path in of_keys.items():

@@ -102,6 +102,7 @@ def _settings(config, checked, digest):
         "keep": config["keep"],
         "library": library._asdict(),
         "library_source": checked.templates.source,
+        "library_weights": checked.templates.weights,
         "weights": checked.weights,
         "device": config["s4pred"]["device"],
         "precision": config["s4pred"]["precision"],

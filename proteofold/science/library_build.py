@@ -20,11 +20,12 @@ from proteofold.system.process import die_with, run_tool, why_it_failed
 _SHOWN = 5  # templates that failed
 
 
-def build_library(source, prefix):
+def build_library(source, prefix, weights=None):
     """Build the library of the templates in a folder; does nothing if it is there.
 
-    While another process builds it, this one waits. UserError says which template or tool failed, or that the folder
-    of the library holds other files.
+    With ``weights``, a folder, S4PRED predicts the secondary structure of templates whose alignment has none. While
+    another process builds the library, this one waits. UserError says which template or tool failed, or that the
+    folder of the library holds other files.
     """
     prefix = Path(prefix)
     folder = prefix.absolute().parent
@@ -38,7 +39,7 @@ def build_library(source, prefix):
         shutil.rmtree(aside, ignore_errors=True)  # left by a build that was killed
         aside.mkdir()
         try:
-            _collect_alignments(source, aside / prefix.name)
+            _collect_alignments(_templates(source, weights), aside / prefix.name)
             _make_profiles(source, aside / prefix.name)
             _translate_profiles(aside / prefix.name)
             library = hhsuite.read_library(aside / prefix.name)
@@ -61,11 +62,24 @@ def _remove_rest(prefix, folder):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _collect_alignments(source, prefix):
-    """Write ``<prefix>_a3m.ff{data,index}`` from the templates of a folder."""
+def _templates(source, weights):
+    """The templates of a folder, with predicted secondary structure where ``weights`` are given and none is known."""
+    templates = read_templates(source)
+    if weights:
+        from proteofold.science.prediction import predict_structures  # here: PyTorch takes seconds
+
+        bare = [template for template in templates if not template.annotated]
+        predicted = predict_structures([template.residues for template in bare], weights)
+        found = {one.name: one.with_prediction(own) for one, own in zip(bare, predicted, strict=True)}
+        templates = [found.get(template.name, template) for template in templates]
+    return templates
+
+
+def _collect_alignments(templates, prefix):
+    """Write ``<prefix>_a3m.ff{data,index}`` from templates."""
     scratch = Path(f"{prefix}_unpacked")
     scratch.mkdir()
-    for template in read_templates(source):
+    for template in templates:
         Path(scratch, template.name).write_text(template.a3m, encoding="utf-8")
     files = hhsuite.library_files(prefix, ["a3m"])
     run_tool([hhsuite.find_program("ffindex_build"), "-s", *files, f"{scratch}/"])

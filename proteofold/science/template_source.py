@@ -6,7 +6,7 @@ and ``.fas`` files each record is a template of its own. All may be gzip files (
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from proteofold.formats.fasta import format_fasta, protein_stem, read_fasta
@@ -28,16 +28,39 @@ _NOT_OF_A3M = re.compile("[^A-Za-z.-]")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One template: its id, its name in the library's indexes, its number of columns, its A3M text and its file.
+    """One template: its id, its name in the library's indexes, its row of the alignment, its A3M text and its file.
 
-    HH-suite reports the id, which the A3M text begins with, and not the name.
+    HH-suite reports the id, which the A3M text begins with, and not the name. ``annotated`` tells whether the A3M text
+    has secondary structure.
     """
 
     id: str
     name: str
-    columns: int
+    sequence: str
     a3m: str
     file: Path
+    annotated: bool = False
+
+    @property
+    def columns(self):
+        """Its number of match columns."""
+        return _columns(self.sequence)
+
+    def with_prediction(self, prediction):
+        """The template with the Prediction of its residues as the records ``ss_pred`` and ``ss_conf``."""
+        predicted = zip(prediction.states, prediction.confidence, strict=True)
+        # an insertion has no column, and a gap no residue
+        pairs = [("-", "-") if letter == "-" else next(predicted) for letter in self.sequence.replace(".", "")]
+        rows = zip(pairs, self.sequence.replace(".", ""), strict=True)
+        columns = [pair for pair, letter in rows if not letter.islower()]
+        states, digits = ("".join(row) for row in zip(*columns, strict=True))
+        text = format_fasta("ss_pred", states, width=None) + format_fasta("ss_conf", digits, width=None)
+        return replace(self, a3m=text + self.a3m, annotated=True)
+
+    @property
+    def residues(self):
+        """Its sequence without gaps."""
+        return re.sub("[.-]", "", self.sequence).upper()
 
 
 def read_templates(folder):
@@ -73,9 +96,11 @@ def _other_files(folder):
     return f" It holds {', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}." if names else ""
 
 
-def source_key(templates):
-    """Identity of the library that these templates make."""
+def source_key(templates, weights_digest=None):
+    """Identity of the library that these templates make, with predictions by weights of this digest."""
     digest = hashlib.sha256(f"build {BUILD_VERSION}\n".encode())
+    if weights_digest:
+        digest.update(f"predicted by {weights_digest}\n".encode())
     for template in templates:
         digest.update(f"{template.name}\n{template.a3m}".encode())
     return digest.hexdigest()[:16]
@@ -126,23 +151,24 @@ def _template(path, records):
             f"{path}, line {first.line}: {first.id}: HH-suite would leave out {first.id[0]!r}. Begin the template's id "
             "with an ASCII character other than '@'."
         )
-    columns = _columns(first)
+    columns = _columns(first.sequence)
     if columns < 2:
         raise UserError(f"{path}, line {first.line}: no template sequence of two residues or more.")
     for record in records:
-        if _columns(record) != columns:
+        if _columns(record.sequence) != columns:
             raise UserError(
-                f"{path}, line {record.line}: {record.id} has {_columns(record)} match columns "
+                f"{path}, line {record.line}: {record.id} has {_columns(record.sequence)} match columns "
                 f"(upper case and '-'), the template {first.id} has {columns}: not an A3M alignment."
             )
     text = "".join(
         format_fasta(f"{record.id} {record.description}".strip(), record.sequence, width=None) for record in records
     )
-    return Template(first.id, _library_name(first.id), columns, text, path)
+    annotated = any(record.id.startswith("ss_") for record in records)
+    return Template(first.id, _library_name(first.id), first.sequence, text, path, annotated)
 
 
-def _columns(record):
-    return len(_COLUMNS_ONLY.sub("", record.sequence))
+def _columns(sequence):
+    return len(_COLUMNS_ONLY.sub("", sequence))
 
 
 def _library_name(template_id):

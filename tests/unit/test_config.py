@@ -210,9 +210,9 @@ def test_good_names_of_runs_pass(run):
 
 
 def test_weights_are_known_by_name_or_a_folder():
-    assert weights_folder(GOOD) == str(paths.DEMO / "s4pred")
-    assert weights_folder({"s4pred": {"weights": "official"}}) == "resources/s4pred/weights"
-    assert weights_folder({"s4pred": {"weights": "my weights"}}) == "my weights"
+    assert weights_folder(GOOD["s4pred"]["weights"]) == str(paths.DEMO / "s4pred")
+    assert weights_folder("official") == "resources/s4pred/weights"
+    assert weights_folder("my weights") == "my weights"
 
 
 def test_library_at_a_path_is_used_where_it_is(tmp_path, make_library):
@@ -232,6 +232,25 @@ def test_library_to_be_built_is_named_by_its_text(tmp_path, monkeypatch):
     assert choice.library.prefix.startswith("resources/templates/my_templates")
     (source / "a.fa").write_text(">A\nMKV\n>B\nMKVLG\n")
     assert template_choice({"templates": {"build": str(source)}}).library.prefix != choice.library.prefix
+
+
+def test_library_with_predictions_is_named_by_their_weights_too(tmp_path, monkeypatch, tiny_networks):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.fa").write_text(">A\nMKV\n")
+    plain = template_choice({"templates": {"build": "src"}})
+    demo = template_choice({"templates": {"build": "src", "predict": "demo"}})
+    other = template_choice({"templates": {"build": "src", "predict": str(tiny_networks)}})
+    assert len({choice.library.prefix for choice in (plain, demo, other)}) == 3
+    assert (plain.weights, demo.weights) == (None, weights_folder("demo"))
+    with pytest.raises(UserError, match="lacks weights_1.pt"):
+        template_choice({"templates": {"build": "src", "predict": "nowhere"}})
+
+
+def test_demo_library_needs_no_other_weights_than_those_of_the_demo(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    choice = template_choice({"templates": "demo", "s4pred": {"weights": "official"}})
+    assert choice.weights == weights_folder("demo")
 
 
 def test_built_library_that_lost_a_file_is_told(tmp_path, monkeypatch, make_library):

@@ -12,9 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from proteofold.cli.main import cli
+from proteofold.formats.a3m import format_a3m
 from proteofold.formats.hhr import read_hhr
 from proteofold.science import hhsuite
 from proteofold.science.library_build import is_built
+from proteofold.science.prediction import predict_structures
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 CRAMBIN = "TTCCPSIVARSNFNVCRLPGTPEALCATYTGCIIIPGATCPGDYAN"
@@ -40,7 +42,7 @@ def build(source, tmp_path):
         assert outcome.exit_code in (0, 1) and "Traceback" not in outcome.output
         return outcome.stderr.strip().splitlines()[-1] if outcome.exit_code else ""
 
-    run.prefix = prefix
+    run.prefix, run.source = prefix, source
     run.command = [sys.executable, "-m", "proteofold", "build-library", str(source), str(prefix)]
     return run
 
@@ -70,6 +72,42 @@ def test_library_is_built_whole(build):
     assert {path.name for path in build.prefix.parent.iterdir()} == {
         Path(path).name for path in hhsuite.library_files(build.prefix)
     }
+
+
+def entries_of(prefix, part):
+    """name -> text of the entries of a part of a library."""
+    data = Path(f"{prefix}_{part}.ffdata").read_bytes()
+    lines = (line.split("\t") for line in Path(f"{prefix}_{part}.ffindex").read_text().splitlines())
+    return {name: data[int(at) : int(at) + int(length) - 1].decode() for name, at, length in lines}
+
+
+@pytest.mark.hhsuite
+def test_templates_without_secondary_structure_get_a_predicted_one(source, build, tiny_networks):
+    known = f">ss_dssp\n{'H' * 46}\n>1CRN_A Crambin\n{CRAMBIN}\n"
+    (source / "more.fasta").unlink()
+    (source / "1CRN_A.a3m").write_text(known)
+    outcome = CliRunner().invoke(
+        cli, ["build-library", str(source), str(build.prefix), "--predict", str(tiny_networks)]
+    )
+    assert outcome.exit_code == 0, outcome.output
+    (prediction,) = predict_structures([UBIQUITIN], tiny_networks)
+    expected = f">ss_pred\n{prediction.states}\n>ss_conf\n{prediction.confidence}\n>1UBQ_A Ubiquitin\n{UBIQUITIN}\n"
+    assert entries_of(build.prefix, "a3m") == {"1UBQ_A": expected, "1CRN_A": known}
+    profiles = entries_of(build.prefix, "hhm")
+    assert ">ss_pred" in profiles["1UBQ_A"] and "NAME  1UBQ_A Ubiquitin" in profiles["1UBQ_A"]
+    assert ">ss_pred" not in profiles["1CRN_A"]
+
+
+@pytest.mark.hhsuite
+def test_search_scores_the_predicted_structure_of_templates(build, tiny_networks, tmp_path):
+    CliRunner().invoke(cli, ["build-library", str(build.source), str(build.prefix), "--predict", str(tiny_networks)])
+    (prediction,) = predict_structures([UBIQUITIN], tiny_networks)
+    query = tmp_path / "query.a3m"
+    query.write_text(format_a3m("q", UBIQUITIN, prediction))
+    command = hhsuite.search_command("lean", query, build.prefix, tmp_path / "q.hhr", query_length=76, maxres=200)
+    subprocess.run(command, check=True, capture_output=True)
+    best = read_hhr(tmp_path / "q.hhr").hits[0]
+    assert (best.template, best.ss_agreement) == ("1UBQ_A", 100.0) and best.ss_score > 0
 
 
 @pytest.mark.hhsuite

@@ -4,6 +4,7 @@ import gzip
 
 import pytest
 
+from proteofold.formats.psipred import Prediction
 from proteofold.science.template_source import read_templates, source_key
 from proteofold.system.errors import UserError
 
@@ -117,3 +118,26 @@ def test_key_changes_with_the_text_and_not_with_the_files(tmp_path):
         (folder / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
         keys.append(source_key(read_templates(folder)))
     assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize(
+    ("sequence", "states", "digits"),
+    [
+        ("MKVL", "HEC.", "012."),
+        ("M-KVL", "H-EC.", "0-12."),
+        ("MkV.L", "HC.", "02."),  # an insertion is predicted with the others and has no column
+    ],
+)
+def test_prediction_is_written_for_each_column(tmp_path, sequence, states, digits):
+    (tmp_path / "t.a3m").write_text(f">t one\n{sequence}\n>h\n{sequence}\n")
+    (template,) = read_templates(tmp_path)
+    assert (template.residues, template.annotated) == ("MKVL", False)
+    found = template.with_prediction(Prediction("MKVL", "HEC.", "012."))
+    assert found.annotated
+    assert found.a3m == f">ss_pred\n{states}\n>ss_conf\n{digits}\n{template.a3m}"
+
+
+def test_template_with_secondary_structure_of_its_own_is_known(tmp_path):
+    (tmp_path / "t.a3m").write_text(">ss_dssp\nHHH\n>t\nMKV\n")
+    (template,) = read_templates(tmp_path)
+    assert template.annotated and template.sequence == "MKV"

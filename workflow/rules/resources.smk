@@ -7,6 +7,7 @@ from proteofold.plan import cost
 from proteofold.science import hhsuite
 from proteofold.system.memory import RAISED, SNAKEMAKE_MB
 from proteofold.science.search import SEARCH_STEP_MB
+from proteofold.science.weights import batch_mem_mb
 
 # A job may take so many times what its model says, and at least so many minutes, before Slurm ends it: nodes differ,
 # and a hung file system must not hold a job for ever.
@@ -53,13 +54,17 @@ def search_minutes(wildcards, attempt):
 
 
 def library_mem_mb(wildcards, attempt):
-    """Building a library: hhmake takes 112 MB for 2,000 sequences of 5,000 columns."""
-    return within_machine(500 + BESIDE_MB, attempt)
+    """Building a library: hhmake takes 112 MB for 2,000 sequences of 5,000 columns, a prediction what a batch takes."""
+    library, predicts = RUN.library, RUN.settings["library_weights"]
+    needed = batch_mem_mb(library.columns, library.longest) if predicts else 0
+    return within_machine(max(500, needed) + BESIDE_MB, attempt)
 
 
 def library_minutes(wildcards, attempt):
     """Minutes after which building a library counts as hung: hhmake takes about 0.1 s for a template."""
-    return _minutes(0.1 * RUN.library.templates, attempt)
+    library, predicts = RUN.library, RUN.settings["library_weights"]
+    predicted_s = cost.prediction_cpu_s(library.columns, library.longest) if predicts else 0
+    return _minutes(0.1 * library.templates + predicted_s, attempt)
 
 
 def _minutes(expected_s, attempt):

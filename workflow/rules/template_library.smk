@@ -21,5 +21,6 @@ if RUN.settings["library_source"] is not None and not is_built(RUN.library.prefi
         params:
             source=RUN.settings["library_source"],
             prefix=library_prefix,
+            predict=[f"--predict={weights}" for weights in [RUN.settings["library_weights"]] if weights],
         shell:
-            "proteofold build-library {params.source:q} {params.prefix:q} > {log:q} 2>&1"
+            "proteofold build-library {params.source:q} {params.prefix:q} {params.predict:q} > {log:q} 2>&1"
