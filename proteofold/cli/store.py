@@ -295,7 +295,7 @@ def add(fasta, store_path, as_json):
 @store_option
 @json_option
 def export(run, format_name, protein, folder, store_path, as_json):
-    """Write the proteins, results and hits of RUN, one file each, and the run itself as run.json.
+    """Write the proteins, results, hits and domains of RUN, one file each, and the run itself as run.json.
 
     With --format gff3 the domains of its proteins, as domains.gff3. With --protein the files of one protein:
     .hhr, .a3m, .fasta, and its hits and domains as .csv and .json. For both, the folder of the run has to be beside

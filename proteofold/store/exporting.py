@@ -31,11 +31,18 @@ _TABLES = {
         " cross join hits as rows on (rows.run_id, rows.query_id) = (own.run_id, own.query_id)"
         " where own.run_id = ? order by own.position, rows.rank",
     ),
+    "domains": (
+        "domains",
+        set(),
+        "from protein_results as own"
+        " cross join domains as rows on (rows.run_id, rows.query_id) = (own.run_id, own.query_id)"
+        " where own.run_id = ? order by own.position, rows.number",
+    ),
 }
 
 
 def export_run(conn, run_id, folder, format="csv"):
-    """Write proteins, protein_results and hits of a run, and run.json with the run itself; returns the paths.
+    """Write proteins, protein_results, hits and domains of a run, and run.json with the run itself; returns the paths.
 
     What has no value is an empty field in CSV, null in the others. Raises UserError if there is no such run, or no
     pyarrow for Parquet.

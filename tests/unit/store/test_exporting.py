@@ -31,14 +31,14 @@ def stored(store):
         order = "(select position from protein_results where query_id = rows.query_id)"
         cursor = store.execute(f"select * from {table} as rows order by {order}" + (", rank" * (table == "hits")))
         names = [column[0] for column in cursor.description]
-        unnamed = {"result_id", "number"}
+        unnamed = {"proteins": {"number"}, "protein_results": {"result_id"}}.get(table, set())
         rows = [dict(zip(names, row, strict=True)) for row in cursor]
         return [{name: value for name, value in row.items() if name not in unnamed} for row in rows]
 
     return read
 
 
-TABLES = {"proteins": 5, "protein_results": 5, "hits": 6}
+TABLES = {"proteins": 5, "protein_results": 5, "hits": 6, "domains": 3}
 
 
 def test_csv_reads_back_equal(store, run_id, stored, tmp_path):
@@ -74,7 +74,7 @@ def test_parquet_without_pyarrow_says_what_to_install(store, run_id, tmp_path, m
 
 def test_run_is_exported_with_its_settings(store, run_id, tmp_path, make):
     paths = export_run(store, run_id, tmp_path)
-    assert [path.name for path in paths] == ["proteins.csv", "protein_results.csv", "hits.csv", "run.json"]
+    assert [path.name for path in paths] == [*(f"{table}.csv" for table in TABLES), "run.json"]
     run = json.loads((tmp_path / "run.json").read_text())
     assert (run["total"], run["failed"], run["settings"]["library"]) == (5, 1, make.settings["library"])
 
