@@ -28,6 +28,10 @@ test-all:
 test-cluster *arguments:
     bin/test-cluster {{arguments}}
 
+# Install the package bare and with each extra into fresh environments, and use it (minutes, gigabytes)
+test-installs:
+    bin/test-installs
+
 # Check style and spelling
 lint:
     .venv/bin/ruff check .

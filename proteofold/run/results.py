@@ -98,7 +98,20 @@ def read_search(search, entry, out=None, most=None):
 
 
 def remove(search, entry, why):
-    """Remove the damaged result of an entry, so that the next start makes it again; its log keeps the reason."""
-    for path in (search.out(entry), search.hhr(entry)):
-        path.unlink(missing_ok=True)
+    """Remove the damaged result of an entry, so that the next start makes it again; its log keeps the reason.
+
+    Where only the ``.out`` is damaged a whole ``.hhr.gz`` stays, and no search is needed again.
+    """
+    keep_hhr = not _is_whole(read_out, search, entry) and _is_whole(read_search, search, entry)
+    search.out(entry).unlink(missing_ok=True)
+    if not keep_hhr:
+        search.hhr(entry).unlink(missing_ok=True)
     write_aside(search.log("summary", entry), f"{why}\n{ERROR_MARK}{DAMAGED}\n")
+
+
+def _is_whole(read, search, entry):
+    try:
+        read(search, entry)
+    except (DamagedError, FileNotFoundError):
+        return False
+    return True

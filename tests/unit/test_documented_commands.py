@@ -125,8 +125,8 @@ def test_readme_has_commands_of_every_kind():
 @pytest.mark.parametrize(
     "line",
     [
-        *("proteofold chek", "proteofold check --config x", "snakemake --profil x", "snakemake --profile profiles/x"),
-        *("bin/dmo", "bin/serve --prt 1", "pip install '.[all]'", "ansible-playbook sit.yml", "just tset", "ls > x"),
+        *("proteofold verify", "proteofold check --config x", "snakemake --profil x", "snakemake --profile profiles/x"),
+        *("bin/dmo", "bin/serve --prt 1", "pip install '.[all]'", "ansible-playbook sit.yml", "just tests", "ls > x"),
     ],
 )
 def test_wrong_commands_are_found(line, options_of_snakemake):

@@ -285,7 +285,7 @@ def test_damaged_out_is_removed_and_listed_and_does_not_stop_the_others(complete
     log = str(complete.search.log("summary", entry(complete, 3)))
     assert table(complete, "failed.csv")[1:] == [[IDS[3], "summary", "damaged, removed; rerun", log]]
     assert merged_hits(complete) == [row for row in HITS if row[0] != IDS[3]]
-    assert not out.exists() and not hhr.exists()
+    assert not out.exists() and hhr.exists()
     runs.finish(complete, list(complete.members)[3], GOOD[:1])
     collect(complete)
     merge_run(complete.folder.path)
@@ -497,6 +497,14 @@ def test_removed_result_is_not_done_and_its_log_has_the_reason(complete):
     assert not complete.search.hhr(name).exists()
     assert "why it was" in complete.search.log("summary", name).read_text()
     remove(complete.search, name, "again")  # which is no error
+
+
+def test_hhr_of_a_damaged_out_stays_only_if_it_is_whole(complete):
+    name = entry(complete, 0)
+    complete.search.out(name).write_bytes(b"")
+    complete.search.hhr(name).write_bytes(complete.search.hhr(name).read_bytes()[:-9])
+    remove(complete.search, name, "why it was")
+    assert not complete.search.out(name).exists() and not complete.search.hhr(name).exists()
 
 
 def test_done_is_told_of_many_as_of_few(complete, monkeypatch):

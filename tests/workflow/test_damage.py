@@ -43,6 +43,24 @@ def test_damaged_result_is_listed_and_made_again(done, finished, kind, damage):
     assert failed(done) == {MYG: DAMAGED}
     assert [row.split(",")[0] for row in done.rows("merge_results.csv")] == [HBA, LYS, CYC]
     done.snakemake()
+    assert done.searched() == ([MYG] if kind == "hhr" else [])  # an .out is made again from its .hhr.gz
+    assert done.tables() == finished.tables()
+
+
+@pytest.mark.parametrize("damage", [cut, None])
+def test_damaged_out_beside_a_damaged_or_foreign_hhr_costs_the_search(done, finished, damage):
+    cut(done.out("P02144"))
+    if damage:
+        damage(done.hhr("P02144"))
+    else:
+        shutil.copy(done.hhr("P69905"), done.hhr("P02144"))
+    have_merged_again(done)
+    done.snakemake(expect=1)
+    assert failed(done) == {MYG: DAMAGED}
+    if not damage:
+        done.snakemake(expect=1)  # the foreign one is whole: what it is of shows when it is summarised
+        assert list(failed(done)) == [MYG] and DAMAGED in failed(done)[MYG]
+    done.snakemake()
     assert done.searched() == [MYG]
     assert done.tables() == finished.tables()
 

@@ -313,7 +313,8 @@ def test_damaged_result_is_removed_and_reported(store, damaged, rows, way, file)
     run, told = damaged(way, file), []
     import_run(store, run.folder.path, warn=told.append)
     assert len(told) == 1 and str(files_of(run, "P2")[file]) in told[0]
-    assert not any(path.exists() for path in files_of(run, "P2"))
+    out, hhr = files_of(run, "P2")
+    assert not out.exists() and hhr.exists() == (file == 0)  # a whole .hhr.gz is summarised again
     assert all(path.exists() for path in (*files_of(run, "P1"), *files_of(run, "P3")))
     assert state(store) == ("failed", "summary", "damaged, removed; rerun", None)
     assert store.execute("select status, succeeded, failed from runs").fetchone() == ("FAILED", 2, 1)
