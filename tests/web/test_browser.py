@@ -27,7 +27,8 @@ PAGES = {
     "protein": PROTEIN,
     "protein with an open alignment": f"{PROTEIN}?hit=1",
     "protein without hits": "/-/protein/lonely",
-    "hostile protein": f"/-/protein/{quote(ODD, safe='')}",
+    "protein with insignificant hits": f"/-/protein/{quote(ODD, safe='')}?show=all",
+    "hostile protein": f"/-/protein/{quote(ODD, safe='')}?hit=1",
     "unknown protein": "/-/protein/nobody",
     "database": "/proteofold",
     "table of runs": "/proteofold/runs",
@@ -289,17 +290,57 @@ def test_pages_work_without_javascript(browser, address):
     assert "show=failed&sort=evalue&view=cards" in window.url and window.url.endswith("#proteins")
     assert window.locator("#listed tbody tr").count() == 1
     window.goto(address + PROTEIN)
-    window.locator("details.alignment summary").first.click()
-    assert window.locator("#hit-1").is_visible()
+    follow(window, "svg.bars a[data-rank='2'] rect")
+    assert window.url.endswith("?hit=2#hit-2") and window.locator("tr.alignment pre").is_visible()
+    window.fill("form.hits input[name=from]", "90")
+    follow(window, "form.hits button")
+    assert "from=90" in window.url and window.url.endswith("#hits")
     context.close()
 
 
-def test_a_hits_rank_opens_its_alignment(browser, address):
+ALIGNED = "tr.alignment[data-rank='1']"
+
+
+def test_a_hits_rank_opens_and_closes_its_alignment_below_it(browser, address):
     window = browser.new_page()
     window.goto(address + PROTEIN)
-    assert not window.locator("#hit-1").is_visible()
-    window.click("table.hits a[href='#hit-1']")
-    assert window.locator("#hit-1").is_visible()
+    window.click("#hit-1 .rank a")
+    window.wait_for_selector(ALIGNED)
+    assert window.evaluate("document.querySelector('#hit-1').getBoundingClientRect().top") >= 0
+    assert window.url.endswith("hit=1#hit-1")
+    window.click("#hit-1 .rank a")
+    window.wait_for_selector(ALIGNED, state="detached")
+    window.close()
+
+
+def test_a_bar_marks_its_row_and_opens_its_alignment(browser, address):
+    window = browser.new_page()
+    window.goto(address + PROTEIN)
+    window.hover("svg.bars a[data-rank='1'] rect")
+    assert window.locator("#hit-1.marked").count() == 1
+    window.hover("#hit-2 .rank a")
+    assert window.evaluate("[...document.querySelectorAll('.marked')].map(one => one.dataset.rank)") == ["2", "2"]
+    window.click("svg.bars a[data-rank='1'] rect")
+    window.wait_for_selector(ALIGNED)
+    assert window.evaluate("document.querySelector('#hit-1').getBoundingClientRect().top") >= 0, "heading is hidden"
+    window.close()
+
+
+def test_dragging_along_the_strip_lists_the_hits_of_a_region(browser, address):
+    window = browser.new_page()
+    window.goto(address + PROTEIN)
+    box = window.locator("svg.overview").bounding_box()
+    y = box["y"] + 5
+    window.mouse.move(box["x"] + 0.2 * box["width"], y)
+    window.mouse.down()
+    window.mouse.move(box["x"] + 0.1 * box["width"], y, steps=5)
+    window.mouse.up()
+    window.wait_for_selector("svg.bars rect.region")
+    assert window.input_value("form.hits [name=from]") in ("10", "11")
+    assert window.input_value("form.hits [name=to]") in ("20", "21")
+    assert "from=1" in window.url
+    window.reload()
+    assert window.locator("svg.bars rect.region").count() == 1
     window.close()
 
 
