@@ -16,6 +16,8 @@ PROBABILITY_STEPS = ((95, "p1"), (80, "p2"), (50, "p3"), (20, "p4"), (0, "p5"))
 
 # Heights in pixels
 _AXIS, _LABEL, _DOMAIN, _STRUCTURE, _COVERAGE, _HIT = 18, 16, 20, 10, 26, 15
+# More bars than these are drawn without names, so that the table below stays in reach.
+_NAMED_BARS, _UNNAMED_HIT = 25, 7
 _STRUCTURE_LABEL = Markup(
     'Predicted secondary structure: <tspan class="H">■ helix</tspan> <tspan class="E">■ strand</tspan>'
 )
@@ -55,7 +57,7 @@ def overview(domains, significant, length, states, path):
         y += _LABEL + _STRUCTURE
     if depths := _depths(significant, length):
         most = max(depths)
-        label = f"Coverage: up to {most:,} significant hit{'' if most == 1 else 's'} per residue (square-root scale)"
+        label = f"Coverage: up to {most:,} significant hit{'' if most == 1 else 's'} (square-root scale)"
         tracks += [_track_label(label, y), _coverage(depths, y + _LABEL)]
         y += _LABEL + _COVERAGE
     name = f"Domains, secondary structure and coverage along {length:,} residues"
@@ -67,7 +69,9 @@ def hit_bars(hits, significant, length, region, path):
     drawn = [hit for hit in hits if hit.query_start is not None]
     if not drawn:
         return None
-    height = _AXIS + _HIT * len(drawn)
+    is_named = len(drawn) <= _NAMED_BARS
+    row_height = _HIT if is_named else _UNNAMED_HIT
+    height = _AXIS + row_height * len(drawn)
     parts = [_grid(length, height), _axis_labels(length)]
     if region:
         left, width = _across(*region, length)
@@ -76,7 +80,8 @@ def hit_bars(hits, significant, length, region, path):
         )
     ranks = {hit.rank for hit in significant}
     for row, hit in enumerate(drawn):
-        parts.append(_bar(hit, _AXIS + row * _HIT, length, hit.rank in ranks, path))
+        bar = _named_bar if is_named else _unnamed_bar
+        parts.append(bar(hit, _AXIS + row * row_height, length, hit.rank in ranks, path))
     return _svg("bars", f"Aligned regions of {len(drawn)} hits; the table has the same numbers", height, parts)
 
 
@@ -194,34 +199,32 @@ def _coverage(depths, y):
     ).format(y, _COVERAGE, len(depths), _COVERAGE, "".join(path), _COVERAGE)
 
 
-def _bar(hit, top, length, is_significant, path):
+def _named_bar(hit, top, length, is_significant, path):
     left, width = _across(hit.query_start, hit.query_end, length)
-    right, step = left + width, step_of(hit.probability)
+    right = left + width
     # the name stands behind the bar, before it, or in it: where there is room on a narrow screen, too
     if right < 75:
         place, x, anchor, shift = "beside", right, "start", 4
     elif left > 25:
         place, x, anchor, shift = "beside", left, "end", -4
     else:
-        place, x, anchor, shift = f"on-{step}", left, "start", 4
+        place, x, anchor, shift = f"on-{step_of(hit.probability)}", left, "start", 4
     height = _HIT - 3 if is_significant or place != "beside" else 5
-    return Markup(
-        '<a href="{path}" tabindex="-1" data-rank="{rank}"><title>{rank}. {tip}</title>'
-        '<rect class="{step}" x="{left:.2f}%" y="{y}" width="{width:.2f}%" height="{height}"/>'
-        '<text class="{place}" x="{x:.2f}%" dx="{shift}" y="{text_y}" text-anchor="{anchor}">{name}</text></a>'
-    ).format(
-        path=path(hit),
-        rank=hit.rank,
-        tip=_tip(hit),
-        step=step,
-        left=left,
-        y=top + (_HIT - height) / 2,
-        width=width,
-        height=height,
-        place=place,
-        x=x,
-        shift=shift,
-        text_y=top + _HIT - 4,
-        anchor=anchor,
-        name=hit.template,
+    name = Markup('<text class="{}" x="{:.2f}%" dx="{}" y="{}" text-anchor="{}">{}</text>').format(
+        place, x, shift, top + _HIT - 4, anchor, hit.template
     )
+    return _bar(hit, left, width, top + (_HIT - height) / 2, height, path, name)
+
+
+def _unnamed_bar(hit, top, length, is_significant, path):
+    height = _UNNAMED_HIT - 2 if is_significant else 2
+    return _bar(
+        hit, *_across(hit.query_start, hit.query_end, length), top + (_UNNAMED_HIT - height) / 2, height, path, ""
+    )
+
+
+def _bar(hit, left, width, y, height, path, name):
+    return Markup(
+        '<a href="{}" tabindex="-1" data-rank="{}"><title>{}. {}</title>'
+        '<rect class="{}" x="{:.2f}%" y="{:g}" width="{:.2f}%" height="{}"/>{}</a>'
+    ).format(path(hit), hit.rank, hit.rank, _tip(hit), step_of(hit.probability), left, y, width, height, name)
