@@ -230,19 +230,6 @@ def test_hits_that_are_not_significant_are_folded_away_and_nothing_is_green(site
     assert "state good" not in page and "rcsb.org/structure" not in page[page.index('id="runs"') :]
 
 
-def test_cards_show_no_best_hit_unless_it_is_significant(site):
-    page = site.get("/-/runs/first").text
-    cards = {}
-    for card in re.findall(r'<tr><td class="picture">.*?</tr>', page, re.S):
-        path = unescape(re.search(r'href="(/-/protein/[^"]*)"', card)[1])
-        cards[path] = re.search(r'class="state \w+">(.*?)<', card)[1], "1ABC_A" in card
-    assert cards == {
-        protein_path(MYG): ("significant hit", True),
-        protein_path(ODD): ("no significant hit", False),
-        protein_path(LONELY): ("no hit", False),
-    }
-
-
 def test_protein_is_found_by_accession(site):
     assert MYG in site.get("/-/protein", params={"id": "P02144"}).text
 

@@ -3,7 +3,8 @@
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
-from proteofold.science.domains import residues_in
+from proteofold.science.domains import DomainThresholds, residues_in
+from proteofold.science.verdict import DARK
 from proteofold.store import lookup, queries
 from proteofold.store.database import path_of
 from proteofold.store.results import prediction_in_files
@@ -48,6 +49,7 @@ async def protein_page(datasette, request, results=(), more=None, may_retry=None
     protein, latest = found["protein"], found["latest"]
     for result in found["results"]:
         result["path"] = run_path(datasette, result["run_id"])
+        result["significant_hit"] = _significant_hit(result)
     context = found | {
         "row_path": row_path(datasette, "proteins", protein["query_id"]),
         "protein_links": protein_links(protein["accession"]),
@@ -78,6 +80,13 @@ async def protein_page(datasette, request, results=(), more=None, may_retry=None
     if more:
         context |= more(protein["query_id"])
     return await answers.page(datasette, request, PARTS.get(request.args.get("part"), "protein.html"), context)
+
+
+def _significant_hit(result):
+    """The best hit of a row of protein_results unless it is noise, as far as the row tells."""
+    evalue = result["best_evalue"]
+    is_small = evalue is not None and evalue < DomainThresholds().max_evalue
+    return result["best_hit"] if is_small or result["coverage_class"] != DARK else None
 
 
 def _gather(conn, name, arguments, results, here):

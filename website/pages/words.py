@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 from proteofold.run.states import seconds_of
-from proteofold.science.domains import DomainThresholds
 from proteofold.system.words import duration
 
 # The status of a run, or the phase of a protein -> what the pages call it, and the class that colours it
@@ -25,24 +24,6 @@ ACTIVE = ("QUEUED", "RUNNING")
 def state(name):
     """What a status or phase is called, and the class of its colour."""
     return STATES.get(name, (name or "unknown", "quiet"))
-
-
-def is_significant(result):
-    """Whether the best hit of a finished protein is significant, by its row of protein_results."""
-    limits = DomainThresholds()
-    evalue, probability = result["best_evalue"], result.get("probability")
-    return (evalue is not None and evalue < limits.max_evalue) or (
-        result["best_hit"] is not None and probability is not None and probability >= limits.min_probability
-    )
-
-
-def outcome(result):
-    """What the result of a protein is called, and the class of its colour, by its row of protein_results."""
-    if result["phase"] != "done":
-        return state(result["phase"])
-    if is_significant(result):
-        return "significant hit", "good"
-    return ("no significant hit", "quiet") if result["best_hit"] else ("no hit", "quiet")
 
 
 def evalue(value):
