@@ -326,6 +326,54 @@ def test_a_bar_marks_its_row_and_opens_its_alignment(browser, address):
     window.close()
 
 
+def _mmcif():
+    """A chain B of 30 residues on a line."""
+    columns = (
+        *("group_PDB", "id", "type_symbol", "label_atom_id", "label_comp_id", "label_seq_id"),
+        *("Cartn_x", "Cartn_y", "Cartn_z", "auth_asym_id", "pdbx_PDB_model_num"),
+    )
+    atoms = [
+        f"ATOM {4 * number + place} {atom[0]} {atom} ALA {number} {3.8 * number + place} {place % 2} {number % 3} B 1"
+        for number in range(1, 31)
+        for place, atom in enumerate(("N", "CA", "C", "O"))
+    ]
+    return "\n".join(["data_2XYZ", "loop_", *(f"_atom_site.{name}" for name in columns), *atoms, "#", ""])
+
+
+# as on the page of a site with a folder of structures
+VIEWER = (
+    '<div class="in-3d" data-viewer="/static/3dmol/3Dmol-min.js" data-chain="B" data-name="2XYZ_B" data-first="3"'
+    ' data-quality="|||+++...---===" data-places="/-/structures/2xyz">'
+    '<button type="button" class="show">Show</button></div>'
+)
+
+
+def test_structure_is_shown_when_it_is_asked_for_and_works_by_keyboard(browser, address):
+    window, asked = browser.new_page(), []
+    window.on("request", lambda request: asked.append(request.url))
+
+    def with_viewer(route):
+        html = route.fetch().text().replace("<pre ", f"{VIEWER}<pre ")
+        route.fulfill(body=html, content_type="text/html")
+
+    window.route(re.compile("part=alignment"), with_viewer)
+    window.route("**/-/structures/2xyz", lambda route: route.fulfill(body=_mmcif(), content_type="chemical/x-cif"))
+    window.goto(address + PROTEIN)
+    window.click("#hit-1 .rank a")
+    window.wait_for_selector(ALIGNED)
+    assert not [url for url in asked if "3Dmol" in url or "structures" in url]
+    window.click(".in-3d .show")
+    window.wait_for_selector(".viewer canvas")
+    assert window.evaluate("document.activeElement.className") == "viewer"
+    before = window.locator(".viewer").screenshot()
+    window.keyboard.press("ArrowLeft")
+    assert window.locator(".viewer").screenshot() != before
+    with window.expect_download() as download:
+        window.click("text=Save picture")
+    assert download.value.suggested_filename == "2XYZ_B.png"
+    window.close()
+
+
 def test_dragging_along_the_strip_lists_the_hits_of_a_region(browser, address):
     window = browser.new_page()
     window.goto(address + PROTEIN)

@@ -9,7 +9,7 @@ from runfolders import FolderOfRuns, make_hit, span_hit
 from proteofold.formats.packed_hhr import Alignment, pack_hhr, read_alignments
 from proteofold.formats.psipred import Prediction, format_horiz
 from proteofold.store import import_run, open_store, queries
-from website.drawing.alignment_text import alignment_text
+from website.drawing.alignment_text import alignment_text, match_quality
 from website.drawing.prediction import structure_shown
 from website.drawing.sequence import Segment, composition, drawn_sequence, segments
 from website.drawing.strip import hit_bars, overview
@@ -360,6 +360,32 @@ def test_links_go_to_other_databases_only_for_ids_of_their_form():
     assert all("1ivo" in url.lower() for _, url in template_links("1IVO_A"))
     assert [name for name, _ in protein_links("P00533")] == ["UniProt", "AlphaFold DB", "InterPro"]
     assert template_links("model7") == template_links(None) == protein_links("nobody") == protein_links(None) == []
+
+
+def test_match_is_given_for_each_residue_of_the_template():
+    rows = {"query_sequence": "AC-DEF", "match": "|+ .  ", "template_sequence": "ACDE-F"}
+    assert match_quality(aligned(**rows)) == "|+ .."
+
+
+def test_pages_reach_no_other_site_unless_it_is_allowed(finished, tmp_path, open_site):
+    finished()
+    site, path, policy = (
+        open_site(tmp_path / "results" / "proteofold.db"),
+        "/-/protein/P1?hit=1",
+        "Content-Security-Policy",
+    )
+    page = site.get(path)
+    assert page.headers[policy] == "connect-src 'self'"
+    assert "has not allowed rcsb.org" in page.text and "data-viewer" not in page.text
+    assert site.get("/-/structures/1abc").status_code == 404
+    for folder in ("config", "mmcif"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "config" / "platform.yaml").write_text("structures: {folder: mmcif, rcsb: true}")
+    (tmp_path / "mmcif" / "1abc.cif").write_text("data_1ABC")
+    page = site.get(path)
+    assert page.headers[policy] == "connect-src 'self' https://files.rcsb.org"
+    assert re.search(r'data-places="/-/structures/(\w{4}) https://files.rcsb.org/download/\1.cif"', page.text)
+    assert site.get("/-/structures/1abc").text == "data_1ABC"
 
 
 def test_protein_without_a_run_offers_to_search_it(busy_store, busy_site, names):

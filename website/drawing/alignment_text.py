@@ -65,6 +65,21 @@ def alignment_text(alignment):
     return Markup("\n\n").join(blocks)
 
 
+def match_quality(alignment):
+    """One character per residue of the template, from the first aligned one: how well it matches, as HH-suite says.
+
+    That is = (very bad), -, ., + or | (very good); a blank where no residue of the query is aligned.
+    """
+    match = (alignment.match or "").ljust(len(alignment.template_sequence))
+    columns = zip(alignment.template_sequence, alignment.query_sequence, match, strict=True)
+    # what is aligned without a mark counts as neutral
+    return "".join(
+        (mark.strip() or ".") if of_query != "-" else " "
+        for of_template, of_query, mark in columns
+        if of_template != "-"
+    )
+
+
 def _state(letter):
     """H or E, or nothing for any other letter of secondary structure."""
     letter = letter.upper()

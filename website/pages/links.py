@@ -4,7 +4,7 @@ import re
 
 from markupsafe import Markup, escape
 
-_PDB_CHAIN = re.compile(r"([1-9][A-Za-z0-9]{3})_[A-Za-z0-9]+")
+_PDB_CHAIN = re.compile(r"([1-9][A-Za-z0-9]{3})_([A-Za-z0-9]+)")
 # as UniProt defines it
 _ACCESSION = re.compile(r"[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2}")
 
@@ -12,6 +12,12 @@ _ACCESSION = re.compile(r"[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-
 def link(url, text):
     """A link, text and address escaped."""
     return Markup('<a href="{}">{}</a>').format(url, text)
+
+
+def chain_of(template):
+    """(PDB entry in lower case, chain) of a template; None for a name that is no PDB chain."""
+    entry = _PDB_CHAIN.fullmatch(template or "")
+    return (entry[1].lower(), entry[2]) if entry else None
 
 
 def structure_url(template):

@@ -8,12 +8,12 @@ from proteofold.science.verdict import DARK
 from proteofold.store import lookup, queries
 from proteofold.store.database import path_of
 from proteofold.store.results import prediction_in_files
-from website.drawing.alignment_text import RESIDUES, alignment_text
+from website.drawing.alignment_text import RESIDUES, alignment_text, match_quality
 from website.drawing.prediction import structure_shown
 from website.drawing.strip import hit_bars, legend, overview, step_of
 from website.pages import words
 from website.pages.hit_listing import COLUMNS, COVERAGES, PROBABILITIES, SIZES, HitListing, template_coverage
-from website.pages.links import protein_links, template_link, template_links
+from website.pages.links import chain_of, protein_links, template_link, template_links
 from website.pages.paths import log_path, name_in, protein_path, row_path, run_path, table_path
 from website.pages.protein_result import found_by
 from website.requests import answers, identity
@@ -54,6 +54,7 @@ async def protein_page(datasette, request, results=(), more=None, may_retry=None
         "row_path": row_path(datasette, "proteins", protein["query_id"]),
         "protein_links": protein_links(protein["accession"]),
         "template_links": template_links,
+        "chain_of": chain_of,
         "template_link": template_link,
         "steps": legend(),
         "step_of": step_of,
@@ -156,6 +157,8 @@ def _alignment_shown(found, rank):
         "template": hit.template,
         "description": hit.description or "",
         "text": alignment_text(alignment),
+        "first": alignment.template_start,
+        "quality": match_quality(alignment),
     }
 
 
