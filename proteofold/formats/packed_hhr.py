@@ -100,8 +100,8 @@ def unpack(data):
     return text
 
 
-def read_alignments(data):
-    """The Alignments in the bytes that ``pack_hhr`` gave, by rank.
+def read_alignments(data, rank=None):
+    """The Alignments in the bytes that ``pack_hhr`` gave, by rank; only that of ``rank`` where it is given.
 
     Raises UserError if the bytes are damaged or cut short.
     """
@@ -109,11 +109,11 @@ def read_alignments(data):
     text = unpack(data).decode("latin-1")
     lines = text.split("\n")
     starts = [number for number, line in enumerate(lines) if _BLOCK.fullmatch(line)]
-    found = [_read_block(lines[start:end]) for start, end in pairwise([*starts, len(lines)])]
     listed = _listed(lines)
-    if listed > len(found):
-        raise UserError(f"{listed} hits are listed but {len(found)} are aligned: cut short")
-    return found
+    if listed > len(starts):
+        raise UserError(f"{listed} hits are listed but {len(starts)} are aligned: cut short")
+    blocks = [lines[start:end] for start, end in pairwise([*starts, len(lines)])]
+    return [_read_block(block) for block in blocks if rank is None or _rank(block) == rank]
 
 
 def _listed(lines):
@@ -124,9 +124,13 @@ def _listed(lines):
     return next((count for count, line in enumerate(lines[at + 1 :]) if not line.strip()), len(lines) - at - 1)
 
 
+def _rank(lines):
+    return int(_BLOCK.fullmatch(lines[0])[1])
+
+
 def _read_block(lines):
     """The Alignment of a block: its rank, its template, a line of values, then pieces of 80 columns."""
-    rank = int(_BLOCK.fullmatch(lines[0])[1])
+    rank = _rank(lines)
     if len(lines) < 3 or not lines[1].startswith(">"):
         raise UserError(f"hit {rank} has no template: cut short")
     template = lines[1][1:].split(maxsplit=1)[:1] or [""]

@@ -66,16 +66,24 @@ def value_of(choices, name, what):
     raise UserError(f"There are no {what} {name[:80]!r} here. Choose one of: {', '.join(c.name for c in choices)}.")
 
 
+def read_config(working):
+    """What the platform's configuration in a working folder says: nothing where there is none. Raises UserError."""
+    path = Path(working) / CONFIG
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        return {}
+    except (OSError, yaml.YAMLError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(loaded, dict):
+        raise UserError(f"{path}: expected lines such as 'templates:'.")
+    return loaded
+
+
 def _configured(working, kind):
     """The choices that the platform's configuration names: name -> value, or name -> {words: ..., value: ...}."""
     path = Path(working) / CONFIG
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return []
-    except (OSError, yaml.YAMLError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-    entries = (loaded or {}).get(kind) if isinstance(loaded or {}, dict) else ()
+    entries = read_config(working).get(kind)
     if entries is None:
         return []
     if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):

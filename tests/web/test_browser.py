@@ -27,7 +27,8 @@ PAGES = {
     "protein": PROTEIN,
     "protein with an open alignment": f"{PROTEIN}?hit=1",
     "protein without hits": "/-/protein/lonely",
-    "hostile protein": f"/-/protein/{quote(ODD, safe='')}",
+    "protein with insignificant hits": f"/-/protein/{quote(ODD, safe='')}?show=all",
+    "hostile protein": f"/-/protein/{quote(ODD, safe='')}?hit=1",
     "unknown protein": "/-/protein/nobody",
     "database": "/proteofold",
     "table of runs": "/proteofold/runs",
@@ -289,17 +290,105 @@ def test_pages_work_without_javascript(browser, address):
     assert "show=failed&sort=evalue&view=cards" in window.url and window.url.endswith("#proteins")
     assert window.locator("#listed tbody tr").count() == 1
     window.goto(address + PROTEIN)
-    window.locator("details.alignment summary").first.click()
-    assert window.locator("#hit-1").is_visible()
+    follow(window, "svg.bars a[data-rank='2'] rect")
+    assert window.url.endswith("?hit=2#hit-2") and window.locator("tr.alignment pre").is_visible()
+    window.fill("form.hits input[name=from]", "90")
+    follow(window, "form.hits button")
+    assert "from=90" in window.url and window.url.endswith("#hits")
     context.close()
 
 
-def test_a_hits_rank_opens_its_alignment(browser, address):
+ALIGNED = "tr.alignment[data-rank='1']"
+
+
+def test_a_hits_rank_opens_and_closes_its_alignment_below_it(browser, address):
     window = browser.new_page()
     window.goto(address + PROTEIN)
-    assert not window.locator("#hit-1").is_visible()
-    window.click("table.hits a[href='#hit-1']")
-    assert window.locator("#hit-1").is_visible()
+    window.click("#hit-1 .rank a")
+    window.wait_for_selector(ALIGNED)
+    assert window.evaluate("document.querySelector('#hit-1').getBoundingClientRect().top") >= 0
+    assert window.url.endswith("hit=1#hit-1")
+    window.click("#hit-1 .rank a")
+    window.wait_for_selector(ALIGNED, state="detached")
+    window.close()
+
+
+def test_a_bar_marks_its_row_and_opens_its_alignment(browser, address):
+    window = browser.new_page()
+    window.goto(address + PROTEIN)
+    window.hover("svg.bars a[data-rank='1'] rect")
+    assert window.locator("#hit-1.marked").count() == 1
+    window.hover("#hit-2 .rank a")
+    assert window.evaluate("[...document.querySelectorAll('.marked')].map(one => one.dataset.rank)") == ["2", "2"]
+    window.click("svg.bars a[data-rank='1'] rect")
+    window.wait_for_selector(ALIGNED)
+    assert window.evaluate("document.querySelector('#hit-1').getBoundingClientRect().top") >= 0, "heading is hidden"
+    window.close()
+
+
+def _mmcif():
+    """A chain B of 30 residues on a line."""
+    columns = (
+        *("group_PDB", "id", "type_symbol", "label_atom_id", "label_comp_id", "label_seq_id"),
+        *("Cartn_x", "Cartn_y", "Cartn_z", "auth_asym_id", "pdbx_PDB_model_num"),
+    )
+    atoms = [
+        f"ATOM {4 * number + place} {atom[0]} {atom} ALA {number} {3.8 * number + place} {place % 2} {number % 3} B 1"
+        for number in range(1, 31)
+        for place, atom in enumerate(("N", "CA", "C", "O"))
+    ]
+    return "\n".join(["data_2XYZ", "loop_", *(f"_atom_site.{name}" for name in columns), *atoms, "#", ""])
+
+
+# as on the page of a site with a folder of structures
+VIEWER = (
+    '<div class="in-3d" data-viewer="/static/3dmol/3Dmol-min.js" data-chain="B" data-name="2XYZ_B" data-first="3"'
+    ' data-quality="|||+++...---===" data-places="/-/structures/2xyz">'
+    '<button type="button" class="show">Show</button></div>'
+)
+
+
+def test_structure_is_shown_when_it_is_asked_for_and_works_by_keyboard(browser, address):
+    window, asked = browser.new_page(), []
+    window.on("request", lambda request: asked.append(request.url))
+
+    def with_viewer(route):
+        html = route.fetch().text().replace("<pre ", f"{VIEWER}<pre ")
+        route.fulfill(body=html, content_type="text/html")
+
+    window.route(re.compile("part=alignment"), with_viewer)
+    window.route("**/-/structures/2xyz", lambda route: route.fulfill(body=_mmcif(), content_type="chemical/x-cif"))
+    window.goto(address + PROTEIN)
+    window.click("#hit-1 .rank a")
+    window.wait_for_selector(ALIGNED)
+    assert not [url for url in asked if "3Dmol" in url or "structures" in url]
+    window.click(".in-3d .show")
+    window.wait_for_selector(".viewer canvas")
+    assert window.evaluate("document.activeElement.className") == "viewer"
+    before = window.locator(".viewer").screenshot()
+    window.keyboard.press("ArrowLeft")
+    assert window.locator(".viewer").screenshot() != before
+    with window.expect_download() as download:
+        window.click("text=Save picture")
+    assert download.value.suggested_filename == "2XYZ_B.png"
+    window.close()
+
+
+def test_dragging_along_the_strip_lists_the_hits_of_a_region(browser, address):
+    window = browser.new_page()
+    window.goto(address + PROTEIN)
+    box = window.locator("svg.overview").bounding_box()
+    y = box["y"] + 5
+    window.mouse.move(box["x"] + 0.2 * box["width"], y)
+    window.mouse.down()
+    window.mouse.move(box["x"] + 0.1 * box["width"], y, steps=5)
+    window.mouse.up()
+    window.wait_for_selector("svg.bars rect.region")
+    assert window.input_value("form.hits [name=from]") in ("10", "11")
+    assert window.input_value("form.hits [name=to]") in ("20", "21")
+    assert "from=1" in window.url
+    window.reload()
+    assert window.locator("svg.bars rect.region").count() == 1
     window.close()
 
 

@@ -1,15 +1,21 @@
-"""The drawn sequence and the alignments of a protein's page."""
+"""The page of a protein: its sequence, the strip, the list of its hits and their alignments."""
 
 import re
 from html import unescape
 
 import pytest
-from runfolders import FolderOfRuns
+from runfolders import FolderOfRuns, make_hit, span_hit
 
 from proteofold.formats.packed_hhr import Alignment, pack_hhr, read_alignments
-from website.drawing.alignment_text import alignment_text
-from website.drawing.prediction import alignments_shown, structure_shown
+from proteofold.formats.psipred import Prediction, format_horiz
+from proteofold.store import import_run, open_store, queries
+from website.drawing.alignment_text import alignment_text, match_quality
+from website.drawing.prediction import structure_shown
 from website.drawing.sequence import Segment, composition, drawn_sequence, segments
+from website.drawing.strip import hit_bars, overview
+from website.pages.hit_listing import HitListing
+from website.pages.links import protein_links, template_links
+from website.pages.protein_result import found_by
 
 
 def plain(html):
@@ -123,6 +129,21 @@ def test_helices_and_strands_are_marked():
     assert 'c<i class="H">hH</i><i class="E">eE</i>' in text
 
 
+def test_columns_are_shaded_where_both_are_helix_or_both_strand():
+    rows = {"query_sequence": "ACDEFG", "template_sequence": "ACDEFG"}
+    text = alignment_text(aligned(query_ss_pred="HHEECC", template_ss_dssp="GTB-CC", template_ss_pred="CCCECC", **rows))
+    query, *_, observed, _ = str(text).split("\n")
+    # G is a helix and B a strand of DSSP; where nothing was observed the prediction counts
+    assert query.endswith('<i class="H same">H</i><i class="H">H</i><i class="E same">EE</i>CC')
+    assert observed.endswith('<i class="H same">G</i>T<i class="E same">B</i><i class="same">-</i>CC')
+
+
+def test_residues_are_coloured_by_kind_and_gaps_are_not():
+    text = str(alignment_text(aligned(query_sequence="AVD-K", template_sequence="GGGXG")))
+    assert '<i class="r1">AV</i><i class="r4">D</i>-<i class="r3">K</i>' in text
+    assert '<i class="r6">GGG</i>X<i class="r6">G</i>' in text
+
+
 def test_names_and_rows_are_escaped():
     text = str(
         alignment_text(aligned(template="<b>x</b>", query_sequence="<&", template_sequence=">>", confidence="<i"))
@@ -142,17 +163,27 @@ def test_alignments_of_every_kind_of_file_are_drawn(data, name):
         assert told == alignment.template_sequence
 
 
-def test_page_shows_alignments_below_their_hits(busy_site, names):
-    page = busy_site.get(busy_site.protein(names.myg)).text
-    ranks = re.findall(r'<pre id="hit-(\d+)" tabindex="0" role="region"', page)
-    assert ranks == ["1"], "of the hits in the list of the latest result; the file has more"
-    assert 'href="#hit-1"' in page
-    assert "VLSPADKTNVKAAWGKVGAHAGEYGAEALERMFLSFPTTKTYFPHFDLSHGSAQVKGHGK" in page
+def test_page_shows_the_alignment_that_is_asked_for_below_its_hit(busy_site, names):
+    path = busy_site.protein(names.myg)
+    page = busy_site.get(path).text
+    assert "<pre tabindex" not in page.partition('id="runs"')[0] and "?hit=3#hit-3" in page
+    page = busy_site.get(f"{path}?hit=3").text
+    below = page.partition('<tr id="hit-3"')[2].partition("<tr id=")[0]
+    assert 'aria-label="Alignment 3"' in below and 'aria-label="Colours of residues"' in below
+    assert busy_site.get(f"{path}?hit=3&part=alignment").text.strip() in page, "what the script fetches is the same"
+
+
+@pytest.mark.parametrize("asked", ["0", "99", "-1", "x", "1e9", "9" * 30, "²"])
+def test_hits_that_are_not_there_are_left_out(busy_site, names, asked):
+    page = busy_site.get(
+        busy_site.protein(names.myg), params={"hit": asked, "page": asked, "from": asked, "rows": asked}
+    )
+    assert page.status_code == 200 and '<tr class="alignment"' not in page.text
 
 
 def test_page_tells_the_secondary_structure_in_words(busy_site, names):
     page = re.sub(r"\s+", " ", plain(busy_site.get(busy_site.protein(names.myg)).text))
-    assert "40 % helix (1 segment), 10 % strand (1 segment), 50 % coil (3 segments)" in page
+    assert "40% helix (1 segment), 10% strand (1 segment), 50% coil (3 segments)" in page
     assert re.search(r"helix ?5–44", page) and re.search(r"strand ?51–60", page)
 
 
@@ -164,24 +195,30 @@ def test_protein_without_prediction_still_shows_its_sequence(busy_site, names):
 
 @pytest.fixture
 def finished(tmp_path, data):
-    """Function: the row of a result with the alignments of a file, in tmp_path / "results", and its .hhr.gz."""
+    """Function: a store with one result, of the hits of a file or ``found``: (connection, row, protein, .hhr.gz)."""
 
-    def row(name="hhsearch3"):
+    def made(name="hhsearch3", found=None, length=600):
         results = FolderOfRuns(tmp_path)
-        run = results.plan(proteins=["P1"])
-        results.finish(run, "P1", hhr=data / f"{name}.hhr")
-        entry = run.members["P1"].entry
-        return {"run_id": "demo", "search": run.search.name, "entry": entry, "hits": 10}, run.search.hhr(entry)
+        run = results.plan(proteins={"P1": "MKVLA" * (length // 5)})
+        results.finish(run, "P1", found, hhr=None if found else data / f"{name}.hhr")
+        # as real predictions are: the made one changes from residue to residue
+        (horiz,) = run.predictions.horiz_folder.iterdir()
+        states = ("C" * 7 + "H" * 12 + "C" * 4 + "E" * 7) * (length // 30)
+        horiz.write_text(format_horiz(Prediction("MKVLA" * (length // 5), states, "7" * length)))
+        conn = open_store(tmp_path / "results" / "proteofold.db")
+        import_run(conn, run.folder.path)
+        (latest,), (protein,) = queries.results_of(conn, "P1"), queries.proteins_of(conn, ["P1"])
+        return conn, latest, protein, run.search.hhr(run.members["P1"].entry)
 
-    return row
+    return made
 
 
-def test_a_page_without_room_draws_the_other_alignments_when_asked(monkeypatch, finished, tmp_path):
-    monkeypatch.setattr("website.drawing.prediction.MOST_CHARACTERS", 100)
-    latest, _ = finished()
-    shown = alignments_shown([tmp_path / "elsewhere", tmp_path / "results"], latest, "7")["alignments"]
-    assert [rank for rank, text in shown.items() if text] == [1, 7]
-    assert len(shown) == 10
+def test_hits_and_alignments_come_from_the_file_of_the_result(finished, tmp_path):
+    conn, latest, protein, _ = finished()
+    found = found_by(conn, [tmp_path / "elsewhere", tmp_path / "results"], latest, protein)
+    assert (len(found.hits), found.missing) == (latest["hits"], None)
+    assert found.alignment(7).rank == 7
+    assert found.alignment(99) is None
 
 
 BROKEN = {
@@ -194,30 +231,169 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("damage", BROKEN.values(), ids=BROKEN)
-def test_damaged_alignments_are_told_in_words_and_left_there(finished, damage, tmp_path):
-    latest, path = finished()
+def test_without_the_file_the_hits_of_the_store_are_judged(finished, damage, tmp_path):
+    conn, latest, protein, path = finished()
     path.write_bytes(damage(path.read_bytes())) if damage else path.unlink()
-    told = alignments_shown([tmp_path / "results"], latest, None)
-    assert told["alignments"] == {} and path.name in told["not_shown"]
-    assert path.exists() == bool(damage)
+    found = found_by(conn, [tmp_path / "results"], latest, protein)
+    assert path.name in found.missing and str(tmp_path) not in found.missing
+    assert len(found.hits) == latest["hits"] and found.alignment(1) is None
+    assert path.exists() == bool(damage), "nothing is removed here"
 
 
-def test_alignments_that_are_not_on_this_machine_are_told_in_words(finished, tmp_path):
-    latest, _ = finished()
-    told = alignments_shown([tmp_path], latest, None)
-    assert told["alignments"] == {} and "not on this machine" in told["not_shown"]
+def test_files_that_are_not_on_this_machine_are_reported(finished, tmp_path):
+    conn, latest, protein, _ = finished()
+    found = found_by(conn, [tmp_path], latest, protein)
+    assert "not on this machine" in found.missing and found.hits
 
 
 @pytest.mark.parametrize("name", ["../../elsewhere", "..", "/etc", ""])
 def test_names_in_the_store_lead_to_no_other_files(finished, tmp_path, name):
-    latest, path = finished()
+    conn, latest, protein, path = finished()
     if name.startswith("../../"):
         path.parents[2].rename(tmp_path / "results" / "elsewhere")
     for odd in ({"search": name}, {"entry": f"{name}/{latest['entry']}"}):
-        told = alignments_shown([tmp_path / "results"], latest | odd, None)
-        assert told["alignments"] == {} and "not on this machine" in told["not_shown"]
+        found = found_by(conn, [tmp_path / "results"], latest | odd, protein)
+        assert found.data is None and "not on this machine" in found.missing
 
 
-def test_result_without_hits_has_no_alignments_to_miss(tmp_path):
-    told = alignments_shown([tmp_path], {"hits": 0}, None)
-    assert (told["alignments"], told["not_shown"]) == ({}, None)
+def test_result_without_hits_has_no_alignments_to_miss(finished, tmp_path):
+    conn, latest, protein, _ = finished("hhsearch3_no_hits")
+    found = found_by(conn, [tmp_path], latest, protein)
+    assert (found.hits, found.missing) == ([], None)
+
+
+# --- The strip --------------------------------------------------------------------------------------
+
+
+def test_strip_has_domains_structure_and_coverage_of_significant_hits():
+    one, two = span_hit(1, 50, "1ABC_A", rank=1), span_hit(41, 100, "2XYZ_B", rank=2, probability=97.0)
+    svg = str(overview([one, two], [one, two], 100, "C" * 10 + "H" * 20 + "E" * 70, lambda hit: f"#{hit.rank}"))
+    assert re.findall(r'<a href="(#\d)".*?<svg x="([\d.]+)%" y="\d+" width="([\d.]+)%"', svg) == [
+        ("#1", "0.00", "50.00"),
+        ("#2", "40.00", "60.00"),
+    ]
+    assert '<path class="H" d="M10 0h20v10h-20z"/><path class="E" d="M30 0h70v10h-70z"/>' in svg
+    # one hit, two from residue 41 to 50, one
+    heights = [float(height) for height in re.findall(r"V([\d.]+)H", svg.partition('class="coverage"')[2])]
+    assert len(heights) == 3 and heights[1] == 0 and heights[0] == heights[2] > 0
+
+
+def test_strip_of_a_dark_protein_has_its_structure_only():
+    svg = str(overview([], [], 50, "H" * 50, None))
+    assert "Predicted secondary structure" in svg and ">Domains" not in svg and ">Coverage" not in svg
+
+
+def test_bars_of_hits_that_are_not_significant_are_thin():
+    hits = [span_hit(1, 50, rank=1), span_hit(1, 50, rank=2, probability=3.0, evalue=5.0)]
+    svg = str(hit_bars(hits, hits[:1], 100, (10, 20), lambda hit: f"#{hit.rank}"))
+    first, second = (float(height) for height in re.findall(r'<rect class="p\d".*?height="([\d.]+)"', svg))
+    assert second < first / 2
+    assert '<rect class="region" x="9.00%" y="0" width="11.00%"' in svg
+
+
+# --- The list of hits -------------------------------------------------------------------------------
+
+
+HITS = [
+    span_hit(1, 50, "1AAA_A", rank=1, score=90.0, template_start=1, template_end=50, template_length=50),
+    span_hit(60, 90, "2BBB_A", rank=2, score=95.0, template_start=1, template_end=31, template_length=310),
+    span_hit(1, 90, "3CCC_A", rank=3, score=10.0, probability=30.0, evalue=2.0),
+    make_hit(4, "4DDD_A", probability=None, score=20.0, evalue=9.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ranks"),
+    [
+        ({}, [1, 2]),
+        ({"show": "all"}, [1, 2, 3, 4]),
+        ({"show": "all", "probability": "20"}, [1, 2, 3]),
+        ({"probability": "21"}, [1, 2]),
+        ({"show": "all", "from": "55"}, [2, 3]),
+        ({"show": "all", "to": "55"}, [1, 3]),
+        ({"from": "95", "to": "51"}, [2]),
+        ({"coverage": "50"}, [1]),
+        ({"sort": "score"}, [2, 1]),
+        ({"show": "all", "sort": "probability"}, [1, 2, 3, 4]),
+        ({"show": "all", "sort": "probability", "order": "backwards"}, [3, 1, 2, 4]),
+        ({"sort": "nonsense", "rows": "7"}, [1, 2]),
+    ],
+)
+def test_hits_are_filtered_and_sorted_as_the_address_says(arguments, ranks):
+    assert [hit.rank for hit in HitListing(arguments, 100).chosen(HITS, HITS[:2])] == ranks
+
+
+def test_all_hits_are_listed_where_none_is_significant():
+    assert len(HitListing({}, 100).chosen(HITS, [])) == 4
+
+
+def test_page_of_the_list_is_that_of_the_hit_that_is_asked_for():
+    hits = [span_hit(1, 50, rank=rank) for rank in range(1, 101)]
+    assert HitListing({"hit": "60"}, 100).pager(hits).page == 3
+    assert HitListing({"hit": "60", "page": "1"}, 100).pager(hits).page == 1
+
+
+def test_addresses_of_a_list_keep_its_filters():
+    listing = HitListing({"from": "5", "to": "500", "probability": "95", "rows": "50"}, 100)
+    assert listing.path("/p", page=2) == "/p?probability=95&from=5&to=100&rows=50&page=2#hits"
+    assert listing.path("/p?id=.", "hit-3", hit=3).startswith("/p?id=.&probability=95")
+
+
+def test_page_of_500_hits_is_short_and_small(finished, tmp_path, open_site):
+    found = [
+        span_hit(start, start + 200, f"1A{start:02d}_A", rank=start, score=500.0 - start) for start in range(1, 501)
+    ]
+    finished(found=found, length=1200)
+    site = open_site(tmp_path / "results" / "proteofold.db")
+    page = site.get("/-/protein/P1").text
+    assert "Hits 1 to 25 of 500." in page and page.count('<tr id="hit-') == 25
+    assert page.count('" tabindex="-1" data-rank=') == 25 + page.count("<title>Domain "), "each hit listed is drawn"
+    assert len(site.get("/-/protein/P1?rows=100&hit=3").content) < 150_000
+    assert "style=" not in page[page.index("<main>") : page.index("</main>")]
+
+
+# --- Links ------------------------------------------------------------------------------------------
+
+
+def test_links_go_to_other_databases_only_for_ids_of_their_form():
+    assert [name for name, _ in template_links("1IVO_A")] == ["RCSB PDB", "PDBe", "CATH", "InterPro"]
+    assert all("1ivo" in url.lower() for _, url in template_links("1IVO_A"))
+    assert [name for name, _ in protein_links("P00533")] == ["UniProt", "AlphaFold DB", "InterPro"]
+    assert template_links("model7") == template_links(None) == protein_links("nobody") == protein_links(None) == []
+
+
+def test_match_is_given_for_each_residue_of_the_template():
+    rows = {"query_sequence": "AC-DEF", "match": "|+ .  ", "template_sequence": "ACDE-F"}
+    assert match_quality(aligned(**rows)) == "|+ .."
+
+
+def test_pages_reach_no_other_site_unless_it_is_allowed(finished, tmp_path, open_site):
+    finished()
+    site, path, policy = (
+        open_site(tmp_path / "results" / "proteofold.db"),
+        "/-/protein/P1?hit=1",
+        "Content-Security-Policy",
+    )
+    page = site.get(path)
+    assert page.headers[policy] == "connect-src 'self'"
+    assert "has not allowed rcsb.org" in page.text and "data-viewer" not in page.text
+    assert site.get("/-/structures/1abc").status_code == 404
+    for folder in ("config", "mmcif"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "config" / "platform.yaml").write_text("structures: {folder: mmcif, rcsb: true}")
+    (tmp_path / "mmcif" / "1abc.cif").write_text("data_1ABC")
+    page = site.get(path)
+    assert page.headers[policy] == "connect-src 'self' https://files.rcsb.org"
+    assert re.search(r'data-places="/-/structures/(\w{4}) https://files.rcsb.org/download/\1.cif"', page.text)
+    assert site.get("/-/structures/1abc").text == "data_1ABC"
+
+
+def test_protein_without_a_run_offers_to_search_it(busy_store, busy_site, names):
+    conn = open_store(busy_store)
+    conn.execute(
+        "insert into proteins (query_id, number, length, sequence, md5, added_at, source)"
+        " values ('fresh&new', 999, 3, 'MKV', 'x', '', '')"
+    )
+    conn.close()
+    page = busy_site.get(busy_site.protein("fresh&new")).text
+    assert "has not been searched yet" in page and 'href="/-/new-run?ids=fresh%26new"' in page

@@ -198,23 +198,36 @@ def test_protein_page_tells_the_latest_result_and_all_runs(site):
     assert ("/-/runs/second", "second") in site.links(page)
 
 
-def test_hit_map_has_a_bar_a_hit_and_a_text_alternative(site):
+def test_bar_of_a_hit_leads_to_its_alignment_and_has_a_text(site):
     page = site.get(protein_path(MYG)).text
-    (picture,) = re.findall(
-        r'<svg class="hit-map" role="img" aria-labelledby="map-title map-desc".*?</svg>', page, re.S
-    )
-    assert re.findall(r'<rect class="(\w+)" x="([\d.]+)%" y="2" width="([\d.]+)%"', picture) == [
+    (picture,) = re.findall(r'<svg class="along bars".*?</svg>', page, re.S)
+    (bar,) = re.findall(r"<a .*?</a>", picture, re.S)
+    assert unescape(re.search(r'href="(.*?)"', bar)[1]) == "?hit=1#hit-1"
+    assert re.findall(r'<rect class="(\w+)" x="([\d.]+)%" y="[\d.]+" width="([\d.]+)%"', bar) == [
         ("p1", "4.00", "91.00")
     ]
-    assert '<title id="map-title">' in picture
-    assert "2XYZ_B: 5 to 95." in re.search(r'<desc id="map-desc">(.*?)</desc>', picture)[1]
-    assert [unescape(item) for item in re.findall(r"\d+–\d+ %", page)][:2] == ["95–100 %", "80–95 %"]
+    assert "1. 2XYZ_B: residues 5 to 95, probability 99.9%, E-value 1.0e-30" in bar
+    assert [unescape(item) for item in re.findall(r"\d+–\d+%", page)][:2] == ["95–100%", "80–95%"]
+
+
+def test_probability_has_one_scale_in_light_and_dark():
+    styles = "".join(path.read_text() for path in WEBSITE.glob("static/*.css"))
+    for step in range(1, 6):
+        assert len(re.findall(rf"--p{step}:", styles)) == 1
 
 
 def test_protein_without_hits_says_so(site):
     page = site.get(protein_path(LONELY))
     assert "No template was found." in page.text
-    assert "hit-map" not in page.text
+    assert '<table class="plain cards hits"' not in page.text
+
+
+def test_hits_that_are_not_significant_are_folded_away_and_nothing_is_green(site):
+    page = site.get(protein_path(ODD)).text
+    assert "No significant template (best E-value 0.5)" in page
+    assert re.search(r"<details>\s*<summary>1 hit that is not significant", page)
+    assert page.index("<details>") < page.index('id="hit-1"')
+    assert "state good" not in page and "rcsb.org/structure" not in page[page.index('id="runs"') :]
 
 
 def test_protein_is_found_by_accession(site):

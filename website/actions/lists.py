@@ -1,11 +1,16 @@
 """Pages of the store, with what the platform adds to them."""
 
+from datasette import Response
+
 from proteofold.run.layout import RESULTS
 from proteofold.service.places import working_folder
 from proteofold.service.runs import may_change, order_of
+from proteofold.service.structures import RCSB_FILES, Structures, read_structure, structures_of
+from proteofold.system.errors import UserError
 from website.actions import same
 from website.pages import protein_page, run_pages
 from website.requests.databases import ask_platform
+from website.requests.threads import at_length
 
 
 async def runs_page(visit):
@@ -15,7 +20,7 @@ async def runs_page(visit):
 
 async def protein(visit):
     """A protein, by its id in the path or by ``?id=``."""
-    results = await ask_platform(visit.datasette, working_folder) / RESULTS
+    working, structures = await ask_platform(visit.datasette, _places)
 
     async def may_retry(run_id):
         if not visit.actor or "run" not in visit.actor.rights:
@@ -26,6 +31,25 @@ async def protein(visit):
         )
 
     def more(query_id):
-        return {"same": same.protein(visit, query_id)}
+        return {"same": same.protein(visit, query_id), "structures": structures, "rcsb_files": RCSB_FILES}
 
-    return await protein_page.protein_page(visit.datasette, visit.request, [results], more, may_retry)
+    answer = await protein_page.protein_page(visit.datasette, visit.request, [working / RESULTS], more, may_retry)
+    # no script of the page reaches another site unless the administrator allows it
+    answer.headers["Content-Security-Policy"] = f"connect-src 'self'{f' {RCSB_FILES}' if structures.rcsb else ''}"
+    return answer
+
+
+def _places(platform):
+    """The working folder, and where it says that coordinates of templates come from."""
+    working = working_folder(platform)
+    try:
+        return working, structures_of(working)
+    except UserError:  # the page of a new run reports a damaged configuration
+        return working, Structures(None, False)
+
+
+async def structure(visit):
+    """The coordinates of a PDB entry, as mmCIF."""
+    _, structures = await ask_platform(visit.datasette, _places)
+    data = await at_length(read_structure, structures.folder, visit.named("code"))
+    return Response(data, content_type="chemical/x-cif; charset=utf-8")

@@ -68,6 +68,7 @@ PAGES = (
     Route("GET", "/-/protein/{query_id}", READER, lists.protein, "A protein"),
     # what the form of the front page asks for
     Route("GET", "/-/protein", READER, lists.protein, "A protein, by ?id="),
+    Route("GET", "/-/structures/{code}", READER, lists.structure, "Coordinates of a template, for the viewer"),
     Route("GET", "/-/search", READER, search.search_page, "Find proteins"),
     Route("GET", "/-/upload", UPLOADER, upload.upload_page, "The form of uploading"),
     Route("POST", "/-/upload", UPLOADER, upload.upload_form, "Upload proteins", body="upload", most=FILE),

@@ -100,7 +100,7 @@ def _drawing(found, start, length):
     )
     width = _column(min(BLOCK, length - start) - 1) + 1
     return Markup(
-        '<svg aria-hidden="true" style="width:{0}ch" viewBox="0 0 {0} 10" preserveAspectRatio="none">{1}</svg>'
+        '<svg aria-hidden="true" width="{0}ch" viewBox="0 0 {0} 10" preserveAspectRatio="none">{1}</svg>'
     ).format(width, inside)
 
 

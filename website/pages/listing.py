@@ -30,7 +30,7 @@ class RunListing:
     """Which runs the list of runs shows, from the arguments of its address; unknown ones are left out."""
 
     def __init__(self, arguments):
-        self.shown = _one_of(arguments.get("show"), run_data.RUNS_SHOWN, "all")
+        self.shown = one_of(arguments.get("show"), run_data.RUNS_SHOWN, "all")
         self.author = arguments.get("author") or None
         self.page = page_of(arguments.get("page"))
 
@@ -65,13 +65,13 @@ class Listing:
     """Which proteins a run's page lists and how, from the arguments of its address; unknown ones are left out."""
 
     def __init__(self, arguments):
-        self.shown = _one_of(arguments.get("show"), run_data.SHOWN, "all")
-        self.sort = _one_of(arguments.get("sort"), run_data.SORTS, "evalue")
+        self.shown = one_of(arguments.get("show"), run_data.SHOWN, "all")
+        self.sort = one_of(arguments.get("sort"), run_data.SORTS, "evalue")
         self.backwards = arguments.get("order") == "backwards"
-        self.view = _one_of(arguments.get("view"), VIEWS, "cards")
+        self.view = one_of(arguments.get("view"), VIEWS, "cards")
         text = (arguments.get("q") or "").strip()[:LONGEST_TEXT]
         self.text = text if text.isprintable() else ""
-        self.most = int(_one_of(arguments.get("rows"), map(str, PAGE_SIZES), run_data.PAGE_ROWS))
+        self.most = int(one_of(arguments.get("rows"), map(str, PAGE_SIZES), run_data.PAGE_ROWS))
         self.page = page_of(arguments.get("page"))
 
     def pager(self, conn, run_id, counts):
@@ -105,10 +105,16 @@ class Listing:
         return self.path(here, order=order), "descending" if falling else "ascending"
 
 
-def _one_of(value, known, otherwise):
+def one_of(value, known, otherwise):
+    """The value if it is known."""
     return value if value in known else otherwise
 
 
 def page_of(text):
     """The number of a page from an address; 1 where it tells none."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 1
+    return number_in(text) or 1
+
+
+def number_in(text):
+    """A whole number from an address; None where it tells none."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None

@@ -1,36 +1,45 @@
-"""The page of a protein: its sequence and predicted secondary structure, its hits and their alignments, its runs."""
+"""The page of a protein: the verdict, its domains and hits along the sequence, alignments, its runs."""
 
 from pathlib import Path, PurePath
+from urllib.parse import quote
 
+from proteofold.science.domains import DomainThresholds, residues_in
+from proteofold.science.verdict import DARK
 from proteofold.store import lookup, queries
 from proteofold.store.database import path_of
 from proteofold.store.results import prediction_in_files
-from website.drawing.hit_map import hit_map, legend, step_of
-from website.drawing.prediction import alignments_shown, structure_shown
+from website.drawing.alignment_text import RESIDUES, alignment_text, match_quality
+from website.drawing.prediction import structure_shown
+from website.drawing.strip import hit_bars, legend, overview, step_of
 from website.pages import words
-from website.pages.links import accession_links, template_link
+from website.pages.hit_listing import COLUMNS, COVERAGES, PROBABILITIES, SIZES, HitListing, template_coverage
+from website.pages.links import chain_of, protein_links, template_link, template_links
 from website.pages.paths import log_path, name_in, protein_path, row_path, run_path, table_path
+from website.pages.protein_result import found_by
 from website.requests import answers, identity
 
-HITS_SHOWN = 50
 # states of runs that can be started again for what did not succeed
 RETRIED = ("FAILED", "INTERRUPTED")
-BARS_SHOWN = 30
-# A sequence of more residues scrolls in a box, so that what follows stays in reach.
-LONG_SEQUENCE = 1200
+# The sequence of a longer protein is drawn only if the reader asks for it: 30 bytes per residue.
+LONG_SEQUENCE = 1500
+
+# What ``?part=`` asks for: parts of the page that its script fetches, by their templates
+PARTS = {"hits": "_protein_hits.html", "alignment": "_alignment.html"}
 
 
 async def protein_page(datasette, request, results=(), more=None, may_retry=None):
     """What the store has of a protein: given by its id in the path, or by id or accession in ``?id=``.
 
-    ``?hit=`` asks for the alignment of the hit of that rank, wherever it stands. ``results`` are folders, beside that
-    of the store, that may hold the files of runs. ``more(query_id)`` is what else the template shows.
-    ``may_retry(run_id)``, a coroutine, returns whether the reader may retry a run.
+    The arguments of HitListing choose the hits that are listed, ``?hit=`` the one whose alignment is shown.
+    ``results`` are folders, beside that of the store, that may hold the files of runs. ``more(query_id)`` is what else
+    the template shows. ``may_retry(run_id)``, a coroutine, returns whether the reader may retry a run.
     """
     in_path = "query_id" in request.url_vars
     name = name_in(request, "query_id") if in_path else (request.args.get("id") or "").strip()
+    # addresses of the same page begin with what follows its path: a list of hits has hundreds
+    here = "" if in_path else f"?id={quote(name, safe='')}"
     try:
-        found = await answers.ask(datasette, request, _gather, name, request.args.get("hit"), results)
+        found = await answers.ask(datasette, request, _gather, name, request.args, results, here)
     except queries.NotFoundError as error:
         context = {"name": name, "reason": str(error)}
         return await answers.page(datasette, request, "protein_unknown.html", context, 404)
@@ -40,23 +49,30 @@ async def protein_page(datasette, request, results=(), more=None, may_retry=None
     protein, latest = found["protein"], found["latest"]
     for result in found["results"]:
         result["path"] = run_path(datasette, result["run_id"])
-    here = protein_path(datasette, protein["query_id"])
+        result["significant_hit"] = _significant_hit(result)
     context = found | {
-        "accession": accession_links(protein["accession"]),
         "row_path": row_path(datasette, "proteins", protein["query_id"]),
-        "bars": min(len(found["hits"]), BARS_SHOWN),
-        "hit_map": hit_map(found["hits"][:BARS_SHOWN], protein["length"]),
+        "protein_links": protein_links(protein["accession"]),
+        "template_links": template_links,
+        "chain_of": chain_of,
+        "template_link": template_link,
         "steps": legend(),
         "step_of": step_of,
-        "template_link": template_link,
+        "residue_kinds": RESIDUES,
         "words": words,
-        "long": protein["length"] > LONG_SEQUENCE,
-        "alignment_path": lambda rank: f"{here}{'&' if '?' in here else '?'}hit={rank}#hit-{rank}",
     }
     if latest:
         run_id = latest["run_id"]
+        of_hits = {"run_id": run_id, "query_id": protein["query_id"]}
         context["run_path"] = run_path(datasette, run_id)
-        context["all_hits"] = table_path(datasette, "hits", run_id=run_id, query_id=protein["query_id"])
+        context["downloads"] = [
+            (f"Hits as {name}", table_path(datasette, "hits", format=format, **of_hits, **more_arguments))
+            for name, format, more_arguments in (
+                ("CSV", "csv", {"_size": "max"}),
+                ("JSON", "json", {"_shape": "objects"}),
+                ("a table", None, {}),
+            )
+        ]
     if failed := found["failed"]:
         run_id = failed["run_id"]
         context["failed_log"] = log_path(datasette, run_id, protein["query_id"])
@@ -64,10 +80,17 @@ async def protein_page(datasette, request, results=(), more=None, may_retry=None
         context["form_token"] = identity.form_token(request)
     if more:
         context |= more(protein["query_id"])
-    return await answers.page(datasette, request, "protein.html", context)
+    return await answers.page(datasette, request, PARTS.get(request.args.get("part"), "protein.html"), context)
 
 
-def _gather(conn, name, asked, results):
+def _significant_hit(result):
+    """The best hit of a row of protein_results unless it is noise, as far as the row tells."""
+    evalue = result["best_evalue"]
+    is_small = evalue is not None and evalue < DomainThresholds().max_evalue
+    return result["best_hit"] if is_small or result["coverage_class"] != DARK else None
+
+
+def _gather(conn, name, arguments, results, here):
     """Protein, its results, the latest finished one, and what it found, drawn; ids where an accession has several."""
     proteins = lookup.find(conn, name)
     if len(proteins) > 1:
@@ -76,8 +99,7 @@ def _gather(conn, name, asked, results):
     of_runs = queries.results_of(conn, protein["query_id"])
     finished = [result for result in of_runs if result["phase"] == "done"]
     latest = max(finished, key=lambda result: result["finished_at"] or "", default=None)
-    key = (latest["run_id"], protein["query_id"]) if latest else None
-    prediction = queries.prediction_of(conn, *key) if key else None
+    prediction = queries.prediction_of(conn, latest["run_id"], protein["query_id"]) if latest else None
     folders = [Path(path_of(conn)).parent, *results]
     failed = of_runs[0] if of_runs and of_runs[0]["phase"] == "failed" else None
     if failed:
@@ -85,12 +107,61 @@ def _gather(conn, name, asked, results):
         if not prediction and PurePath(failed["run_id"]).name == failed["run_id"]:
             read = (prediction_in_files(folder / failed["run_id"], protein["query_id"]) for folder in folders)
             prediction = next(filter(None, read), None)
-    found = {
-        "protein": protein,
-        "results": of_runs,
-        "latest": latest,
-        "failed": failed,
-        "hits": queries.hits_of(conn, *key, HITS_SHOWN) if key else [],
-    }
+    found = {"protein": protein, "results": of_runs, "latest": latest, "failed": failed, "found": None}
     # drawn here, in the thread of the query: the longest take half a second, and others wait for the main thread
-    return found | structure_shown(protein, latest or failed, prediction) | alignments_shown(folders, latest, asked)
+    draws_sequence = protein["length"] <= LONG_SEQUENCE or arguments.get("sequence") == "all"
+    found |= structure_shown(protein, latest or failed, prediction, draws_sequence)
+    found["sequence_path"] = f"{here}{'&' if '?' in here else '?'}sequence=all#sequence"
+    return found | _hits_shown(conn, folders, latest, protein, found["states"], arguments, here)
+
+
+def _hits_shown(conn, folders, latest, protein, states, arguments, here):
+    """For the page: the verdict, the strip, and the hits that the address chooses; ``here`` is the address."""
+    listing = HitListing(arguments, protein["length"])
+    shown = {"here": here, "listing": listing, "page_id": arguments.get("id") if here else None}
+    alignment_path = lambda hit: listing.path(here, f"hit-{hit.rank}", hit=hit.rank)  # noqa: E731
+    if not latest:
+        return shown | {"overview": overview([], [], protein["length"], states, alignment_path)}
+    found = found_by(conn, folders, latest, protein)
+    chosen = listing.chosen(found.hits, found.significant)
+    pager = listing.pager(chosen)
+    hits = chosen[pager.offset : pager.offset + pager.most]
+    length = found.verdict.length
+    return shown | {
+        "found": found,
+        "verdict": found.verdict,
+        "overview": overview(found.verdict.domains, found.significant, length, states, lambda hit: _direct(here, hit)),
+        "bars": hit_bars(hits, found.significant, length, listing.region, alignment_path),
+        "significant_ranks": {hit.rank for hit in found.significant},
+        "significant_residues": residues_in(found.significant),
+        "hits": hits,
+        "chosen": len(chosen),
+        "pager": pager.links(lambda page: listing.path(here, page=page)),
+        "columns": [(name, is_number, listing.heading(here, key)) for key, name, is_number in COLUMNS],
+        "alignment_path": alignment_path,
+        "direct_path": lambda hit: _direct(here, hit),
+        "template_coverage": template_coverage,
+        "choices": {"probability": PROBABILITIES, "coverage": COVERAGES, "rows": SIZES},
+        "alignment": _alignment_shown(found, listing.asked),
+    }
+
+
+def _alignment_shown(found, rank):
+    """The alignment of the hit of a rank, drawn; None where there is none."""
+    alignment = found.alignment(rank)
+    if not alignment:
+        return None
+    hit = next(hit for hit in found.hits if hit.rank == rank)
+    return {
+        "rank": rank,
+        "template": hit.template,
+        "description": hit.description or "",
+        "text": alignment_text(alignment),
+        "first": alignment.template_start,
+        "quality": match_quality(alignment),
+    }
+
+
+def _direct(here, hit):
+    """The page with the alignment of a hit, without filters."""
+    return f"{here}{'&' if '?' in here else '?'}hit={hit.rank}#hit-{hit.rank}"

@@ -1,0 +1,54 @@
+"""Coordinates of templates for the site's viewer: mmCIF files in a folder, or rcsb.org where that is allowed."""
+
+import gzip
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from proteofold.service.choices import CONFIG, read_config
+from proteofold.store.queries import NotFoundError
+from proteofold.system.errors import UserError
+
+RCSB_FILES = "https://files.rcsb.org"
+
+# The id of a PDB entry, in lower case.
+_CODE = re.compile(r"[1-9][a-z0-9]{3}")
+
+
+class Structures(NamedTuple):
+    """Where coordinates come from: a folder of mmCIF files, or None, and whether pages may ask rcsb.org."""
+
+    folder: Path | None
+    rcsb: bool
+
+
+def structures_of(working):
+    """The Structures that ``config/platform.yaml`` in a working folder names; none without it. Raises UserError."""
+    told = read_config(working).get("structures") or {}
+    path = Path(working) / CONFIG
+    if not isinstance(told, dict) or not told.keys() <= {"folder", "rcsb"}:
+        raise UserError(f"{path}, structures: expected 'folder: /path' and 'rcsb: true' or 'false'.")
+    folder, rcsb = told.get("folder"), told.get("rcsb", False)
+    if not isinstance(rcsb, bool) or not isinstance(folder, str | None):
+        raise UserError(f"{path}, structures: expected a path as 'folder', and true or false as 'rcsb'.")
+    return Structures(Path(working, folder) if folder else None, rcsb)
+
+
+def read_structure(folder, code):
+    """The mmCIF text of a PDB entry as bytes; NotFoundError where the folder does not have it.
+
+    Files are ``1abc.cif`` or ``1abc.cif.gz``, in the folder itself or in one named by the middle of the code (``ab``),
+    as in a copy of the PDB.
+    """
+    code = code.lower()
+    if folder and _CODE.fullmatch(code):
+        for place in (folder, folder / code[1:3]):
+            for name, opened in ((f"{code}.cif", open), (f"{code}.cif.gz", gzip.open)):
+                try:
+                    with opened(place / name, "rb") as handle:
+                        return handle.read()
+                except FileNotFoundError:
+                    continue
+                except (OSError, EOFError) as error:
+                    raise NotFoundError(f"The structure {code} cannot be read: {type(error).__name__}.") from None
+    raise NotFoundError(f"There is no structure {code[:20]!r} on this site.")
