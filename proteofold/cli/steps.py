@@ -20,6 +20,8 @@ _REMOVE = click.option(
 )
 _SHOWN = 10  # ids in a message
 _RUN = click.option("--run", default="", help="Name of the run, noted in --usage.")
+_ID = click.option("--id", "query_id", help="The record to take when FASTA has several.")
+_MD5 = click.option("--md5", help="Take the record with this MD5 of its sequence, and name it --id.")
 _USAGE = click.option("--usage", type=_OUTPUT, help="Write time, memory and node to this table.")
 
 
@@ -116,14 +118,45 @@ def s4pred(fasta, horiz, weights, device, precision, threads, run, usage, remove
     _write(horiz, text)
 
 
+@click.command(short_help="Align a query with its relatives: .fas to .a3m.gz.")
+@click.argument("fasta", type=_FILE)
+@click.argument("a3m", type=_OUTPUT)
+@click.option("--database", required=True, help="An HH-suite database of sequences, without _cs219.ffdata and so on.")
+@click.option("--iterations", type=click.IntRange(1, 8), default=2, show_default=True, help="Searches of the database.")
+@_ID
+@_MD5
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@_RUN
+@_USAGE
+@_step
+def align(fasta, a3m, database, iterations, query_id, md5, threads, run, usage):
+    """Align the sequence in FASTA with its relatives in a sequence database, by hhblits; writes A3M, compressed.
+
+    'proteofold a3m --alignment' joins it with the secondary structure. Sequences are corrected as by 's4pred'.
+
+    \b
+    Example:
+      proteofold align my.fasta my.alignment.a3m.gz --database /data/UniRef30_2023_02
+    """
+    from proteofold.science.alignment import align_query
+
+    queries = _queries_of(fasta)
+    query = queries[_place_of(queries, fasta, query_id, md5)]
+    align_query(
+        query_id or query.query_id, query.sequence, a3m, database, iterations, threads=threads, usage=usage, run=run
+    )
+
+
 @click.command(short_help="Join a sequence and its prediction: .fas and .horiz to .a3m.")
 @click.argument("fasta", type=_FILE)
 @click.argument("horiz", type=_FILE)
 @click.argument("a3m", type=_OUTPUT, required=False)
-@click.option("--id", "query_id", help="The record to take when FASTA has several.")
-@click.option("--md5", help="Take the record with this MD5 of its sequence, and name it --id.")
+@_ID
+@_MD5
+@click.option("--alignment", type=click.Path(), help="A3M file of the sequence and its relatives, to search with all.")
+@click.option("--remove-damaged", is_flag=True, help="Delete an alignment that is damaged, so that it is made again.")
 @_step
-def a3m(fasta, horiz, a3m, query_id, md5):
+def a3m(fasta, horiz, a3m, query_id, md5, alignment, remove_damaged):
     """Write the A3M file that hhsearch reads: secondary structure, its confidence, and the sequence of FASTA.
 
     HORIZ holds the predictions of the records of FASTA, in the same order. Sequences are corrected as by 's4pred'.
@@ -133,25 +166,29 @@ def a3m(fasta, horiz, a3m, query_id, md5):
     Example:
       proteofold a3m my.fasta my.horiz my.a3m
     """
-    from proteofold.formats.a3m import format_a3m
+    from proteofold.formats.a3m import format_a3m, read_relatives
     from proteofold.formats.psipred import read_horiz
 
     if a3m and os.path.exists(a3m):
         return
-    queries = _queries_of(fasta)
-    if md5:
-        chosen = [place for place, query in enumerate(queries) if query.md5 == md5][:1]
-    else:
-        chosen = [place for place, query in enumerate(queries) if query_id in (None, query.query_id)]
-    if len(chosen) != 1:
-        ids = ", ".join(query.query_id for query in queries[:_SHOWN])
-        raise UserError(f"{fasta}: choose one record with --id: {ids}{', ...' if len(queries) > _SHOWN else ''}")
-    query = queries[chosen[0]]
-    predictions = read_horiz(horiz)
+    queries, predictions = _queries_of(fasta), read_horiz(horiz)
+    place = _place_of(queries, fasta, query_id, md5)
+    query = queries[place]
     if len(queries) != len(predictions):
         raise UserError(f"{fasta} has {len(queries)} records, {horiz} has {len(predictions)} predictions.")
-    text = format_a3m(query_id or query.query_id, query.sequence, predictions[chosen[0]])
-    _write(a3m, text)
+    relatives = ()
+    if alignment:
+        if not os.path.isfile(alignment):
+            raise UserError(
+                f"{alignment}: there is no alignment of {query_id or query.query_id}. Add it and start again."
+            )
+        try:
+            relatives = read_relatives(alignment, query.sequence)
+        except UserError as error:
+            if not remove_damaged:
+                raise
+            raise UserError(_removed(alignment, error)) from None
+    _write(a3m, format_a3m(query_id or query.query_id, query.sequence, predictions[place], relatives))
 
 
 @click.command(short_help="Search a template library: .a3m to .hhr.gz.")
@@ -318,6 +355,18 @@ def report(run_folder):
     click.echo(f"{len(REPORT_FILES)} pages and plots drawn into {run_folder}/report")
 
 
+def _place_of(queries, fasta, query_id, md5):
+    """Place of the query of a FASTA file that has this MD5, or else this id, or is the only one."""
+    if md5:
+        chosen = [place for place, query in enumerate(queries) if query.md5 == md5][:1]
+    else:
+        chosen = [place for place, query in enumerate(queries) if query_id in (None, query.query_id)]
+    if len(chosen) != 1:
+        ids = ", ".join(query.query_id for query in queries[:_SHOWN])
+        raise UserError(f"{fasta}: choose one record with --id: {ids}{', ...' if len(queries) > _SHOWN else ''}")
+    return chosen[0]
+
+
 def _queries_of(fasta):
     """The records of a FASTA file as in a run; what was corrected is shown on standard error."""
     from proteofold.run.inputs import read_queries
@@ -349,5 +398,5 @@ def _write(path, text):
 
 def add_commands(group):
     """Add the steps to the command ``proteofold``."""
-    for command in (batch, s4pred, a3m, search, summarise, build_library, merge, report):
+    for command in (batch, s4pred, align, a3m, search, summarise, build_library, merge, report):
         group.add_command(command)

@@ -79,6 +79,14 @@ def search_cpu_s(query_length, library, mode, shards=1):
     return scan
 
 
+def alignment_cpu_s(query_length, database, iterations):
+    """CPU seconds of aligning a query with its relatives: a search by hhblits an iteration.
+
+    A sequence database is larger than a template library, and so is the part of it that the prefilter looks at.
+    """
+    return iterations * search_cpu_s(query_length, database, "fast")
+
+
 def _cell_s(length):
     for (shorter, low), (longer, high) in pairwise(_S_PER_CELL):
         if length <= longer:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from proteofold.plan.nodes import NodeKind
-from proteofold.plan.plan import known_usage, search_mem_mb, search_usages
+from proteofold.plan.plan import alignment_mem_mb, known_usage, search_mem_mb, search_usages
 from proteofold.plan.schedule import Job, lower_bound
 from proteofold.system.files import write_aside
 
@@ -113,7 +113,11 @@ def measured_jobs(run, since=0.0):
             jobs.append(Job(used.cpu_s, run.batch_mem_mb(batch)))
     for entry, used in searches.items():
         member = run.by_entry[entry]
-        jobs.append(Job(used.cpu_s, search_mem_mb(member, run, run.settings["mode"]), place.get(member.batch)))
+        after = place.get(member.batch)
+        if run.alignments and (aligned := known_usage(run.alignments.usage(entry))) and aligned.run == run.name:
+            jobs.append(Job(aligned.cpu_s, alignment_mem_mb(member, run)))
+            after = len(jobs) - 1
+        jobs.append(Job(used.cpu_s, search_mem_mb(member, run, run.settings["mode"]), after))
     return jobs
 
 

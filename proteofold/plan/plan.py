@@ -12,6 +12,7 @@ from proteofold.formats.packed_hhr import ALIGNED_HITS
 from proteofold.plan import cost
 from proteofold.plan.schedule import Job, lower_bound, simulated_makespan
 from proteofold.science import hhsuite
+from proteofold.science.alignment import ALIGN_STEP_MB
 from proteofold.science.search import SEARCH_STEP_MB
 from proteofold.science.weights import weight_files
 from proteofold.system.files import existing_names
@@ -106,6 +107,7 @@ class Plan:
     batch_mem_mb: int
     search_cpu_s: float
     prediction_cpu_s: float
+    alignment_cpu_s: float
     wall_s: float
     bound_s: float
     disk: Disk
@@ -165,7 +167,17 @@ def make_plan(run, kinds):
     }
     place = {batch: number for number, batch in enumerate(predictions)}
     jobs = [Job(seconds, batch_needs[batch]) for batch, seconds in predictions.items()]
-    jobs += [Job(one.cpu_s, needs[member.protein], place.get(member.batch)) for member, one in fitting]
+    alignments = {
+        member.entry: cost.alignment_cpu_s(member.length, run.database, run.settings["msa"]["iterations"])
+        for member, _ in fitting
+        if run.alignments and not run.alignments.a3m(member.entry).exists()
+    }
+    for member, one in fitting:
+        after = place.get(member.batch)
+        if member.entry in alignments:  # it takes longer than the prediction, which a job waits for otherwise
+            jobs.append(Job(alignments[member.entry], min(alignment_mem_mb(member, run), largest)))
+            after = len(jobs) - 1
+        jobs.append(Job(one.cpu_s, needs[member.protein], after))
     return Plan(
         run=run.settings["run"],
         mode=mode,
@@ -181,6 +193,7 @@ def make_plan(run, kinds):
         batch_mem_mb=max((batch_needs[batch] for batch in predictions), default=0),
         search_cpu_s=sum(one.cpu_s for _, one in fitting),
         prediction_cpu_s=sum(predictions.values()),
+        alignment_cpu_s=sum(alignments.values()),
         wall_s=simulated_makespan([Job(job.seconds + cost.JOB_S, job.mem_mb, job.after) for job in jobs], kinds),
         bound_s=lower_bound(jobs, kinds),
         disk=_disk(run, open_members),
@@ -230,11 +243,18 @@ def _weights_bytes(run):
 
 
 def search_mem_mb(member, run, mode, shards=1):
-    return hhsuite.search_mem_mb(member.length, run.library, mode, shards=shards) + SEARCH_STEP_MB
+    needed = hhsuite.search_mem_mb(member.length, run.library, mode, shards=shards)
+    return needed + run.alignment_mb(member) + SEARCH_STEP_MB
+
+
+def alignment_mem_mb(member, run):
+    return hhsuite.alignment_mem_mb(member.length, run.database) + ALIGN_STEP_MB
 
 
 def _fewest_shards(member, run, mode, largest_mb):
-    return hhsuite.fewest_shards(member.length, run.library, mode, largest_mb - SEARCH_STEP_MB)
+    return hhsuite.fewest_shards(
+        member.length, run.library, mode, largest_mb - SEARCH_STEP_MB - run.alignment_mb(member)
+    )
 
 
 def _thriftier(member, run, largest_mb):

@@ -19,7 +19,7 @@ def facts_of(plan):
     if plan.in_shards:
         rows["in shards"] = _in_shards(plan.in_shards)
     if plan.wall_s:
-        rows["CPU time"] = f"{cpu_shown(plan.search_cpu_s)} for searches{_predictions(plan)}"
+        rows["CPU time"] = f"{cpu_shown(plan.search_cpu_s)} for searches{_predictions(plan)}{_alignments(plan)}"
         rows["wall time"] = f"about {duration(plan.wall_s)}, no less than {duration(plan.bound_s)}"
     return rows | {"estimated by": _estimated_by(plan), "disk": _disk(plan.disk)}
 
@@ -55,6 +55,10 @@ def _predictions(plan):
     batches = "1 batch" if plan.batches == 1 else f"{plan.batches:,} batches"
     cpu = cpu_shown(plan.prediction_cpu_s)
     return f", {cpu} for secondary structure ({batches} of up to {plan.batch_mem_mb:,} MB)"
+
+
+def _alignments(plan):
+    return f", {cpu_shown(plan.alignment_cpu_s)} for query alignments" if plan.alignment_cpu_s else ""
 
 
 def _estimated_by(plan):
@@ -102,6 +106,7 @@ def as_json(plan):
         "batches": plan.batches,
         "search_cpu_s": plan.search_cpu_s,
         "prediction_cpu_s": plan.prediction_cpu_s,
+        "alignment_cpu_s": plan.alignment_cpu_s,
         "wall_s": plan.wall_s,
         "bound_s": plan.bound_s,
         "search_calibration": asdict(plan.search_calibration),

@@ -16,7 +16,7 @@ class Unlisted:
     """Files that no run lists: of how many results and predictions they are, and their bytes."""
 
     files: list = field(default_factory=list)
-    counts: Counter = field(default_factory=Counter)  # 'results', 'predictions'
+    counts: Counter = field(default_factory=Counter)  # 'results', 'predictions', 'alignments'
     size: int = 0
 
     def add(self, kind, paths):
@@ -43,8 +43,10 @@ def find_unlisted(results):
             run = load_run(path)
             listed.setdefault(run.search.path.name, set()).update(run.by_entry)
             listed.setdefault(run.predictions.path.name, set()).update(m.batch for m in run.members.values())
+            if run.alignments:
+                listed.setdefault(run.alignments.path.name, set()).update(run.by_entry)
     unlisted = Unlisted()
-    for kind, folder in (("results", "searches"), ("predictions", "predictions")):
+    for kind, folder in (("results", "searches"), ("predictions",) * 2, ("alignments",) * 2):
         for path in sorted((results / SHARED / folder).glob("*")):
             for name, files in _files_by_name(path).items():
                 if name not in listed.get(path.name, ()):
@@ -75,7 +77,18 @@ def _files_by_name(folder):
         for name in names:
             if parent != str(folder):  # settings.json
                 stem = name.lstrip(".")
-                for ending in (".hhr.gz", ".search.log", ".summary.log", ".out", ".tsv", ".log", ".fas", ".horiz"):
+                for ending in (
+                    ".hhr.gz",
+                    ".a3m.gz",
+                    ".search.log",
+                    ".summary.log",
+                    ".align.log",
+                    ".out",
+                    ".tsv",
+                    ".log",
+                    ".fas",
+                    ".horiz",
+                ):
                     stem = stem.removesuffix(ending)
                 found.setdefault(stem, []).append(Path(parent, name))
     return found

@@ -161,6 +161,18 @@ def template_choice(config):
     return TemplateChoice(hhsuite.read_library(choice, parts))
 
 
+def database_choice(config):
+    """The sequence database in which the configuration has the relatives of queries searched, as a Library."""
+    choice = config["msa"]["database"]
+    if choice != "demo":
+        return hhsuite.read_database(choice)
+    if config["templates"] != "demo":
+        raise UserError(
+            "configuration, msa: database: demo is the library of 'templates: demo', and goes with that only."
+        )
+    return template_choice(config).library
+
+
 def _library_to_build(source, weights, name=None):
     """A library's folder carries the checksum of its text: changed text is another library, none is overwritten."""
     templates = read_templates(source)

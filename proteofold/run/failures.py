@@ -29,6 +29,8 @@ def failure_of(run, member):
         "search": run.search.log("search", member.entry),
         "summary": run.search.log("summary", member.entry),
     }
+    if run.alignments:
+        logs = {"alignment": run.alignments.log(member.entry), **logs}
     if member.batch and not run.predictions.horiz(member.batch).exists():
         logs = {
             "batch": run.folder.log("write_batch", member.batch),

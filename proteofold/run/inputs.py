@@ -8,8 +8,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from proteofold.formats.a3m import is_annotation
 from proteofold.formats.fasta import READ_ERRORS, FastaError, open_text, protein_stem, read_error, read_fasta
-from proteofold.run.config import config_problems, template_choice, weights_folder
+from proteofold.run.alignments import given_alignment
+from proteofold.run.config import config_problems, database_choice, template_choice, weights_folder
 from proteofold.run.layout import RESULTS
 from proteofold.science import hhsuite
 from proteofold.science.template_source import ENDINGS, skipped
@@ -48,12 +50,13 @@ class Query:
 class Checked:
     """What the checks found: the queries in input order, the choices, errors, and notes on what was mended.
 
-    ``templates`` and ``weights`` are set when nothing is wrong with them.
+    ``templates``, ``weights`` and ``database``, of query alignments, are set when nothing is wrong with them.
     """
 
     queries: list = field(default_factory=list)
     templates: object = None
     weights: str = ""
+    database: object = None
     errors: list = field(default_factory=list)
     notes: list = field(default_factory=list)
 
@@ -90,6 +93,7 @@ def check_inputs(config, read_weights=False):
                 f"{checked.templates.source}: not read as templates: {', '.join(names[:_EXAMPLES])}{more}. Only files "
                 f"that end in {', '.join(ENDINGS)}, or in one of these and .gz, are."
             )
+    _check_alignments(config, checked)
     with collected(checked):
         folder = weights_folder(config["s4pred"]["weights"])
         weight_files(folder)
@@ -132,12 +136,37 @@ class collected:
         return isinstance(error, UserError | OSError)
 
 
+def _check_alignments(config, checked):
+    """Check the choice of query alignments; those of a folder are read when the queries are joined with them."""
+    choice = config["msa"] or {}
+    if "database" in choice:
+        with collected(checked):
+            checked.database = database_choice(config)
+    if "folder" not in choice:
+        return
+    folder = Path(choice["folder"])
+    if not folder.is_dir():
+        checked.errors.append(f"configuration, msa: folder: {folder}: no such folder.")
+        return
+    absent = [query.protein for query in checked.queries if not given_alignment(folder, query.protein).is_file()]
+    if absent and len(absent) == len(checked.queries):
+        checked.errors.append(
+            f"{folder}: holds no alignment of any protein. Name the files after the proteins: {absent[0]}.a3m."
+        )
+    elif absent:
+        checked.notes.append(
+            f"{folder}: no alignment of {len(absent)} of {len(checked.queries)} proteins, which will be listed in "
+            f"failed.csv: {', '.join(absent[:_EXAMPLES])}{', ...' if len(absent) > _EXAMPLES else ''}."
+        )
+
+
 def _check_paths(config, checked):
     templates = config["templates"]
     of_keys = {
         "templates": templates["build"] if isinstance(templates, dict) else templates,
         "templates: predict": templates.get("predict", "") if isinstance(templates, dict) else "",
         "s4pred: weights": config["s4pred"]["weights"],
+        "msa": next((value for value in (config["msa"] or {}).values() if isinstance(value, str)), ""),
     }
     for key, path in of_keys.items():
         if "{" in path or "}" in path:
@@ -151,7 +180,11 @@ def _check_programs(checked):
         return  # the programs may live in the environment that Snakemake makes for the rule
     building = checked.templates is not None and checked.templates.source
     with collected(checked):
-        for name in ("hhsearch", *(_BUILDING_PROGRAMS if building else ())):
+        for name in (
+            "hhsearch",
+            *(("hhblits",) if checked.database else ()),
+            *(_BUILDING_PROGRAMS if building else ()),
+        ):
             hhsuite.find_program(name)
 
 
@@ -227,7 +260,7 @@ class Sequences:
                 "re-encode it."
             )
             return None
-        if hhsuite.is_annotation(record.id):
+        if is_annotation(record.id):
             self.checked.errors.append(
                 f"{where}: HH-suite takes ids that begin with ss_, sa_ or aa_ or hold _consensus for annotation. "
                 "Rename it."

@@ -52,6 +52,28 @@ class PredictionFolder:
         return self.path / "logs" / f"{batch}.log"
 
 
+class AlignmentFolder:
+    """``results/shared/alignments/<alignments>``: each query aligned with its relatives in a sequence database."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.settings = self.path / "settings.json"
+
+    @property
+    def name(self):
+        """What the alignments depend on, as one name."""
+        return self.path.name
+
+    def a3m(self, entry):
+        return self.path / f"a3m/{digits_of(entry)}/{entry}.a3m.gz"
+
+    def usage(self, entry):
+        return self.path / f"usage/{digits_of(entry)}/{entry}.tsv"
+
+    def log(self, entry):
+        return self.path / f"logs/{digits_of(entry)}/{entry}.align.log"
+
+
 class SearchFolder:
     """``results/shared/searches/<search>``: what the search of each protein found, and its summary."""
 
@@ -113,9 +135,13 @@ class RunFolder:
         """The PredictionFolder of this name that all runs share."""
         return PredictionFolder(self.shared / "predictions" / name)
 
-    def a3m(self, predictions, entry):
-        """What is searched with; ``predictions`` is the name of the PredictionFolder that it comes from."""
-        return self.a3m_folder / predictions / f"{entry}.a3m"
+    def alignments(self, name):
+        """The AlignmentFolder of this name that all runs share."""
+        return AlignmentFolder(self.shared / "alignments" / name)
+
+    def a3m(self, made_of, entry):
+        """What is searched with; ``made_of`` names what it depends on."""
+        return self.a3m_folder / made_of / f"{entry}.a3m"
 
     def block(self, name):
         return self.blocks / f"{name}.csv.gz"

@@ -8,6 +8,7 @@ from operator import attrgetter
 
 import yaml
 
+from proteofold.run.alignments import given_alignment
 from proteofold.run.layout import RunFolder
 from proteofold.run.results import done
 from proteofold.science import hhsuite
@@ -68,6 +69,41 @@ class Run:
     def predictions(self):
         """The PredictionFolder of its secondary structures."""
         return self.folder.predictions(self.settings["predictions"])
+
+    @cached_property
+    def alignments(self):
+        """The AlignmentFolder of query alignments that the run makes; None where it makes none."""
+        made = self.settings.get("msa", {}).get("alignments")
+        return self.folder.alignments(made) if made else None
+
+    @cached_property
+    def database(self):
+        """The sequence database of the query alignments that the run makes."""
+        return hhsuite.Library(**self.settings["msa"]["library"])
+
+    def alignment(self, member):
+        """The file of a member's query alignment, made or given; None where queries are single sequences."""
+        if self.alignments:
+            return self.alignments.a3m(member.entry)
+        if given := self.settings.get("msa", {}).get("folder"):
+            return given_alignment(given, member.protein)
+        return None
+
+    def alignment_mb(self, member):
+        """Memory in MB that a search takes for the relatives of its query."""
+        if self.alignments:
+            return hhsuite.alignment_mb(hhsuite.ALIGNED_ROWS * member.length)
+        path = self.alignment(member)
+        return hhsuite.alignment_mb(path.stat().st_size) if path and path.exists() else 0
+
+    @property
+    def made_of(self):
+        """What the .a3m files depend on, as one name."""
+        return ".".join(folder.name for folder in (self.predictions, self.alignments) if folder)
+
+    def a3m(self, entry):
+        """What is searched with."""
+        return self.folder.a3m(self.made_of, entry)
 
     @cached_property
     def library(self):
@@ -163,6 +199,8 @@ def write_run(run):
     write_if_changed(run.folder.manifest, run.manifest_text)
     write_if_changed(run.predictions.settings, _json(run.settings["depends_on"]["predictions"]))
     write_if_changed(run.search.settings, _json(run.settings["depends_on"]["search"]))
+    if run.alignments:
+        write_if_changed(run.alignments.settings, _json(run.settings["depends_on"]["alignments"]))
 
 
 def _json(value):

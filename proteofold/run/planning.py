@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proteofold import __version__
+from proteofold.run.alignments import alignment_digest
 from proteofold.run.inputs import check_inputs, collected
 from proteofold.run.layout import RESULTS, RunFolder, folder_name
 from proteofold.run.manifest import Member, Run, checksum
@@ -16,9 +17,16 @@ from proteofold.run.results import done
 from proteofold.science import hhsuite
 from proteofold.science.batches import existing_batches, new_batches
 from proteofold.science.weights import batch_residues, check_tensors, weights_digest
+from proteofold.system.errors import UserError
+
+# Searches of a sequence database for the relatives of a query, if the configuration does not say.
+ITERATIONS = 2
 
 # Raised when the same sequences and weights give another prediction.
 PREDICTION_VERSION = 1
+
+# Raised when the same query and database give another alignment.
+ALIGNMENT_VERSION = 1
 
 # Raised when the same query and library give another .hhr.
 SEARCH_VERSION = 1
@@ -41,7 +49,7 @@ def plan_run(config, results=RESULTS):
     if checked.errors:
         checked.raise_errors()
     run = Run(RunFolder(Path(results) / config["run"]), {}, _settings(config, checked, digest), config)
-    entries = {query.query_id: entry_of(query) for query in checked.queries}
+    entries = {query.query_id: entry_of(query, _digest(config, query)) for query in checked.queries}
     finished = done(run.search, entries.values())
     batch_of = _batches(run, checked.queries, entries, finished)
     for query in checked.queries:
@@ -65,10 +73,23 @@ def plan_run(config, results=RESULTS):
     return Plan(run, missing, changed_tables(run), checked.notes)
 
 
-def entry_of(query):
-    """The name of a query's results: its stem, and a checksum of its id and its sequence as searched."""
-    digest = hashlib.sha256(f"{query.query_id}\n{query.sequence}".encode()).hexdigest()
+def entry_of(query, alignment=""):
+    """The name of a query's results: its stem, and a checksum of its id and its sequence as searched.
+
+    The checksum of the ``alignment`` that is given of it, if any, is part of that.
+    """
+    searched = "\n".join(filter(None, (query.query_id, query.sequence, alignment)))
+    digest = hashlib.sha256(searched.encode()).hexdigest()
     return f"{query.protein}-{digest[:8]}"
+
+
+def _digest(config, query):
+    """The checksum of the alignment that is given of a query; '' without one. UserError if it cannot be read."""
+    folder = (config["msa"] or {}).get("folder")
+    try:
+        return alignment_digest(folder, query.protein) if folder else ""
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror}).") from None
 
 
 def _settings(config, checked, digest):
@@ -91,13 +112,24 @@ def _settings(config, checked, digest):
     alternatives = config["search"].get("alternatives", hhsuite.ALTERNATIVES)
     if alternatives != hhsuite.ALTERNATIVES:  # searches of before had no choice, and keep their names
         search["alternatives"] = alternatives
+    depends_on = {"predictions": predictions, "search": search}
+    msa = dict(config["msa"] or {})
+    if checked.database:
+        msa["iterations"] = iterations = msa.get("iterations", ITERATIONS)
+        made = {"database": checked.database.key, "iterations": iterations, "version": ALIGNMENT_VERSION}
+        name = f"{_library_name(checked.database)}-n{iterations}-{checksum(made)[:8]}"
+        msa |= {"alignments": name, "library": checked.database._asdict()}
+        depends_on["alignments"], search["alignments"] = made, name
+    elif msa:
+        search["alignments"] = "given"  # each is part of the name of its protein's results
     return {
         "run": config["run"],
         "search": f"{_library_name(library)}.{mode}.{checksum(search)[:8]}",
         "predictions": predictions_name,
-        "depends_on": {"predictions": predictions, "search": search},
+        "depends_on": depends_on,
         "mode": mode,
         "alternatives": alternatives,
+        "msa": msa,
         "domains": config["domains"],
         "keep": config["keep"],
         "library": library._asdict(),
@@ -126,7 +158,7 @@ def _batches(run, queries, entries, finished):
 
     def needs_prediction(entry):
         keeps_a3m = "a3m" in run.settings["keep"]
-        return entry not in finished or (keeps_a3m and not run.folder.a3m(run.predictions.name, entry).exists())
+        return entry not in finished or (keeps_a3m and not run.a3m(entry).exists())
 
     wanted = {query.md5 for query in queries}
     batch_of = {}

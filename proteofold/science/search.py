@@ -4,6 +4,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from proteofold.formats.a3m import is_annotation
 from proteofold.formats.fasta import read_fasta
 from proteofold.formats.hhr import read_hhr
 from proteofold.formats.packed_hhr import pack_hhr, unpack
@@ -47,7 +48,8 @@ def search_templates(
     described = hhsuite.describe_library(library)
     shards = 1
     if memory_mb := min(filter(None, (memory_mb, slurm_memory_mb())), default=None):
-        most_mb = memory_mb / RAISED ** (attempt - 1) - SEARCH_STEP_MB
+        relatives_mb = hhsuite.alignment_mb(Path(a3m).stat().st_size)
+        most_mb = memory_mb / RAISED ** (attempt - 1) - SEARCH_STEP_MB - relatives_mb
         shards = hhsuite.fewest_shards(query_length, described, mode, most_mb)
     options = {
         "query_length": query_length,
@@ -88,6 +90,6 @@ def is_whole(hhr):
 def _query_length(a3m):
     """Residues of the query: the first record that is no annotation."""
     for record in read_fasta(a3m, comment="#"):
-        if not hhsuite.is_annotation(record.id):
+        if not is_annotation(record.id):
             return sum(letter.isupper() or letter == "-" for letter in record.sequence)
     raise UserError(f"{a3m}: no query: every record is annotation (ss_pred, ss_conf).")

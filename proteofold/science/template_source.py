@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from proteofold.formats.a3m import is_annotation
 from proteofold.formats.fasta import format_fasta, protein_stem, read_fasta
-from proteofold.science import hhsuite
 from proteofold.science.library_check import LONGEST_NAME
 from proteofold.system.errors import UserError
 
@@ -130,17 +130,17 @@ def _templates_of(path):
 
 
 def _without_stop(record):
-    return record.sequence if hhsuite.is_annotation(record.id) else record.sequence.removesuffix("*")
+    return record.sequence if is_annotation(record.id) else record.sequence.removesuffix("*")
 
 
 def _check_residues(path, records, foreign, advice):
     for record in records:
-        if not hhsuite.is_annotation(record.id) and (found := foreign.search(record.sequence)):
+        if not is_annotation(record.id) and (found := foreign.search(record.sequence)):
             raise UserError(f"{path}, line {record.line}: {record.id} holds {found[0]!r}. {advice}")
 
 
 def _template(path, records):
-    first = next((record for record in records if not hhsuite.is_annotation(record.id)), None)
+    first = next((record for record in records if not is_annotation(record.id)), None)
     if first is None:
         raise UserError(
             f"{path}, line {records[0].line}: no template sequence: HH-suite takes {records[0].id!r} for annotation. "

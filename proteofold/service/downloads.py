@@ -74,6 +74,8 @@ def job_log(folder, step, name, lines=200):
         logs["batch"] = run.folder.log("write_batch", batch)
         logs["secondary_structure"] = run.predictions.log(batch)
     if member:
+        if run.alignments:
+            logs["alignment"] = run.alignments.log(member.entry)
         logs["a3m"] = run.folder.log("write_a3m", member.entry)
         logs["search"] = run.search.log("search", member.entry)
         logs["summary"] = run.search.log("summary", member.entry)

@@ -93,7 +93,7 @@ def _planned(asked):
         "new": len(plan.left),
         "residues": plan.residues,
         "longest": {"query_id": longest.query_id, "length": longest.length},
-        "cpu_hours": (plan.search_cpu_s + plan.prediction_cpu_s) / 3600,
+        "cpu_hours": (plan.search_cpu_s + plan.prediction_cpu_s + plan.alignment_cpu_s) / 3600,
         "expected_s": plan.wall_s,
         "not_fitting": [
             {"query_id": one.query_id, "length": one.length, "mem_mb": one.mem_mb, "advice": one.advice}

@@ -65,7 +65,7 @@ if IS_HEAD:
     interruption.exit_on_ctrl_c()
 PLAN = planned()
 RUN = PLAN.run
-SEARCH, PREDICTIONS = RUN.search, RUN.predictions
+SEARCH, PREDICTIONS, ALIGNMENTS = RUN.search, RUN.predictions, RUN.alignments
 MISSING = frozenset(PLAN.missing)
 
 
@@ -111,6 +111,18 @@ def batch_file(path_of):
     return lambda wildcards: ancient(str(path_of(member(wildcards).batch)))
 
 
+def made_alignment(wildcards):
+    """The query alignment that align_query makes of a protein; nothing where it makes none."""
+    return ancient(str(ALIGNMENTS.a3m(wildcards.entry))) if ALIGNMENTS else []
+
+
+def alignment_option(wildcards):
+    """The options of `proteofold a3m` that name a protein's query alignment; nothing where there is none."""
+    path = RUN.alignment(member(wildcards))
+    # what a user gave is not removed
+    return [f"--alignment={path}", *(["--remove-damaged"] if ALIGNMENTS else [])] if path else []
+
+
 def missing_results():
     """The results that are not there: what is there needs no look at what is behind it."""
     return [str(SEARCH.out(entry)) for entry in PLAN.missing]
@@ -118,14 +130,14 @@ def missing_results():
 
 def a3m_file():
     """The output of write_a3m: removed after the search unless the configuration keeps it."""
-    path = run_file(f"a3m/{PREDICTIONS.name}/{{entry}}.a3m")
+    path = run_file(f"a3m/{RUN.made_of}/{{entry}}.a3m")
     return path if "a3m" in RUN.settings["keep"] else temp(path)
 
 
 def kept_a3m():
     """The .a3m files that the configuration keeps."""
     kept = RUN.members.values() if "a3m" in RUN.settings["keep"] else ()
-    return [str(RUN.folder.a3m(PREDICTIONS.name, protein.entry)) for protein in kept]
+    return [str(RUN.a3m(protein.entry)) for protein in kept]
 
 
 def marks():

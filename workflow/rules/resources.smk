@@ -6,6 +6,7 @@ from proteofold.plan import cost
 
 from proteofold.science import hhsuite
 from proteofold.system.memory import RAISED, SNAKEMAKE_MB
+from proteofold.science.alignment import ALIGN_STEP_MB
 from proteofold.science.search import SEARCH_STEP_MB
 from proteofold.science.weights import batch_mem_mb
 
@@ -37,8 +38,15 @@ def search_mem_mb(wildcards, attempt):
 
     What is more than a machine or node has is not given; `proteofold search` then takes parts of the library.
     """
-    needed = hhsuite.search_mem_mb(member(wildcards).length, RUN.library, RUN.settings["mode"])
+    protein = member(wildcards)
+    needed = hhsuite.search_mem_mb(protein.length, RUN.library, RUN.settings["mode"]) + RUN.alignment_mb(protein)
     return within_machine(needed + SEARCH_STEP_MB + BESIDE_MB, attempt)
+
+
+def alignment_mem_mb(wildcards, attempt):
+    """hhblits by its model, and the Python process around it."""
+    needed = hhsuite.alignment_mem_mb(member(wildcards).length, RUN.database)
+    return within_machine(needed + ALIGN_STEP_MB + BESIDE_MB, attempt)
 
 
 def prediction_minutes(wildcards, attempt):
@@ -51,6 +59,12 @@ def prediction_minutes(wildcards, attempt):
 def search_minutes(wildcards, attempt):
     """Minutes after which a search counts as hung."""
     return _minutes(cost.search_cpu_s(member(wildcards).length, RUN.library, RUN.settings["mode"]), attempt)
+
+
+def alignment_minutes(wildcards, attempt):
+    """Minutes after which the alignment of a query counts as hung."""
+    expected_s = cost.alignment_cpu_s(member(wildcards).length, RUN.database, RUN.settings["msa"]["iterations"])
+    return _minutes(expected_s, attempt)
 
 
 def library_mem_mb(wildcards, attempt):

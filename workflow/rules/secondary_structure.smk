@@ -56,6 +56,7 @@ rule write_a3m:
     input:
         fasta=batch_file(PREDICTIONS.fasta),
         horiz=batch_file(PREDICTIONS.horiz),
+        made=made_alignment,
     output:
         a3m_file(),
     log:
@@ -64,8 +65,10 @@ rule write_a3m:
     params:
         query_id=lambda wildcards: member(wildcards).query_id,
         md5=lambda wildcards: member(wildcards).md5,
+        alignment=alignment_option,
     shell:
         "proteofold a3m {input.fasta:q} {input.horiz:q} {output:q}"
         " --id {params.query_id:q}"
         " --md5 {params.md5}"
+        " {params.alignment:q}"
         " 2> {log:q}"

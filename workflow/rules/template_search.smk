@@ -5,7 +5,7 @@ rule search_templates:
     """Search the template library with one query."""
     input:
         # ancient: a kept .a3m that is written again must not repeat the search
-        a3m=ancient(run_file(f"a3m/{PREDICTIONS.name}/{{entry}}.a3m")),
+        a3m=ancient(run_file(f"a3m/{RUN.made_of}/{{entry}}.a3m")),
         # the checksum of its index is in the name of the search; touching it repeats nothing
         library=ancient(f"{RUN.library.prefix}_cs219.ffindex"),
     output:
