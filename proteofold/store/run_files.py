@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from proteofold.formats.a3m import format_a3m
+from proteofold.formats.a3m import format_a3m, read_relatives
 from proteofold.formats.fasta import format_fasta
 from proteofold.formats.hhr import HIT_COLUMNS
 from proteofold.formats.packed_hhr import unpack
@@ -82,12 +82,18 @@ def export_table(folder, name, to):
 
 
 def a3m_of(run, member):
-    """What was searched with: the kept file, or that of the sequence and its prediction; NotFoundError without them."""
-    kept = run.folder.a3m(run.predictions.name, member.entry)
+    """What was searched with: the kept file, or one made again of what it was made of; NotFoundError without that."""
+    kept = run.a3m(member.entry)
     if kept.is_file():
         return kept.read_bytes()
     prediction = _prediction(run, member)
-    return format_a3m(member.query_id, prediction.sequence, prediction)
+    relatives, alignment = (), run.alignment(member)
+    if alignment:
+        try:
+            relatives = read_relatives(alignment, prediction.sequence)
+        except UserError as error:
+            raise NotFoundError(f"The query alignment of {member.query_id} cannot be read: {error}") from None
+    return format_a3m(member.query_id, prediction.sequence, prediction, relatives)
 
 
 def _prediction(run, member):

@@ -57,6 +57,15 @@ def test_sequence_and_prediction_are_what_was_searched_with(run, tmp_path):
         assert records[-1].sequence == "MKVLI" * 40
 
 
+def test_relatives_of_a_given_alignment_are_in_the_a3m(results, tmp_path):
+    run = results.plan("demo", {"P1": "MKVLI"}, msa={"folder": str(tmp_path)})
+    results.finish(run, "P1", [])
+    with pytest.raises(NotFoundError, match="P1.a3m"):
+        protein_file(run.folder.path, "P1", "a3m")
+    (tmp_path / "P1.a3m").write_text(">q\nMKVLI\n>a\nM-VLI\n")
+    assert protein_file(run.folder.path, "P1", "a3m").decode().endswith(">P1\nMKVLI\n>a\nM-VLI\n")
+
+
 def test_kept_a3m_is_given_as_it_is(run, member):
     kept = run.folder.a3m(run.predictions.name, member.entry)
     kept.parent.mkdir(parents=True)
