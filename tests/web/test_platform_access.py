@@ -9,7 +9,14 @@ import pytest
 from website.actions.table import ROUTES
 from website.requests.route import ANYONE, API, READER, SIGNED_IN
 
-VALUES = {"run_id": "first", "query_id": "lonely", "token_id": "1", "key": "none", "file": "overview.html"}
+VALUES = {
+    "run_id": "first",
+    "query_id": "lonely",
+    "token_id": "1",
+    "key": "none",
+    "file": "overview.html",
+    "code": "1abc",
+}
 WRITING = [route for route in ROUTES if route.writes]
 CLOSED = [route for route in ROUTES if route.right not in (ANYONE, READER)]
 BY_RIGHT = [route for route in ROUTES if route.right not in (ANYONE, READER, SIGNED_IN)]

@@ -9,6 +9,7 @@ from runfolders import FolderOfRuns, make_hit, span_hit
 from proteofold.formats.packed_hhr import Alignment, pack_hhr, read_alignments
 from proteofold.formats.psipred import Prediction, format_horiz
 from proteofold.store import import_run, open_store, queries
+from proteofold.system.errors import UserError
 from website.drawing.alignment_text import alignment_text, match_quality
 from website.drawing.prediction import structure_shown
 from website.drawing.sequence import Segment, composition, drawn_sequence, segments
@@ -218,7 +219,8 @@ def test_hits_and_alignments_come_from_the_file_of_the_result(finished, tmp_path
     found = found_by(conn, [tmp_path / "elsewhere", tmp_path / "results"], latest, protein)
     assert (len(found.hits), found.missing) == (latest["hits"], None)
     assert found.alignment(7).rank == 7
-    assert found.alignment(99) is None
+    with pytest.raises(UserError):
+        found.alignment(99)
 
 
 BROKEN = {
@@ -236,7 +238,7 @@ def test_without_the_file_the_hits_of_the_store_are_judged(finished, damage, tmp
     path.write_bytes(damage(path.read_bytes())) if damage else path.unlink()
     found = found_by(conn, [tmp_path / "results"], latest, protein)
     assert path.name in found.missing and str(tmp_path) not in found.missing
-    assert len(found.hits) == latest["hits"] and found.alignment(1) is None
+    assert len(found.hits) == latest["hits"] and found.data is None
     assert path.exists() == bool(damage), "nothing is removed here"
 
 
@@ -335,8 +337,8 @@ def test_page_of_the_list_is_that_of_the_hit_that_is_asked_for():
 
 def test_addresses_of_a_list_keep_its_filters():
     listing = HitListing({"from": "5", "to": "500", "probability": "95", "rows": "50"}, 100)
-    assert listing.path("/p", page=2) == "/p?probability=95&from=5&to=100&rows=50&page=2#hits"
-    assert listing.path("/p?id=.", "hit-3", hit=3).startswith("/p?id=.&probability=95")
+    assert listing.path("", page=2) == "?probability=95&from=5&to=100&rows=50&page=2#hits"
+    assert listing.path("?id=.", "hit-3", hit=3).startswith("?id=.&probability=95")
 
 
 def test_page_of_500_hits_is_short_and_small(finished, tmp_path, open_site):
@@ -395,5 +397,5 @@ def test_protein_without_a_run_offers_to_search_it(busy_store, busy_site, names)
         " values ('fresh&new', 999, 3, 'MKV', 'x', '', '')"
     )
     conn.close()
-    page = busy_site.get(busy_site.protein("fresh&new")).text
+    page = busy_site.get(busy_site.protein("fresh&new") + "?part=hits&hit=1").text
     assert "has not been searched yet" in page and 'href="/-/new-run?ids=fresh%26new"' in page

@@ -88,7 +88,7 @@ class HitListing:
         return Pager(len(found), self.page or place // self.rows + 1, self.rows)
 
     def path(self, here, anchor="hits", **changes):
-        """The address of the same list with other arguments."""
+        """The address of the same list with other arguments; ``here`` is empty, or the arguments that name the page."""
         told = {
             "show": "all" if self.show_all else "",
             "probability": self.probability,
@@ -100,7 +100,7 @@ class HitListing:
             "rows": self.rows if self.rows != SIZES[0] else "",
         } | changes
         given = urlencode({name: value for name, value in told.items() if value})
-        return f"{here}{'&' if '?' in here else '?'}{given}#{anchor}"
+        return f"{here}{'&' if here else '?'}{given}#{anchor}"
 
     def heading(self, here, sort):
         """Where a heading leads, and how the list is sorted by it now (as aria-sort says it); None, None if not."""

@@ -7,7 +7,8 @@ from proteofold.science.domains import DomainThresholds, residues_in
 from proteofold.science.verdict import DARK
 from proteofold.store import lookup, queries
 from proteofold.store.database import path_of
-from proteofold.store.results import prediction_in_files
+from proteofold.store.results import STORED_HITS, prediction_in_files
+from proteofold.system.errors import UserError
 from website.drawing.alignment_text import RESIDUES, alignment_text, match_quality
 from website.drawing.prediction import structure_shown
 from website.drawing.strip import hit_bars, legend, overview, step_of
@@ -65,8 +66,9 @@ async def protein_page(datasette, request, results=(), more=None, may_retry=None
         run_id = latest["run_id"]
         of_hits = {"run_id": run_id, "query_id": protein["query_id"]}
         context["run_path"] = run_path(datasette, run_id)
+        of_store = f"The first {STORED_HITS} hits" if latest["hits"] > STORED_HITS else "Hits"
         context["downloads"] = [
-            (f"Hits as {name}", table_path(datasette, "hits", format=format, **of_hits, **more_arguments))
+            (f"{of_store} as {name}", table_path(datasette, "hits", format=format, **of_hits, **more_arguments))
             for name, format, more_arguments in (
                 ("CSV", "csv", {"_size": "max"}),
                 ("JSON", "json", {"_shape": "objects"}),
@@ -80,7 +82,9 @@ async def protein_page(datasette, request, results=(), more=None, may_retry=None
         context["form_token"] = identity.form_token(request)
     if more:
         context |= more(protein["query_id"])
-    return await answers.page(datasette, request, PARTS.get(request.args.get("part"), "protein.html"), context)
+    # without a result there are no parts
+    template = PARTS.get(request.args.get("part") if latest else None, "protein.html")
+    return await answers.page(datasette, request, template, context)
 
 
 def _significant_hit(result):
@@ -111,7 +115,7 @@ def _gather(conn, name, arguments, results, here):
     # drawn here, in the thread of the query: the longest take half a second, and others wait for the main thread
     draws_sequence = protein["length"] <= LONG_SEQUENCE or arguments.get("sequence") == "all"
     found |= structure_shown(protein, latest or failed, prediction, draws_sequence)
-    found["sequence_path"] = f"{here}{'&' if '?' in here else '?'}sequence=all#sequence"
+    found["sequence_path"] = f"{here}{'&' if here else '?'}sequence=all#sequence"
     return found | _hits_shown(conn, folders, latest, protein, found["states"], arguments, here)
 
 
@@ -119,18 +123,24 @@ def _hits_shown(conn, folders, latest, protein, states, arguments, here):
     """For the page: the verdict, the strip, and the hits that the address chooses; ``here`` is the address."""
     listing = HitListing(arguments, protein["length"])
     shown = {"here": here, "listing": listing, "page_id": arguments.get("id") if here else None}
-    alignment_path = lambda hit: listing.path(here, f"hit-{hit.rank}", hit=hit.rank)  # noqa: E731
     if not latest:
-        return shown | {"overview": overview([], [], protein["length"], states, alignment_path)}
+        return shown | {"overview": overview([], [], protein["length"], states, None)}
     found = found_by(conn, folders, latest, protein)
     chosen = listing.chosen(found.hits, found.significant)
     pager = listing.pager(chosen)
     hits = chosen[pager.offset : pager.offset + pager.most]
     length = found.verdict.length
+
+    def alignment_path(hit):
+        return listing.path(here, f"hit-{hit.rank}", hit=hit.rank)
+
+    def direct_path(hit):
+        return f"{here}{'&' if here else '?'}hit={hit.rank}#hit-{hit.rank}"
+
     return shown | {
         "found": found,
         "verdict": found.verdict,
-        "overview": overview(found.verdict.domains, found.significant, length, states, lambda hit: _direct(here, hit)),
+        "overview": overview(found.verdict.domains, found.significant, length, states, direct_path),
         "bars": hit_bars(hits, found.significant, length, listing.region, alignment_path),
         "significant_ranks": {hit.rank for hit in found.significant},
         "significant_residues": residues_in(found.significant),
@@ -139,7 +149,7 @@ def _hits_shown(conn, folders, latest, protein, states, arguments, here):
         "pager": pager.links(lambda page: listing.path(here, page=page)),
         "columns": [(name, is_number, listing.heading(here, key)) for key, name, is_number in COLUMNS],
         "alignment_path": alignment_path,
-        "direct_path": lambda hit: _direct(here, hit),
+        "direct_path": direct_path,
         "template_coverage": template_coverage,
         "choices": {"probability": PROBABILITIES, "coverage": COVERAGES, "rows": SIZES},
         "alignment": _alignment_shown(found, listing.asked),
@@ -148,20 +158,13 @@ def _hits_shown(conn, folders, latest, protein, states, arguments, here):
 
 def _alignment_shown(found, rank):
     """The alignment of the hit of a rank, drawn; None where there is none."""
-    alignment = found.alignment(rank)
-    if not alignment:
+    hit = next((hit for hit in found.hits if hit.rank == rank), None)
+    if not hit or found.data is None:
         return None
-    hit = next(hit for hit in found.hits if hit.rank == rank)
-    return {
-        "rank": rank,
-        "template": hit.template,
-        "description": hit.description or "",
-        "text": alignment_text(alignment),
-        "first": alignment.template_start,
-        "quality": match_quality(alignment),
-    }
-
-
-def _direct(here, hit):
-    """The page with the alignment of a hit, without filters."""
-    return f"{here}{'&' if '?' in here else '?'}hit={hit.rank}#hit-{hit.rank}"
+    shown = {"rank": rank, "template": hit.template, "description": hit.description or "", "text": None}
+    try:
+        alignment = found.alignment(rank)
+    except UserError as error:
+        return shown | {"reason": str(error)}
+    drawn = {"text": alignment_text(alignment), "first": alignment.template_start}
+    return shown | drawn | {"quality": match_quality(alignment)}

@@ -34,10 +34,10 @@ class Found:
         return [hit for hit in self.hits if is_confident(hit, self.verdict.thresholds)]
 
     def alignment(self, rank):
-        """The Alignment of the hit of a rank; None where there is none."""
-        if self.data is None or rank is None:
-            return None
-        return next(iter(read_alignments(self.data, rank)), None)
+        """The Alignment of the hit of a rank; UserError if the file has none that can be read."""
+        for alignment in read_alignments(self.data, rank):
+            return alignment
+        raise UserError(f"hit {rank} is not aligned")
 
 
 def found_by(conn, folders, latest, protein):
