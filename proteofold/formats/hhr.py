@@ -22,7 +22,7 @@ _NOTHING_OF_TABLE = (None,) * 7
 # A piece of the secondary structure of query or template, as predicted or observed. Low confidence is in lower case.
 _STATES = re.compile(r"\n([QT] ss_(?:pred|dssp)) +([A-Za-z~-]+)(?=\s)")
 # The eight states of DSSP as three: HGI are helix, EB strand, all others coil. Gaps and unknown states stay.
-_THREE_STATES = str.maketrans("hGgIieBbcSsTtPp", "HHHHHEEECCCCCCC")
+THREE_STATES = str.maketrans("hGgIieBbcSsTtPp", "HHHHHEEECCCCCCC")
 _UNKNOWN = {"-", "~"}
 
 
@@ -155,9 +155,9 @@ def _ss_agreement(text, start, end):
     rows = {}
     for label, states in _STATES.findall(text, start, end):
         rows[label] = rows.get(label, "") + states
-    query = rows.get("Q ss_pred", "").translate(_THREE_STATES)
+    query = rows.get("Q ss_pred", "").translate(THREE_STATES)
     for label in ("T ss_dssp", "T ss_pred"):  # a structure may have no observed states in what is aligned
-        template = rows.get(label, "").translate(_THREE_STATES)
+        template = rows.get(label, "").translate(THREE_STATES)
         pairs = Counter(zip(query, template, strict=False)) if len(query) == len(template) else Counter()
         if known := sum(count for pair, count in pairs.items() if not _UNKNOWN.intersection(pair)):
             return round(100 * sum(pairs[state, state] for state in "HEC") / known, 1)

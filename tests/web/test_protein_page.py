@@ -297,8 +297,8 @@ def test_bars_of_hits_that_are_not_significant_are_thin():
 
 
 HITS = [
-    span_hit(1, 50, "1AAA_A", rank=1, score=90.0, template_start=1, template_end=50, template_length=50),
-    span_hit(60, 90, "2BBB_A", rank=2, score=95.0, template_start=1, template_end=31, template_length=310),
+    span_hit(1, 50, "1AAA_A", rank=1, score=90.0, template_coverage=100.0),
+    span_hit(60, 90, "2BBB_A", rank=2, score=95.0, template_coverage=10.0),
     span_hit(1, 90, "3CCC_A", rank=3, score=10.0, probability=30.0, evalue=2.0),
     make_hit(4, "4DDD_A", probability=None, score=20.0, evalue=9.0),
 ]
@@ -352,6 +352,20 @@ def test_page_of_500_hits_is_short_and_small(finished, tmp_path, open_site):
     assert page.count('" tabindex="-1" data-rank=') == 25 + page.count("<title>Domain "), "each hit listed is drawn"
     assert len(site.get("/-/protein/P1?rows=100&hit=3").content) < 150_000
     assert "style=" not in page[page.index("<main>") : page.index("</main>")]
+
+
+def test_files_of_the_protein_are_downloads_and_without_them_the_hits_of_the_store(finished, tmp_path, open_site):
+    *_, path = finished()
+    site = open_site(tmp_path / "results" / "proteofold.db")
+    ways = dict(re.findall(r'<li><a href="([^"]*)"[^>]* download>([^<]*)</a>', site.get("/-/protein/P1").text))
+    texts = {text: site.get(unescape(address)) for address, text in ways.items()}
+    assert {"Alignments (HHR)", "Query (A3M)", "Sequence (FASTA)", "Hits (CSV)", "Domains (CSV)"} <= set(texts)
+    assert {answer.status_code for answer in texts.values()} == {200}
+    assert texts["Sequence (FASTA)"].text.startswith(">P1")
+    path.unlink()
+    page = site.get("/-/protein/P1").text
+    assert re.findall(r"download>([^<]*)</a>", page) == ["Hits (CSV)", "Hits (JSON)"]
+    assert "without alignments" in page
 
 
 # --- Links ------------------------------------------------------------------------------------------

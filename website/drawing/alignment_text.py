@@ -5,6 +5,8 @@ from itertools import groupby, zip_longest
 
 from markupsafe import Markup, escape
 
+from proteofold.formats.hhr import THREE_STATES
+
 COLUMNS = 60
 _LABEL = 12
 _NUMBER = 6
@@ -19,9 +21,6 @@ RESIDUES = (
     ("GP", "r6", "Gly or Pro"),
 )
 _RESIDUE_CLASSES = {letter: name for letters, name, _ in RESIDUES for letter in letters}
-
-# Helix and strand in the letters of S4PRED and DSSP: G and I are helices, too, and B is a strand of one residue.
-_HELIX, _STRAND = "HGI", "EB"
 
 
 def alignment_text(alignment):
@@ -82,8 +81,8 @@ def match_quality(alignment):
 
 def _state(letter):
     """H or E, or nothing for any other letter of secondary structure."""
-    letter = letter.upper()
-    return "H" if letter in _HELIX else "E" if letter in _STRAND else ""
+    state = letter.translate(THREE_STATES)
+    return state if state in "HE" else ""
 
 
 def _agreement(alignment):

@@ -19,7 +19,8 @@ SORTS = {
     "columns": (lambda hit: hit.aligned_columns, True),
     "identity": (lambda hit: hit.identity, True),
     "start": (lambda hit: hit.query_start, False),
-    "coverage": (lambda hit: template_coverage(hit), True),
+    "coverage": (lambda hit: hit.template_coverage, True),
+    "agreement": (lambda hit: hit.ss_agreement, True),
     "template": (lambda hit: hit.template, False),
 }
 
@@ -30,20 +31,14 @@ COLUMNS = (
     ("probability", "Prob. (%)", True),
     ("evalue", "E-value", True),
     ("score", "Score", True),
-    ("ss", "SS", True),
+    ("ss", "SS score", True),
+    ("agreement", "SS agree (%)", True),
     ("columns", "Columns", True),
     ("identity", "Identity (%)", True),
     ("start", "Residues", True),
-    (None, "Template residues", True),
-    ("coverage", "Template coverage (%)", True),
+    (None, "of template", True),
+    ("coverage", "Covered (%)", True),
 )
-
-
-def template_coverage(hit):
-    """Percent of the template's residues from its first to its last aligned one; None where the file has no range."""
-    if hit.template_start is None or not hit.template_length:
-        return None
-    return 100 * (hit.template_end - hit.template_start + 1) / hit.template_length
 
 
 class HitListing:
@@ -76,7 +71,7 @@ class HitListing:
         return known + [hit for hit in found if value(hit) is None]
 
     def _fits(self, hit):
-        if (hit.probability or 0) < self.probability or (template_coverage(hit) or 0) < self.coverage:
+        if (hit.probability or 0) < self.probability or (hit.template_coverage or 0) < self.coverage:
             return False
         if not self.region:
             return True

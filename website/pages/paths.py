@@ -4,6 +4,8 @@ from urllib.parse import quote, unquote
 
 from datasette.utils import tilde_encode
 
+from website.requests.route import API
+
 # The name of the store in the configuration and in addresses, whatever its file is called.
 DATABASE = "proteofold"
 
@@ -28,6 +30,12 @@ def run_path(datasette, run_id):
 def progress_path(datasette, run_id):
     """The numbers of a run as JSON."""
     return datasette.urls.path(f"/-/runs/{quote(run_id, safe='')}/progress")
+
+
+def protein_file_path(datasette, run_id, query_id, name):
+    """A file of a protein of a run, one of PROTEIN_FILES."""
+    there = f"{API}/runs/{quote(run_id, safe='')}/proteins/{quote(query_id, safe='')}"
+    return datasette.urls.path(f"{there}/{name}")
 
 
 def log_path(datasette, run_id, query_id):

@@ -7,15 +7,16 @@ from proteofold.science.domains import DomainThresholds, residues_in
 from proteofold.science.verdict import DARK
 from proteofold.store import lookup, queries
 from proteofold.store.database import path_of
-from proteofold.store.results import STORED_HITS, prediction_in_files
+from proteofold.store.results import prediction_in_files
+from proteofold.store.run_files import PROTEIN_FILES
 from proteofold.system.errors import UserError
 from website.drawing.alignment_text import RESIDUES, alignment_text, match_quality
 from website.drawing.prediction import structure_shown
 from website.drawing.strip import hit_bars, legend, overview, step_of
 from website.pages import words
-from website.pages.hit_listing import COLUMNS, COVERAGES, PROBABILITIES, SIZES, HitListing, template_coverage
+from website.pages.hit_listing import COLUMNS, COVERAGES, PROBABILITIES, SIZES, HitListing
 from website.pages.links import chain_of, protein_links, template_link, template_links
-from website.pages.paths import log_path, name_in, protein_path, row_path, run_path, table_path
+from website.pages.paths import log_path, name_in, protein_file_path, protein_path, row_path, run_path, table_path
 from website.pages.protein_result import found_by
 from website.requests import answers, identity
 
@@ -23,6 +24,14 @@ from website.requests import answers, identity
 RETRIED = ("FAILED", "INTERRUPTED")
 # The sequence of a longer protein is drawn only if the reader asks for it: 30 bytes per residue.
 LONG_SEQUENCE = 1500
+
+# What the files of PROTEIN_FILES are called on the page
+DOWNLOADS = {
+    **{"hhr": "Alignments (HHR)", "a3m": "Query (A3M)", "fasta": "Sequence (FASTA)"},
+    **{
+        f"{what.lower()}.{kind}": f"{what} ({kind.upper()})" for what in ("Hits", "Domains") for kind in ("csv", "json")
+    },
+}
 
 # What ``?part=`` asks for: parts of the page that its script fetches, by their templates
 PARTS = {"hits": "_protein_hits.html", "alignment": "_alignment.html"}
@@ -64,17 +73,8 @@ async def protein_page(datasette, request, results=(), more=None, may_retry=None
     }
     if latest:
         run_id = latest["run_id"]
-        of_hits = {"run_id": run_id, "query_id": protein["query_id"]}
         context["run_path"] = run_path(datasette, run_id)
-        of_store = f"The first {STORED_HITS} hits" if latest["hits"] > STORED_HITS else "Hits"
-        context["downloads"] = [
-            (f"{of_store} as {name}", table_path(datasette, "hits", format=format, **of_hits, **more_arguments))
-            for name, format, more_arguments in (
-                ("CSV", "csv", {"_size": "max"}),
-                ("JSON", "json", {"_shape": "objects"}),
-                ("a table", None, {}),
-            )
-        ]
+        context["downloads"] = _downloads(datasette, latest, found["found"], results)
     if failed := found["failed"]:
         run_id = failed["run_id"]
         context["failed_log"] = log_path(datasette, run_id, protein["query_id"])
@@ -85,6 +85,22 @@ async def protein_page(datasette, request, results=(), more=None, may_retry=None
     # without a result there are no parts
     template = PARTS.get(request.args.get("part") if latest else None, "protein.html")
     return await answers.page(datasette, request, template, context)
+
+
+def _downloads(datasette, latest, found, results):
+    """(text, address, what it is) of the files of a result; where they are not served, of the hits in the store."""
+    run_id, query_id = latest["run_id"], latest["query_id"]
+    # beside the store there may be runs that are not those of the runner
+    if found.folder and found.folder.resolve() in [folder.resolve() for folder in results]:
+        return [
+            (DOWNLOADS.get(name, name), protein_file_path(datasette, run_id, query_id, name), file.about)
+            for name, file in PROTEIN_FILES.items()
+        ]
+    hits = {"run_id": run_id, "query_id": query_id}
+    return [
+        ("Hits (CSV)", table_path(datasette, "hits", format="csv", **hits, _size="max"), "those in the store"),
+        ("Hits (JSON)", table_path(datasette, "hits", format="json", **hits, _shape="objects"), "the same as JSON"),
+    ]
 
 
 def _significant_hit(result):
@@ -150,7 +166,6 @@ def _hits_shown(conn, folders, latest, protein, states, arguments, here):
         "columns": [(name, is_number, listing.heading(here, key)) for key, name, is_number in COLUMNS],
         "alignment_path": alignment_path,
         "direct_path": direct_path,
-        "template_coverage": template_coverage,
         "choices": {"probability": PROBABILITIES, "coverage": COVERAGES, "rows": SIZES},
         "alignment": _alignment_shown(found, listing.asked),
     }

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from proteofold.formats.hhr import Hit, parse_hhr
 from proteofold.formats.packed_hhr import read_alignments, unpack
@@ -20,12 +20,14 @@ from proteofold.system.errors import UserError
 class Found:
     """The hits of a result in the order of their ranks, the Verdict on them, and the .hhr.gz that they come from.
 
-    Without that file ``data`` is None, the hits are those of the store, and ``missing`` says why.
+    ``folder`` is where the folder of the run is. Without that file ``data`` and ``folder`` are None, the hits are those
+    of the store, and ``missing`` says why.
     """
 
     verdict: object
     hits: list
     data: bytes | None
+    folder: Path | None
     missing: str | None
 
     @cached_property
@@ -48,8 +50,9 @@ def found_by(conn, folders, latest, protein):
     """
     settings = queries.find_run(conn, latest["run_id"])["settings"] or {}
     thresholds, length, data, missing = DomainThresholds(**settings.get("domains", {})), protein["length"], None, None
+    folder = None
     try:
-        data = _packed(folders, latest)
+        folder, data = _packed(folders, latest)
         of_file = parse_hhr(unpack(data), latest["entry"])
         hits = of_file.hits
         if latest["md5"] != protein["md5"]:  # an earlier sequence of this id
@@ -63,8 +66,8 @@ def found_by(conn, folders, latest, protein):
         missing = f"{text}. Run 'proteofold store import' on its run, which removes the file, and rerun the run"
     if missing:
         rows = queries.hits_of(conn, latest["run_id"], protein["query_id"], STORED_HITS + 1)
-        hits, data = [_hit(row) for row in rows], None
-    return Found(judge(hits, length, thresholds), hits, data, missing if latest["hits"] else None)
+        hits, data, folder = [_hit(row) for row in rows], None, None
+    return Found(judge(hits, length, thresholds), hits, data, folder, missing if latest["hits"] else None)
 
 
 def _hit(row):
@@ -76,11 +79,11 @@ def _hit(row):
 
 
 def _packed(folders, latest):
-    """The bytes of the .hhr.gz of a row of protein_results; FileNotFoundError, or another error if it is damaged."""
+    """(folder, bytes) of the .hhr.gz of a row of protein_results; FileNotFoundError, or another error if damaged."""
     name, entry = latest["search"] or "", latest["entry"]
     if PurePath(name).name == name and PurePath(entry).name == entry:
         for folder in folders:
             search = RunFolder(folder / latest["run_id"]).search(name)
             if search.out(entry).exists():
-                return read_packed_hhr(search, entry, read_out(search, entry))
+                return folder, read_packed_hhr(search, entry, read_out(search, entry))
     raise FileNotFoundError
