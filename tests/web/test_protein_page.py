@@ -270,7 +270,7 @@ def test_result_without_hits_has_no_alignments_to_miss(finished, tmp_path):
 def test_strip_has_domains_structure_and_coverage_of_significant_hits():
     one, two = span_hit(1, 50, "1ABC_A", rank=1), span_hit(41, 100, "2XYZ_B", rank=2, probability=97.0)
     svg = str(overview([one, two], [one, two], 100, "C" * 10 + "H" * 20 + "E" * 70, lambda hit: f"#{hit.rank}"))
-    assert re.findall(r'<a href="(#\d)".*?<svg x="([\d.]+)%" y="\d+" width="([\d.]+)%"', svg) == [
+    assert re.findall(r'<a href="(#\d)".*?<rect class="p1" x="([\d.]+)%" y="\d+" width="([\d.]+)%"', svg) == [
         ("#1", "0.00", "50.00"),
         ("#2", "40.00", "60.00"),
     ]
@@ -278,6 +278,12 @@ def test_strip_has_domains_structure_and_coverage_of_significant_hits():
     # one hit, two from residue 41 to 50, one
     heights = [float(height) for height in re.findall(r"V([\d.]+)H", svg.partition('class="coverage"')[2])]
     assert len(heights) == 3 and heights[1] == 0 and heights[0] == heights[2] > 0
+
+
+def test_strip_of_the_longest_human_protein_is_small_and_not_empty():
+    svg = str(overview([], [], 34350, ("CCCHHHHHHHCCEEEEC" * 2100)[:34350], None))
+    assert len(svg) < 40_000
+    assert len(re.findall(r"M\d+ 0h", svg)) > 100
 
 
 def test_strip_of_a_dark_protein_has_its_structure_only():
@@ -366,6 +372,17 @@ def test_files_of_the_protein_are_downloads_and_without_them_the_hits_of_the_sto
     page = site.get("/-/protein/P1").text
     assert re.findall(r"download>([^<]*)</a>", page) == ["Hits (CSV)", "Hits (JSON)"]
     assert "without alignments" in page
+
+
+def test_table_of_many_domains_is_folded(finished, tmp_path, open_site):
+    found = [span_hit(100 * n + 1, 100 * n + 90, "1ABC_A", rank=n + 1, score=900.0 - n) for n in range(60)]
+    finished(found=found, length=6000)
+    site = open_site(tmp_path / "results" / "proteofold.db")
+    page = site.get("/-/protein/P1").text
+    assert page.count('aria-label="Alignment of domain') == 25 and "The first 25 of 60 domains." in page
+    assert page.count("<title>Domain ") == 60, "the strip has all"
+    page = site.get("/-/protein/P1?domains=all").text
+    assert page.count('aria-label="Alignment of domain') == 60 and "The first 25" not in page
 
 
 # --- Links ------------------------------------------------------------------------------------------

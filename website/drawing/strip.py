@@ -4,7 +4,8 @@ Positions across are percent of the width, so that the page may be as narrow as 
 are links to alignments: nothing needs JavaScript.
 """
 
-from itertools import groupby
+from collections import Counter
+from itertools import groupby, pairwise
 
 from markupsafe import Markup
 
@@ -23,8 +24,10 @@ _STRUCTURE_LABEL = Markup(
 )
 # Coverage is drawn by so many parts of the sequence at most, the highest value of each.
 _PARTS = 400
-# Segments of secondary structure that are shorter than this part of the sequence would be less than half a pixel wide.
-_NARROWEST = 1 / 3000
+# Secondary structure by so many at most, the most frequent state of each.
+_STATES = 1500
+# Percent of the width that a domain needs to have its number and template written in it.
+_ROOM_FOR_NAME = 1.5
 
 
 def step_of(probability):
@@ -53,7 +56,7 @@ def overview(domains, significant, length, states, path):
         tracks += [_track_label("Domains", y), *drawn]
         y += _LABEL + _DOMAIN
     if states:
-        tracks += [_track_label(_STRUCTURE_LABEL, y), _structure(states, y + _LABEL, length)]
+        tracks += [_track_label(_STRUCTURE_LABEL, y), _structure(states, y + _LABEL)]
         y += _LABEL + _STRUCTURE
     if depths := _depths(significant, length):
         most = max(depths)
@@ -134,33 +137,25 @@ def _tip(hit):
 
 def _domain(hit, number, y, length, path):
     left, width = _across(hit.query_start, hit.query_end, length)
-    step = step_of(hit.probability)
-    # what is inside an <svg> is cut where it ends: a long name leaves a narrow domain nowhere
+    step, name = step_of(hit.probability), ""
+    if width > _ROOM_FOR_NAME:
+        # what is inside an <svg> is cut where it ends: a long name leaves a narrow domain nowhere
+        name = Markup(
+            '<svg x="{:.2f}%" y="{}" width="{:.2f}%" height="{}"><text class="on-{}" x="6" y="14">{}: {}</text></svg>'
+        ).format(left, y, width, _DOMAIN, step, number, hit.template)
     return Markup(
-        '<a href="{path}" tabindex="-1" data-rank="{rank}"><title>Domain {number}, {tip}</title>'
-        '<svg x="{left:.2f}%" y="{y}" width="{width:.2f}%" height="{height}">'
-        '<rect class="{step}" width="100%" height="100%" rx="4"/>'
-        '<text class="on-{step}" x="6" y="14">{number}: {template}</text></svg></a>'
-    ).format(
-        path=path(hit),
-        rank=hit.rank,
-        number=number,
-        tip=_tip(hit),
-        left=left,
-        y=y,
-        width=width,
-        height=_DOMAIN,
-        step=step,
-        template=hit.template,
-    )
+        '<a href="{}" tabindex="-1" data-rank="{}"><title>Domain {}, {}</title>'
+        '<rect class="{}" x="{:.2f}%" y="{}" width="{:.2f}%" height="{}" rx="4"/>{}</a>'
+    ).format(path(hit), hit.rank, number, _tip(hit), step, left, y, width, _DOMAIN, name)
 
 
-def _structure(states, y, length):
+def _structure(states, y):
     """Helices and strands as boxes on a line."""
+    states = _shortened(states)
     paths = {"H": [], "E": []}
     for segment in segments(states):
-        width = segment.last - segment.first + 1
-        if segment.state in paths and width >= length * _NARROWEST:
+        if segment.state in paths:
+            width = segment.last - segment.first + 1
             paths[segment.state].append(f"M{segment.first - 1} 0h{width}v10h-{width}z")
     inside = Markup("").join(
         Markup('<path class="{}" d="{}"/>').format(state, "".join(pieces)) for state, pieces in paths.items() if pieces
@@ -168,7 +163,15 @@ def _structure(states, y, length):
     return Markup(
         '<svg class="structure" y="{0}" width="100%" height="{1}" viewBox="0 0 {2} 10" preserveAspectRatio="none">'
         '<path class="C" d="M0 5H{2}"/>{3}</svg>'
-    ).format(y, _STRUCTURE, length, inside)
+    ).format(y, _STRUCTURE, len(states), inside)
+
+
+def _shortened(states):
+    """At most _STATES states, each the most frequent one of its part of the sequence."""
+    if len(states) <= _STATES:
+        return states
+    ends = [part * len(states) // _STATES for part in range(_STATES + 1)]
+    return "".join(Counter(states[start:end]).most_common(1)[0][0] for start, end in pairwise(ends))
 
 
 def _depths(hits, length):

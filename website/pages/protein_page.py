@@ -25,6 +25,9 @@ RETRIED = ("FAILED", "INTERRUPTED")
 # The sequence of a longer protein is drawn only if the reader asks for it: 30 bytes per residue.
 LONG_SEQUENCE = 1500
 
+# More domains than these are in the table only if the reader asks for them.
+MOST_DOMAINS = 25
+
 # What the files of PROTEIN_FILES are called on the page
 DOWNLOADS = {
     **{"hhr": "Alignments (HHR)", "a3m": "Query (A3M)", "fasta": "Sequence (FASTA)"},
@@ -156,6 +159,8 @@ def _hits_shown(conn, folders, latest, protein, states, arguments, here):
     return shown | {
         "found": found,
         "verdict": found.verdict,
+        "domains": found.verdict.domains[: None if arguments.get("domains") == "all" else MOST_DOMAINS],
+        "domains_path": f"{here}{'&' if here else '?'}domains=all#domains",
         "overview": overview(found.verdict.domains, found.significant, length, states, direct_path),
         "bars": hit_bars(hits, found.significant, length, listing.region, alignment_path),
         "significant_ranks": {hit.rank for hit in found.significant},
