@@ -62,8 +62,11 @@ def _write_hits(count):
     keeps a copy of every page it touches.
     """
     width = len(HIT_ROW_COLUMNS)
-    rows = (f"(?1, {', '.join(f'?{2 + row * width + column}' for column in range(width))})" for row in range(count))
-    return f"insert or ignore into hit_rows (result_id, {', '.join(HIT_ROW_COLUMNS)}) values {', '.join(rows)}"
+    rows = ", ".join([f"({', '.join('?' * width)})"] * count)
+    return (
+        f"insert or ignore into hit_rows (result_id, {', '.join(HIT_ROW_COLUMNS)})"
+        f" with result (id) as (select ?) select result.id, hit.* from result, (values {rows}) as hit"
+    )
 
 
 def write_predictions(conn, weights, predictions):
@@ -129,9 +132,9 @@ def count_run(conn, run_id):
     phases = dict(conn.execute(by_phase, (run_id,)))
     counts = (sum(phases.values()), phases.get("done", 0), phases.get("failed", 0))
     conn.execute(
-        "update runs set total = ?1, succeeded = ?2, failed = ?3, shared = ?4, score_std = null, score_gmean = null,"
-        " status = iif(status = 'SUCCESS' and ?3, 'FAILED', status) where run_id = ?5",
-        (*counts, conn.execute(shared, (run_id,)).fetchone()[0], run_id),
+        "update runs set total = ?, succeeded = ?, failed = ?, shared = ?, score_std = null, score_gmean = null,"
+        " status = iif(status = 'SUCCESS' and ?, 'FAILED', status) where run_id = ?",
+        (*counts, conn.execute(shared, (run_id,)).fetchone()[0], phases.get("failed", 0), run_id),
     )
     (status,) = conn.execute("select status from runs where run_id = ?", (run_id,)).fetchone()
     if status != "RUNNING":

@@ -82,8 +82,9 @@ def newest_runs(conn, limit, offset=0, shown="all", author=None):
     return rows(
         conn,
         "select run_id, status, date_started, date_resumed, date_finished, duration_s, author, mode, total, succeeded,"
-        f" failed, shared from runs where {RUNS_SHOWN[shown]} and (?1 is null or author = ?1)"
-        " order by status = 'RUNNING' desc, status = 'QUEUED' desc, date_started desc, run_id limit ?2 offset ?3",
+        f" failed, shared from runs where {RUNS_SHOWN[shown]} and (? is null or author = ?)"
+        " order by status = 'RUNNING' desc, status = 'QUEUED' desc, date_started desc, run_id limit ? offset ?",
+        author,
         author,
         limit,
         offset,
@@ -92,7 +93,9 @@ def newest_runs(conn, limit, offset=0, shown="all", author=None):
 
 def count_runs(conn, shown="all", author=None):
     """How many runs newest_runs has in all."""
-    return count(conn, f"select count(*) from runs where {RUNS_SHOWN[shown]} and (?1 is null or author = ?1)", author)
+    return count(
+        conn, f"select count(*) from runs where {RUNS_SHOWN[shown]} and (? is null or author = ?)", author, author
+    )
 
 
 def authors(conn, limit):
