@@ -16,8 +16,9 @@ from proteofold.store.run_files import PROTEIN_FILES
 
 
 @pytest.fixture
-def call(results):
+def call(results, monkeypatch):
     """Function: run ``proteofold <words>`` on the store; returns click's result."""
+    monkeypatch.chdir(results.path.parent)  # a developer's own runs are in results/ of the checkout
 
     def run(*words, **options):
         return CliRunner().invoke(cli, [*words, "--store", str(results.path / "proteofold.db")], **options)
