@@ -151,6 +151,18 @@ def test_library_is_built_from_a_folder_of_fasta_with_blanks_in_its_name(fresh):
     assert fresh.rows("best_hits.csv") == ["sp|P99999|CYC_HUMAN,9ABC_A"]
 
 
+def test_library_is_built_with_predicted_structures_if_asked_for(fresh):
+    cytochrome = fresh.records["sp|P99999|CYC_HUMAN"]
+    (fresh.path / "mine").mkdir()
+    (fresh.path / "mine" / "9ABC_A.fasta").write_text(f">9ABC_A Cytochrome\n{cytochrome}\n")
+    fresh.config["templates"] = {"build": "mine", "predict": "demo"}
+    fresh.records = {"sp|P99999|CYC_HUMAN": cytochrome}
+    fresh.snakemake()
+    with gzip.open(fresh.results / "hits.csv.gz", "rt") as handle:
+        hit = next(csv.DictReader(handle))
+    assert (hit["template"], hit["ss_agreement"]) == ("9ABC_A", "100.0") and float(hit["ss_score"]) > 0
+
+
 def test_run_tells_how_well_it_used_the_machine(finished):
     told = json.loads((finished.results / "efficiency.json").read_text())
     assert told["jobs"] == 4 + len(finished.predictions())
