@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 from proteofold.formats.mmcif import UNKNOWN
 from proteofold.formats.packed_hhr import ALIGNED_HITS
+from proteofold.system import paths
 from proteofold.system.errors import UserError
+
+# Where the structures of templates are kept.
+STRUCTURES = paths.RESOURCES / "structures"
 
 _PDB_CHAIN = re.compile(r"([0-9][A-Za-z0-9]{3})_([A-Za-z0-9]{1,4})", re.ASCII)
 
