@@ -173,6 +173,43 @@ def structures(run, templates, folder, url, stall, store_path):
         sys.exit(1)
 
 
+@fetch.command(short_help="Fetch the CATH classification of templates.")
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(file_okay=False),
+    default="resources/classification",
+    show_default=True,
+    help="Folder of the releases.",
+)
+@_url_option("classification")
+@click.option(
+    "--names-url",
+    envvar="PROTEOFOLD_CLASSIFICATION_NAMES_URL",
+    show_envvar=True,
+    help="Address of the list of names, instead of config/sources.yaml's.",
+)
+@_stall_option
+def classification(folder, url, names_url, stall):
+    """Fetch CATH's superfamilies of PDB chains and their names, some MB.
+
+    Runs that are started afterwards, also those that are complete, list the superfamily of each domain. A release lies
+    in cath-<date>, and cath is a link to the one in use: the same command fetches a newer one if there is one.
+
+    \b
+    Example:
+      proteofold fetch classification
+    """
+    from proteofold.fetch.classification import fetch_classification
+    from proteofold.fetch.sources import read_source
+
+    domains, names = read_source("classification", url), read_source("classification_names", names_url)
+    with _meter() as meter:
+        record = fetch_classification(domains, names, meter, folder, _patience(stall))
+    counts = f"{record['domains']:,} domains in {record['superfamilies']:,} superfamilies, CATH {record['version']}"
+    click.echo(f"{_said(record)} {record['folder']}: {counts}")
+
+
 @fetch.command("local-copy", short_help="Copy a library's hot files to a local disk.")
 @click.argument("prefix")
 @click.argument("folder", type=click.Path(file_okay=False))

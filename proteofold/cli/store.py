@@ -83,6 +83,7 @@ def show(run, limit, store_path, as_json):
     row = or_not_found(queries.find_run, conn, run)
     row["phases"], row["computed_in"] = queries.phase_counts(conn, run), queries.computed_elsewhere(conn, run)
     row["new_results"], row["coverage_classes"] = _new_results(store_path, row), _coverage_classes(store_path, run)
+    row["classification"] = _classification(store_path, run)
     failed, best = queries.failures(conn, run, limit), queries.best_results(conn, run, limit)
     if as_json:
         return print_json(row | {"failures": failed, "best": best})
@@ -99,6 +100,7 @@ def show(run, limit, store_path, as_json):
             "shared": ", ".join(f"{count} computed in {name}" for name, count in row["computed_in"].items()) or None,
             "new": _new(row["new_results"]),
             "coverage": ", ".join(f"{count} {name}" for name, count in row["coverage_classes"].items()) or None,
+            "superfamilies": row["coverage_classes"] and _superfamilies(row["classification"]) or None,
             "templates": settings.get("library", {}).get("prefix"),
             "mode": row["mode"],
             "efficiency": row["efficiency"] and f"{100 * row['efficiency']:.0f} %",
@@ -144,6 +146,22 @@ def _coverage_classes(store_path, run):
     from proteofold.run.proteome import read_coverage_classes
 
     return next(filter(None, map(read_coverage_classes, run_folders(store_path, run))), {})
+
+
+def _classification(store_path, run):
+    """How many domains of a run have a superfamily; None where there was no classification, or nothing was merged."""
+    from proteofold.run.proteome import read_classification
+
+    return next(filter(None, map(read_classification, run_folders(store_path, run))), None)
+
+
+def _superfamilies(found):
+    """What a merged run knows of superfamilies, in words."""
+    if found is None:
+        return "not known: 'proteofold fetch classification' fetches CATH"
+    without = found["domains_not_in_cath"] + found["domains_not_mapped"]
+    counts = f"{found['superfamilies']} in {found['domains_classified']} domains, {without} domains without"
+    return f"{counts} (CATH {found['version']})"
 
 
 @click.command(short_help="Show a protein, its results and hits.")

@@ -17,6 +17,7 @@ _REACHED = "reached.json"  # what the server says of the file whose first bytes 
 
 _STARTS = 8
 _PIECE = 1 << 20
+_LONGEST_LINE = 1 << 16
 
 
 def download(source, part, meter, patience, largest):
@@ -54,10 +55,23 @@ def unpacked_pieces(path, largest):
             while piece := handle.read(_PIECE):
                 size += len(piece)
                 if size > largest:
-                    raise DamagedError(f"it has more than {largest:,} bytes unpacked")
+                    raise DamagedError(f"it has more than {largest:,} bytes unpacked.")
                 yield piece
     except (gzip.BadGzipFile, EOFError, gzip.zlib.error) as error:
-        raise DamagedError(f"it is damaged or cut short ({error})") from None
+        raise DamagedError(f"it is damaged or cut short ({error}).") from None
+
+
+def unpacked_lines(path, largest):
+    """Yield the lines of a text file, gzip or not; DamagedError if it is damaged, too large or has a very long line."""
+    rest = b""
+    for piece in unpacked_pieces(path, largest):
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line.decode(errors="replace").rstrip("\r")
+        if len(rest) > _LONGEST_LINE:
+            raise DamagedError(f"it has a line of more than {_LONGEST_LINE:,} bytes.")
+    if rest:
+        yield rest.decode(errors="replace")
 
 
 def pack(path):

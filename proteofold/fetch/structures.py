@@ -96,11 +96,11 @@ def _check(url, code, path):
         for piece in single.unpacked_pieces(path, _LARGEST_UNPACKED):
             begin = begin or _HEAD.match(piece.lstrip())
             if not begin or begin[1].decode().lower() != code:
-                raise DamagedError(f"this is not the mmCIF file of {code.upper()}")
+                raise DamagedError(f"this is not the mmCIF file of {code.upper()}.")
             has_atoms = has_atoms or _ATOMS in end + piece  # the word may be cut in two
             end = piece[-len(_ATOMS) :]
         if not has_atoms:
-            raise DamagedError("there are no coordinates in it")
+            raise DamagedError("there are no coordinates in it.")
     except DamagedError as error:
         raise DamagedError(f"{url}: {error}") from None
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from proteofold.formats.gff3 import GFF3_HEADER
 from proteofold.formats.hits_csv import hits_csv_gz, hits_csv_gz_header
+from proteofold.run.classes import CLASS_COLUMNS, superfamilies, with_classes
 from proteofold.run.failures import DAMAGED, FAILURE_COLUMNS, failure_of, is_unfinished
 from proteofold.run.layout import RunFolder
 from proteofold.run.manifest import load_run, read_settings
@@ -84,7 +85,7 @@ def merge_run(path, marks=(), interrupted=False):
         all_hits = stack.enter_context(open(aside, "wb"))
         results.writerow((*SUMMARY_COLUMNS, *SUMMARY_VALUES))
         best.writerow(("fasta_id", "best_hit_id"))
-        domains.writerow(DOMAIN_COLUMNS)
+        domains.writerow((*DOMAIN_COLUMNS, *CLASS_COLUMNS))
         verdicts.writerow(VERDICT_COLUMNS)
         failed.writerow(FAILURE_COLUMNS)
         features.write(GFF3_HEADER)
@@ -95,8 +96,10 @@ def merge_run(path, marks=(), interrupted=False):
                 if out := outs.get(member.entry):
                     found = all_judged[member.entry]
                     results.writerow((*out.row, *found.summary_values))
-                    proteome.add(member, found)
-                    domains.writerows(found.domain_rows(member.query_id))
+                    rows = found.domain_rows(member.query_id)
+                    classes = superfamilies(run.classification, rows)
+                    proteome.add(member, found, classes)
+                    domains.writerows(with_classes(run.classification, rows, classes))
                     features.write(found.gff3(member.query_id, member.length))
                     verdicts.writerow(found.verdict_row(member.query_id, member.length))
                     best.writerow(out.row[:2])

@@ -129,6 +129,14 @@ def test_description_is_kept_on_one_line(plan, tmp_path, config):
     assert plan_run(config, tmp_path / "results").run.members["a"].description == "Alpha of many"
 
 
+def test_run_uses_the_classification_that_is_in_use(plan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert plan({"a": "MKV"}).run.settings["classification"] is None
+    (tmp_path / "resources/classification/cath-20261101").mkdir(parents=True)
+    (tmp_path / "resources/classification/cath").symlink_to("cath-20261101")
+    assert plan({"a": "MKV"}).run.settings["classification"] == "resources/classification/cath-20261101"
+
+
 def test_planning_writes_nothing(plan, tmp_path):
     plan({"a": "MKV"})
     assert not (tmp_path / "results").exists()

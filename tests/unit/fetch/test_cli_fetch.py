@@ -135,3 +135,15 @@ def test_structures_that_are_not_available_are_reported(call, server, merged):
 def test_structures_need_a_run(call):
     outcome = call("structures", "nothing")
     assert outcome.exit_code == 1 and "no folder nothing" in outcome.output
+
+
+def test_classification_is_fetched_from_the_addresses_in_the_environment(call, server):
+    server.files["/all"] = b"1abcA00 v4_4_0 1.10.8.10 1-100:A\n"
+    server.files["/names"] = b"1.10.8.10 DNA helicase\n"
+    addresses = {
+        "PROTEOFOLD_CLASSIFICATION_URL": server.url("/all"),
+        "PROTEOFOLD_CLASSIFICATION_NAMES_URL": server.url("/names"),
+    }
+    told = "resources/classification/cath-20220313: 1 domains in 1 superfamilies, CATH v4_4_0\n"
+    assert call("classification", **addresses).stdout == f"fetched {told}"
+    assert call("classification", **addresses).stdout == f"there already: {told}"
