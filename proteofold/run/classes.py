@@ -1,9 +1,8 @@
 """CATH superfamilies of the domains of a run, where a classification was fetched."""
 
-from itertools import zip_longest
+from operator import itemgetter
 from pathlib import Path
 
-from proteofold.run.verdicts import DOMAIN_COLUMNS
 from proteofold.science.classification import CURRENT, FOLDER, NOT_IN_CATH, NOT_MAPPED
 
 # What is appended to the row of a domain in domains.csv; both are empty without a superfamily.
@@ -19,18 +18,17 @@ def chosen_classification(folder=FOLDER):
     return str(link.parent / link.readlink()) if link.is_symlink() else str(link)
 
 
-def superfamilies(classification, domain_rows):
-    """For each of these rows of DOMAIN_COLUMNS the code of its superfamily, or NOT_IN_CATH or NOT_MAPPED.
+def superfamilies(classification, domains):
+    """The superfamily of each of these domains, or NOT_IN_CATH or NOT_MAPPED; None without a Classification.
 
-    Empty without a Classification.
+    A domain is a mapping with template, template_start, template_end and template_length.
     """
-    values = (dict(zip(DOMAIN_COLUMNS, row, strict=True)) for row in domain_rows if classification)
-    columns = ("template", "template_start", "template_end", "template_length")
-    return [classification.superfamily(*(domain[name] for name in columns)) for domain in values]
+    region = itemgetter("template", "template_start", "template_end", "template_length")
+    return [classification.superfamily(*region(domain)) if classification else None for domain in domains]
 
 
-def with_classes(classification, domain_rows, found):
-    """The rows of domains.csv: these rows of DOMAIN_COLUMNS, and the values of CLASS_COLUMNS for what was found."""
-    for row, superfamily in zip_longest(domain_rows, found):
-        known = superfamily not in (None, NOT_IN_CATH, NOT_MAPPED)
-        yield (*row, *((superfamily, classification.name_of(superfamily)) if known else ("", "")))
+def class_values(classification, superfamily):
+    """The values of CLASS_COLUMNS for one of the ``superfamilies``."""
+    if superfamily in (None, NOT_IN_CATH, NOT_MAPPED):
+        return "", ""
+    return superfamily, classification.name_of(superfamily)

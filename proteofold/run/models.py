@@ -57,5 +57,4 @@ def _hit_and_alignment(run, member, domain, rank):
     if chosen is None:
         wanted = f"hit {rank}" if rank is not None else f"domain {domain or 1}"
         raise UserError(f"{member.query_id} has no {wanted} in the run {run.name}: it has {what}.")
-    # read_hhr and read_alignments go through the same blocks
-    return chosen, next(alignment for alignment in read_alignments(packed) if alignment.rank == chosen.rank)
+    return chosen, next(iter(read_alignments(packed, chosen.rank)))

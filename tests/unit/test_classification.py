@@ -244,6 +244,19 @@ def test_run_is_shown_with_its_number_of_superfamilies(run):
     assert "2 in 3 domains, 2 domains without (CATH v4_4_0)" in show(run)
 
 
+def test_protein_is_shown_with_the_superfamilies_of_its_domains(run):
+    assert CliRunner().invoke(cli, ["store", "import", str(run.folder.path)]).exit_code == 0
+    (row,) = json.loads(CliRunner().invoke(cli, ["protein", "P1", "--json"]).output)
+    assert [(domain["superfamily"], domain["superfamily_name"]) for domain in row["verdict"]["domains"]] == [
+        ("1.10.8.10", "DNA helicase"),
+        ("3.40.50.720", ""),
+    ]
+    shown = CliRunner().invoke(cli, ["protein", "P1"]).output
+    assert "superfamily" in shown and "1.10.8.10" in shown
+    assert "superfamily" not in CliRunner().invoke(cli, ["protein", "P3"]).output
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 def test_without_a_classification_runs_are_whole_and_say_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert chosen_classification() is None
