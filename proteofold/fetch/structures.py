@@ -18,7 +18,7 @@ from proteofold.system.errors import UserError
 _AT_ONCE = 4
 
 # Bytes of a file, packed and unpacked. Those of the largest entries have a fifth of that.
-_LARGEST, _LARGEST_UNPACKED = 1 << 29, 2 << 30
+_LARGEST, _LARGEST_UNPACKED = 1 << 28, 1 << 30
 
 _ATOMS = b"_atom_site."
 _HEAD = re.compile(rb"data_(\w+)\s", re.ASCII)

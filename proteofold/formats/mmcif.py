@@ -39,6 +39,9 @@ _BROKEN = 4.5
 # Residues that a chain may have. The longest chains of the PDB have some 5,000.
 _LONGEST = 40_000
 
+# Characters that are read of a file; they take some twenty times as much memory.
+_MOST_TEXT = 1 << 27
+
 
 class Atom(namedtuple("Atom", "name element x y z occupancy")):
     """An atom: its name (``CA``) and element (``C``), its coordinates in ångström, its occupancy from 0 to 1."""
@@ -95,12 +98,23 @@ def format_cif(name, items):
 
 
 def _read_items(path, chain):
-    """Item -> values. Atoms of other chains are left out: a ribosome has hundreds of thousands."""
+    """Item -> values; of the atoms only those of a chain."""
     from Bio.PDB.MMCIF2Dict import MMCIF2Dict
 
-    id_of_chain = f" {chain} "
     with open_text(path) as handle:
-        return MMCIF2Dict(line for line in handle if not line.startswith(("ATOM ", "HETATM ")) or id_of_chain in line)
+        return MMCIF2Dict(_lines_of(handle, chain))
+
+
+def _lines_of(handle, chain):
+    """The lines of a file but for atoms of other chains: a ribosome has hundreds of thousands."""
+    id_of_chain, size = f" {chain} ", 0
+    for line in handle:
+        if line.startswith(("ATOM ", "HETATM ")) and id_of_chain not in line:
+            continue
+        size += len(line)
+        if size > _MOST_TEXT:
+            raise ValueError(f"more than {_MOST_TEXT:,} characters without the atoms of other chains")
+        yield line
 
 
 def _rows_of(data, chain):

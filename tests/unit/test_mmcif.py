@@ -5,6 +5,7 @@ import gzip
 import pytest
 from structures import atoms, chain_rows, cif, components
 
+from proteofold.formats import mmcif
 from proteofold.formats.mmcif import read_chain
 from proteofold.system.errors import UserError
 
@@ -113,6 +114,15 @@ def test_without_a_sequence_breaks_of_the_chain_are_unknown_residues(read):
 def test_what_is_no_whole_mmcif_is_refused(read, text, what):
     with pytest.raises(UserError, match=what):
         read(text)
+
+
+def test_file_that_is_too_large_for_the_memory_is_refused(read, monkeypatch):
+    monkeypatch.setattr(mmcif, "_MOST_TEXT", 50_000)
+    other = chain_rows("MKVSG" * 200, auth_asym_id="B", label_asym_id="B")
+    text = cif([*chain_rows("MKV"), *other], components("MKV"))
+    assert len(text) > 100_000 and letters(read(text)) == "MKV"
+    with pytest.raises(UserError, match="more than 50,000 characters"):
+        read(text, "B")
 
 
 def test_file_that_is_cut_short_is_refused(tmp_path):
