@@ -11,7 +11,7 @@ from proteofold.fetch import place, single
 from proteofold.fetch.download import AbsentError, Patience
 from proteofold.fetch.gzipstream import DamagedError
 from proteofold.fetch.sources import Source
-from proteofold.science.model import STRUCTURES, pdb_chain, structure_path
+from proteofold.science.model import STRUCTURES, pdb_chain, structure_paths
 from proteofold.system.errors import UserError
 
 # Files at the same time: the PDB's server is everybody's.
@@ -32,17 +32,18 @@ def fetch_structures(url, templates, meter, folder=STRUCTURES, patience=None):
     are no chains of the PDB. UserError where it is no use to go on; what was fetched stays.
     """
     folder, patience = Path(folder), patience or Patience()
-    paths, others = {}, []
+    codes, others = set(), []
     for template in templates:
         try:
-            paths[pdb_chain(template)[0]] = structure_path(folder, template)
+            codes.add(pdb_chain(template)[0])
         except UserError:
             others.append(template)
-    missing = {code: path for code, path in sorted(paths.items()) if not path.exists()}
+    paths = {code: structure_paths(folder, code) for code in sorted(codes)}
+    missing = {code: places[0] for code, places in paths.items() if not any(path.exists() for path in places)}
     failed = _fetch_all(url, missing, meter, folder, patience) if missing else {}
     return {
         "fetched": len(missing) - len(failed),
-        "present": len(paths) - len(missing),
+        "present": len(codes) - len(missing),
         "failed": failed,
         "others": others,
     }

@@ -23,7 +23,7 @@ from proteofold.system.files import write_if_changed
 BLOCK = 1000
 
 # Raised when the same results give other merged tables: the next start merges again.
-TABLES_VERSION = 3
+TABLES_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)

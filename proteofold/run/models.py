@@ -6,7 +6,7 @@ from proteofold.formats.hhr import parse_hhr
 from proteofold.formats.mmcif import read_chain
 from proteofold.formats.packed_hhr import read_alignments, unpack
 from proteofold.run.results import read_out, read_packed_hhr
-from proteofold.science.model import STRUCTURES, build_model, pdb_chain, structure_path
+from proteofold.science.model import STRUCTURES, build_model, pdb_chain, structure_paths
 from proteofold.science.verdict import judge
 from proteofold.system.errors import UserError
 
@@ -18,12 +18,14 @@ def model_of(run, member, domain=None, rank=None, structures=STRUCTURES):
     template in the folder ``structures``, or nothing to make a model of.
     """
     hit, alignment = _hit_and_alignment(run, member, domain, rank)
-    _, chain = pdb_chain(hit.template)
-    path = structure_path(structures, hit.template)
-    if not path.exists():
+    code, chain = pdb_chain(hit.template)
+    paths = structure_paths(structures, code)
+    path = next((path for path in paths if path.exists()), None)
+    if path is None:
+        command = f"proteofold fetch structures {run.name}"
         raise UserError(
-            f"{path} is missing: 'proteofold fetch structures {run.name} --template {hit.template}' fetches it; without"
-            " --template, those of all domains of the run."
+            f"{paths[0]} is missing: '{command} --template {hit.template}' fetches it, and '{command}' those of all "
+            "domains of the run."
         )
     return build_model(alignment, hit, member.query_id, read_chain(path, chain))
 

@@ -115,9 +115,13 @@ def pdb_chain(template):
     return found[1].lower(), found[2]
 
 
-def structure_path(folder, template):
-    """The path of the mmCIF file of a template, a PDB chain, in a folder of structures."""
-    return folder / f"{pdb_chain(template)[0]}.cif.gz"
+def structure_paths(folder, code):
+    """The paths that the mmCIF file of a PDB entry, by its code in lower case, may have; it is fetched to the first.
+
+    They are ``1abc.cif.gz`` and ``1abc.cif``, in the folder itself and in one named by the middle of the code (``ab``),
+    as in a copy of the PDB.
+    """
+    return [place / f"{code}{ending}" for place in (folder, folder / code[1:3]) for ending in (".cif.gz", ".cif")]
 
 
 def build_model(alignment, hit, query_id, chain):

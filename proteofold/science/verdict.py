@@ -27,7 +27,7 @@ class Verdict:
     hits: int
     best_evalue: float | None  # the smallest one of all hits; None without hits
     thresholds: DomainThresholds
-    superfamilies: tuple = ()  # code and name of the CATH superfamily of each domain, '' without; () where none are known
+    superfamilies: tuple = ()  # code and name of the CATH superfamily of each domain, '' without; () if unknown
 
     @property
     def coverage(self):

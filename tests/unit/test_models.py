@@ -91,6 +91,15 @@ def test_missing_structure_is_an_error_that_names_the_command(run, structures):
         model_of(run, run.members["P69905"], rank=2, structures=structures)
 
 
+@pytest.mark.parametrize("name", ["4hhb.cif", "hh/4hhb.cif.gz", "hh/4hhb.cif"])
+def test_structure_may_lie_as_in_a_copy_of_the_pdb(run, structures, name):
+    (structures / "hh").mkdir()
+    packed = (structures / "4hhb.cif.gz").read_bytes()
+    (structures / "4hhb.cif.gz").unlink()
+    (structures / name).write_bytes(packed if name.endswith(".gz") else gzip.decompress(packed))
+    assert len(model_of(run, run.members["P69905"], structures=structures).residues) == 139
+
+
 def test_hit_whose_alignment_is_not_kept_has_no_model(runs, structures):
     run = runs.plan("many", ["P1"])
     noise = [span_hit(1, 3, "4HHB_A", evalue=5.0, probability=2.0, rank=rank) for rank in range(1, ALIGNED_HITS + 2)]

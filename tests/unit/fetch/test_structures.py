@@ -54,6 +54,13 @@ def test_what_is_there_is_not_fetched_again(fetch, server):
     assert len(server.asked) == 3
 
 
+def test_copy_of_the_pdb_is_there(fetch, server, folder):
+    (folder / "ab").mkdir(parents=True)
+    (folder / "ab" / "1abc.cif.gz").write_bytes(entry("1ABC"))
+    assert fetch("1ABC_A")["present"] == 1
+    assert server.asked == []
+
+
 @pytest.mark.parametrize("fault", [breaks_after(1000), chunked_and_breaks, says(429), says(503, Retry_After="0")])
 def test_connection_that_breaks_is_tried_again(fetch, server, folder, fault):
     server.faults = [fault]
