@@ -39,6 +39,7 @@ def config(tmp_path, make_library, monkeypatch):
         "ids": None,
         "templates": make_library(tmp_path / "library" / "db", {"A": 10}),
         "s4pred": {"weights": str(folder), "device": "cpu", "precision": "fp32"},
+        "msa": None,
         "search": {"mode": "lean"},
         "domains": asdict(DomainThresholds()),
         "keep": [],
