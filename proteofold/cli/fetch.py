@@ -1,7 +1,10 @@
 """The commands ``proteofold fetch``."""
 
+import sys
+
 import click
 
+from proteofold.cli.store import run_folders, store_option
 from proteofold.science import hhsuite
 from proteofold.system.errors import UserError
 
@@ -120,6 +123,91 @@ def proteome(proteome_id, path, url, stall):
         found = fetch_proteome(source.url, proteome_id, path, meter, _patience(stall))
     release = f", UniProt {found['release']}" if found["release"] else ""
     click.echo(f"{_said(found)} {path}: {found['proteins']} proteins, {found['residues']} residues{release}")
+
+
+@fetch.command(short_help="Fetch the structures of a run's templates.")
+@click.argument("run")
+@click.option("--template", "templates", multiple=True, help="Only this one, such as 1M17_A; repeatable.")
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(file_okay=False),
+    default="resources/structures",
+    show_default=True,
+    help="Folder of the mmCIF files.",
+)
+@_url_option("structures")
+@_stall_option
+@store_option
+def structures(run, templates, folder, url, stall, store_path):
+    """Fetch the mmCIF files of the templates of all domains of RUN, for 'proteofold model'.
+
+    They are kept by the code of the entry for all runs; four are fetched at a time. Exit code 1 if any is not
+    available: an entry that the PDB has replaced, or a file that came damaged.
+
+    \b
+    Examples:
+      proteofold fetch structures demo
+      proteofold fetch structures demo --template 1M17_A
+    """
+    from proteofold.fetch.sources import read_source
+    from proteofold.fetch.structures import fetch_structures
+    from proteofold.run.layout import RunFolder
+    from proteofold.run.models import templates_of_domains
+    from proteofold.system.words import counted
+
+    if not templates:
+        folders = run_folders(store_path, run)
+        if not folders:
+            raise UserError(f"run {run}: no folder {run} beside the store {store_path} or in results/.")
+        templates = templates_of_domains(RunFolder(folders[0]))
+    source = read_source("structures", url)
+    with _meter() as meter:
+        done = fetch_structures(source.url, templates, meter, folder, _patience(stall))
+    click.echo(f"fetched {counted(done['fetched'], 'structure')} to {folder}; {done['present']} there already")
+    if done["others"]:
+        click.echo(f"no chains of the PDB: {', '.join(done['others'])}")
+    for reason in done["failed"].values():
+        click.echo(reason, err=True)
+    if done["failed"]:
+        sys.exit(1)
+
+
+@fetch.command(short_help="Fetch the CATH classification of templates.")
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(file_okay=False),
+    default="resources/classification",
+    show_default=True,
+    help="Folder of the releases.",
+)
+@_url_option("classification")
+@click.option(
+    "--names-url",
+    envvar="PROTEOFOLD_CLASSIFICATION_NAMES_URL",
+    show_envvar=True,
+    help="Address of the list of names, instead of config/sources.yaml's.",
+)
+@_stall_option
+def classification(folder, url, names_url, stall):
+    """Fetch CATH's superfamilies of PDB chains and their names, some MB.
+
+    Runs that are started afterwards, also those that are complete, list the superfamily of each domain. A release lies
+    in cath-<date>, and cath is a link to the one in use: the same command fetches a newer one if there is one.
+
+    \b
+    Example:
+      proteofold fetch classification
+    """
+    from proteofold.fetch.classification import fetch_classification
+    from proteofold.fetch.sources import read_source
+
+    domains, names = read_source("classification", url), read_source("classification_names", names_url)
+    with _meter() as meter:
+        record = fetch_classification(domains, names, meter, folder, _patience(stall))
+    counts = f"{record['domains']:,} domains in {record['superfamilies']:,} superfamilies, CATH {record['version']}"
+    click.echo(f"{_said(record)} {record['folder']}: {counts}")
 
 
 @fetch.command("local-copy", short_help="Copy a library's hot files to a local disk.")

@@ -7,6 +7,7 @@ import click
 from proteofold import __version__
 from proteofold.cli import service, steps
 from proteofold.cli.fetch import fetch
+from proteofold.cli.model import model
 from proteofold.cli.plan import plan
 from proteofold.cli.remote import remote
 from proteofold.cli.store import add_commands, store_error
@@ -101,6 +102,7 @@ steps.add_commands(cli)
 add_commands(cli)
 service.add_commands(cli)
 cli.add_command(fetch)
+cli.add_command(model)
 cli.add_command(plan)
 cli.add_command(top)
 cli.add_command(remote)

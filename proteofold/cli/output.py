@@ -69,4 +69,6 @@ def print_verdict(verdict):
         click.echo(f"\n{verdict['sentence']}")
         columns = ("number", "query_start", "query_end", "template", "probability", "evalue", "identity")
         header = ("domain", "from", "to", "template", "prob. %", "E-value", "identity %")
+        if any(domain.get("superfamily") for domain in verdict["domains"]):  # an older platform has none
+            columns, header = (*columns, "superfamily"), (*header, "superfamily")
         print_table(header, [[domain[column] for column in columns] for domain in verdict["domains"]])

@@ -83,6 +83,7 @@ def show(run, limit, store_path, as_json):
     row = or_not_found(queries.find_run, conn, run)
     row["phases"], row["computed_in"] = queries.phase_counts(conn, run), queries.computed_elsewhere(conn, run)
     row["new_results"], row["coverage_classes"] = _new_results(store_path, row), _coverage_classes(store_path, run)
+    row["classification"] = _classification(store_path, run)
     failed, best = queries.failures(conn, run, limit), queries.best_results(conn, run, limit)
     if as_json:
         return print_json(row | {"failures": failed, "best": best})
@@ -99,6 +100,7 @@ def show(run, limit, store_path, as_json):
             "shared": ", ".join(f"{count} computed in {name}" for name, count in row["computed_in"].items()) or None,
             "new": _new(row["new_results"]),
             "coverage": ", ".join(f"{count} {name}" for name, count in row["coverage_classes"].items()) or None,
+            "superfamilies": row["coverage_classes"] and _superfamilies(row["classification"]) or None,
             "templates": settings.get("library", {}).get("prefix"),
             "mode": row["mode"],
             "efficiency": row["efficiency"] and f"{100 * row['efficiency']:.0f} %",
@@ -127,12 +129,12 @@ def _new_results(store_path, row):
     if row["status"] not in ("FAILED", "INTERRUPTED"):
         return 0
     try:
-        return next(map(new_results, _run_folders(store_path, row["run_id"])), 0)
+        return next(map(new_results, run_folders(store_path, row["run_id"])), 0)
     except (OSError, UserError):  # the folder is damaged
         return 0
 
 
-def _run_folders(store_path, run):
+def run_folders(store_path, run):
     """Where the folder of a run is: beside the store, or in results/; nothing if it is elsewhere."""
     from proteofold.run.layout import RESULTS
 
@@ -143,7 +145,23 @@ def _coverage_classes(store_path, run):
     """How many proteins of a run are in each coverage class; nothing where it was not merged yet."""
     from proteofold.run.proteome import read_coverage_classes
 
-    return next(filter(None, map(read_coverage_classes, _run_folders(store_path, run))), {})
+    return next(filter(None, map(read_coverage_classes, run_folders(store_path, run))), {})
+
+
+def _classification(store_path, run):
+    """How many domains of a run have a superfamily; None where there was no classification, or nothing was merged."""
+    from proteofold.run.proteome import read_classification
+
+    return next(filter(None, map(read_classification, run_folders(store_path, run))), None)
+
+
+def _superfamilies(found):
+    """What a merged run knows of superfamilies, in words."""
+    if found is None:
+        return "not known: 'proteofold fetch classification' fetches CATH"
+    without = found["domains_not_in_cath"] + found["domains_not_mapped"]
+    counts = f"{found['superfamilies']} in {found['domains_classified']} domains, {without} domains without"
+    return f"{counts} (CATH {found['version']})"
 
 
 @click.command(short_help="Show a protein, its results and hits.")
@@ -174,7 +192,7 @@ def protein(name, limit, store_path, as_json):
         results = queries.results_of(conn, row["query_id"])
         newest = next((result for result in results if result["status"] == "SUCCESS"), None)
         hits = queries.hits_of(conn, newest["run_id"], row["query_id"], limit) if newest else []
-        folders = _run_folders(store_path, newest["run_id"]) if newest else []
+        folders = run_folders(store_path, newest["run_id"]) if newest else []
         verdict = run_files.verdict_in_files(folders, row["query_id"])
         found.append(row | {"results": results, "hits": hits, "verdict": verdict and verdict.described()})
     if as_json:
@@ -329,7 +347,7 @@ def _export_protein(conn, store_path, run, name, to):
     from proteofold.store import lookup
     from proteofold.store.run_files import export_protein
 
-    folder = _folder_of(conn, store_path, run)
+    folder = folder_of(conn, store_path, run)
     found = lookup.find(conn, name, or_words=True)
     return [path for row in found for path in export_protein(folder, row["query_id"], to)]
 
@@ -337,15 +355,15 @@ def _export_protein(conn, store_path, run, name, to):
 def _export_domains(conn, store_path, run, to):
     from proteofold.store.run_files import export_table
 
-    return [export_table(_folder_of(conn, store_path, run), "domains.gff3", to)]
+    return [export_table(folder_of(conn, store_path, run), "domains.gff3", to)]
 
 
-def _folder_of(conn, store_path, run):
+def folder_of(conn, store_path, run):
     """The folder of a run of the store; NotFoundError if the store has no such run, or its folder is elsewhere."""
     from proteofold.store.queries import NotFoundError, find_run
 
     find_run(conn, run)
-    folders = _run_folders(store_path, run)
+    folders = run_folders(store_path, run)
     if not folders:
         raise NotFoundError(f"the folder of run {run!r} is neither beside the store nor in results/.")
     return folders[0]

@@ -20,6 +20,7 @@ _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 # A server that has answered is worth waiting for. Until then most likely the network is down, or the address is wrong.
 _TRIES_WITHOUT_ANSWER = 3
 
+_ABSENT = {404, 410}
 _UNSATISFIABLE = 416  # the server has nothing at this offset
 
 
@@ -42,6 +43,10 @@ class Identity(namedtuple("Identity", "etag modified length")):
 
 class StartAgainError(Exception):
     """What was fetched so far cannot be continued; the text says why."""
+
+
+class AbsentError(UserError):
+    """The server has no such file."""
 
 
 class _Broken(Exception):
@@ -159,7 +164,8 @@ class Stream:
             broken = _Broken(f"the server answered {error.code} {error.reason}")
             broken.wait_s = min(_number(error.headers.get("Retry-After")) or 0, 10 * _LONGEST_WAIT_S)
             raise broken
-        raise UserError(
+        kind = AbsentError if error.code in _ABSENT else UserError
+        raise kind(
             f"{self.url}: the server answered {error.code} {error.reason}. Is the address right? Another one is given "
             f"with --url, or in config/sources.yaml."
         )

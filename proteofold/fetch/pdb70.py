@@ -4,7 +4,6 @@ import hashlib
 import os
 import re
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -40,7 +39,7 @@ def fetch_pdb70(source, meter, parts=hhsuite.PARTS, folder=FOLDER, patience=None
     place.refuse_real_folder(link)
     asking = Stream(source.url, patience=patience, tell=meter.say)
     slim = "" if parts == hhsuite.PARTS else "-" + "-".join(parts)
-    whole = folder / f"{NAME}-{_name_in(source.url) or _name_of(asking.look())}{slim}"
+    whole = folder / f"{NAME}-{_name_in(source.url) or place.release_of(asking.look())}{slim}"
     record = place.read_record(whole)
     fetched = record is None
     if fetched:
@@ -62,14 +61,6 @@ def _name_in(url):
     name = re.sub(r"\.(tar\.gz|tgz|gz)$", "", name)
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", re.sub(r"^pdb70(_from_mmcif)?[_-]?", "", name))[:60]
     return name if re.search(r"\d{2}", name) else None
-
-
-def _name_of(identity):
-    """A release's name from its date, or from whatever the server says of the file."""
-    try:
-        return parsedate_to_datetime(identity.modified).strftime("%Y%m%d")
-    except (TypeError, ValueError):
-        return hashlib.sha256(repr(identity).encode()).hexdigest()[:8]
 
 
 def _tell_of_others(part, meter):

@@ -5,15 +5,25 @@ Each release has a folder of its own, ``<name>-<release>``; the name itself is a
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shutil
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from proteofold.system.errors import UserError
 from proteofold.system.files import write_aside
 
 RECORD = "fetched.json"  # in a folder: what it holds; it is there only when the folder is whole
+
+
+def release_of(identity):
+    """A release's name from the date of its file (Identity), or from whatever the server says of it."""
+    try:
+        return parsedate_to_datetime(identity.modified).strftime("%Y%m%d")
+    except (TypeError, ValueError):
+        return hashlib.sha256(repr(identity).encode()).hexdigest()[:8]
 
 
 def existing_parent(path):

@@ -1,18 +1,18 @@
 """A proteome of UniProt as a FASTA file."""
 
-import gzip
 import os
 import re
 import shutil
 from pathlib import Path
 
-from proteofold.fetch import place
-from proteofold.fetch.download import Patience, StartAgainError, Stream
+from proteofold.fetch import place, single
+from proteofold.fetch.download import Patience
+from proteofold.fetch.sources import Source
 from proteofold.formats.fasta import FastaError, read_fasta
 from proteofold.system.errors import UserError
 
 _ID = re.compile(r"UP\d{9,11}", re.ASCII)
-_STARTS = 8
+_LARGEST = 100 << 30  # bytes; all of UniProt has less
 
 
 def checked_id(proteome_id):
@@ -35,11 +35,12 @@ def fetch_proteome(url, proteome_id, path, meter, patience=None):
     part = path.with_name(f".{path.name}.part")
     with place.alone_in(part):
         try:
-            stream = _download(url, part / "fasta", meter, patience)
-            proteins, residues = _check(part / "fasta", url, proteome_id, stream.headers.get("X-Total-Results"))
-            _pack(part / "fasta")
-            place.sync(part / "fasta")
-            os.replace(part / "fasta", path)
+            stream = single.download(Source(url, None), part, meter, patience, _LARGEST)
+            fetched = part / single.FETCHED
+            proteins, residues = _check(fetched, url, proteome_id, stream.headers.get("X-Total-Results"))
+            single.pack(fetched)
+            place.sync(fetched)
+            os.replace(fetched, path)
         finally:
             shutil.rmtree(part)
     release = stream.headers.get("X-UniProt-Release")
@@ -59,28 +60,6 @@ def _check(part, url, proteome_id, announced):
     return proteins, residues
 
 
-def _download(url, part, meter, patience):
-    """Write what is behind an address to a file. Answers that are made when asked for start again when they break."""
-    for _ in range(_STARTS):
-        stream = Stream(url, patience=patience, tell=meter.say)
-        begun = False
-        try:
-            with open(part, "wb") as handle:
-                for chunk in stream.chunks():
-                    if not begun:
-                        meter.begin("fetching", stream.length)
-                        place.require_room(part.parent, stream.length or 0, "the proteome")
-                        begun = True
-                    handle.write(chunk)
-                    meter.add(len(chunk))
-            return stream
-        except OSError as error:
-            raise place.disk_error(error, part.parent) from None
-        except StartAgainError as reason:
-            meter.say(f"{reason} Starting from the beginning.")
-    raise UserError(f"{url}: broke off {_STARTS} times: try again later.")
-
-
 def _count(path):
     """Proteins and residues of a FASTA file; FastaError also where a protein has no sequence."""
     proteins = residues = 0
@@ -89,15 +68,3 @@ def _count(path):
             raise FastaError(path, record.line, f"{record.id} has no sequence")
         proteins, residues = proteins + 1, residues + len(record.sequence)
     return proteins, residues
-
-
-def _pack(path):
-    """Make a gzip file of what is none."""
-    with open(path, "rb") as handle:
-        if handle.read(2) == b"\x1f\x8b":
-            return
-        handle.seek(0)
-        packed = path.with_suffix(".packed")
-        with gzip.open(packed, "wb") as target:
-            shutil.copyfileobj(handle, target)
-    os.replace(packed, path)

@@ -12,6 +12,7 @@ from proteofold.run.alignments import given_alignment
 from proteofold.run.layout import RunFolder
 from proteofold.run.results import done
 from proteofold.science import hhsuite
+from proteofold.science.classification import open_classification
 from proteofold.science.domains import DomainThresholds
 from proteofold.science.weights import batch_mem_mb
 from proteofold.system.errors import UserError
@@ -22,7 +23,7 @@ from proteofold.system.files import write_if_changed
 BLOCK = 1000
 
 # Raised when the same results give other merged tables: the next start merges again.
-TABLES_VERSION = 3
+TABLES_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +149,21 @@ class Run:
         return [self.search.name, self.search.out_folder.name, TABLES_VERSION, asdict(self.thresholds)]
 
     @cached_property
+    def classification(self):
+        """The Classification of templates that the run uses; None without one."""
+        return open_classification(self.settings.get("classification"))
+
+    @cached_property
     def thresholds(self):
         """What counts as a domain; the defaults in the folder of a run that had no choice."""
         return DomainThresholds(**self.settings.get("domains", {}))
 
     @cached_property
     def members_digest(self):
-        """Identity of the list of proteins, order included, and of where their results lie."""
-        return checksum([self._results_name, [_row_of(member) for member in self.members.values()]])
+        """Identity of the list of proteins, order included, of where their results lie, and of the classification."""
+        classification = self.settings.get("classification")
+        name = self._results_name + ([classification] if classification else [])
+        return checksum([name, [_row_of(member) for member in self.members.values()]])
 
     @property
     def manifest_text(self):

@@ -18,7 +18,16 @@ from proteofold.run.layout import RunFolder
 from proteofold.run.manifest import load_run, read_settings
 from proteofold.run.proteome import PROTEOME_FILES, Proteome
 from proteofold.run.results import DamagedError, done, read_hits, read_out, remove
-from proteofold.run.verdicts import DOMAIN_COLUMNS, SUMMARY_VALUES, VERDICT_COLUMNS, judged, pack_judged, read_judged
+from proteofold.run.verdicts import (
+    DOMAIN_TABLE_COLUMNS,
+    SUMMARY_VALUES,
+    VERDICT_COLUMNS,
+    judged,
+    pack_judged,
+    read_judged,
+    superfamilies_of,
+    table_rows,
+)
 from proteofold.science.batches import damaged_files
 from proteofold.science.summary import SUMMARY_COLUMNS
 from proteofold.system.errors import UserError
@@ -84,7 +93,7 @@ def merge_run(path, marks=(), interrupted=False):
         all_hits = stack.enter_context(open(aside, "wb"))
         results.writerow((*SUMMARY_COLUMNS, *SUMMARY_VALUES))
         best.writerow(("fasta_id", "best_hit_id"))
-        domains.writerow(DOMAIN_COLUMNS)
+        domains.writerow(DOMAIN_TABLE_COLUMNS)
         verdicts.writerow(VERDICT_COLUMNS)
         failed.writerow(FAILURE_COLUMNS)
         features.write(GFF3_HEADER)
@@ -95,8 +104,10 @@ def merge_run(path, marks=(), interrupted=False):
                 if out := outs.get(member.entry):
                     found = all_judged[member.entry]
                     results.writerow((*out.row, *found.summary_values))
-                    proteome.add(member, found)
-                    domains.writerows(found.domain_rows(member.query_id))
+                    rows = found.domain_rows(member.query_id)
+                    classes = superfamilies_of(run, rows)
+                    proteome.add(member, found, classes)
+                    domains.writerows(table_rows(run, rows, classes))
                     features.write(found.gff3(member.query_id, member.length))
                     verdicts.writerow(found.verdict_row(member.query_id, member.length))
                     best.writerow(out.row[:2])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from proteofold import __version__
 from proteofold.run.alignments import alignment_digest
+from proteofold.run.classes import chosen_classification
 from proteofold.run.inputs import check_inputs, collected
 from proteofold.run.layout import RESULTS, RunFolder, folder_name
 from proteofold.run.manifest import Member, Run, checksum
@@ -131,6 +132,7 @@ def _settings(config, checked, digest):
         "alternatives": alternatives,
         "msa": msa,
         "domains": config["domains"],
+        "classification": chosen_classification(),
         "keep": config["keep"],
         "library": library._asdict(),
         "library_source": checked.templates.source,

@@ -1,11 +1,12 @@
 """The run at a glance: coverage classes, domains per protein, top templates and dark proteins, as JSON and CSV."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 
 from proteofold.run.layout import RunFolder
 from proteofold.run.predictions import read_batch_predictions
+from proteofold.science.classification import NOT_IN_CATH, NOT_MAPPED, fold_of
 from proteofold.science.verdict import COVERAGE_CLASSES, DARK
 from proteofold.system.files import write_aside
 
@@ -26,14 +27,16 @@ class Proteome:
 
     proteins: list = field(default_factory=list)  # (query_id, length, class, domains, residues in domains, in hits)
     domains: list = field(default_factory=list)  # (template, place of the protein, residues)
+    classes: list = field(default_factory=list)  # (superfamily or why there is none, place of the protein)
     dark: list = field(default_factory=list)  # the Members without any domain
 
-    def add(self, member, judged):
-        """Add a protein, a Member, and what is Judged of it."""
+    def add(self, member, judged, superfamilies=()):
+        """Add a protein, a Member, what is Judged of it, and the superfamily of each domain where that is known."""
         place, count = len(self.proteins), len(judged.domains)
         residues = judged.domain_residues, judged.confident_residues
         self.proteins.append((member.query_id, member.length, judged.coverage_class, count, *residues))
         self.domains += [(template, place, end - start + 1) for start, end, template, *_ in judged.domains]
+        self.classes += [(superfamily, place) for superfamily in superfamilies]
         if judged.coverage_class == DARK:
             self.dark.append(member)
 
@@ -78,7 +81,28 @@ class Proteome:
                 }
                 for row in top.itertuples()
             ],
+            **self._described_classes(run.classification),
             "dark_proteins": list(self._dark_proteins(run)),
+        }
+
+    def _described_classes(self, classification):
+        """What proteome_summary.json says of superfamilies and folds; ``classification`` is None without one."""
+        if not classification:
+            return {"classification": None, "superfamilies": [], "folds": []}
+        counts = Counter(superfamily for superfamily, _ in self.classes)
+        known = [(code, place) for code, place in self.classes if code not in (NOT_IN_CATH, NOT_MAPPED)]
+        folds = [(fold_of(code), place) for code, place in known]
+        return {
+            "classification": {
+                "version": classification.version,
+                "superfamilies": len({code for code, _ in known}),
+                "folds": len({code for code, _ in folds}),
+                "domains_classified": len(known),
+                "domains_not_in_cath": counts[NOT_IN_CATH],
+                "domains_not_mapped": counts[NOT_MAPPED],
+            },
+            "superfamilies": list(_counted_nodes("superfamily", known, classification)),
+            "folds": list(_counted_nodes("fold", folds, classification)),
         }
 
     def _dark_proteins(self, run):
@@ -92,6 +116,16 @@ class Proteome:
         for member in self.dark:
             content = contents.get(member.md5, dict.fromkeys(_STATES))
             yield {"query_id": member.query_id, "length": member.length} | content
+
+
+def _counted_nodes(kind, found, classification):
+    """Code, name, proteins and domains of each node of CATH, those of most domains first."""
+    proteins, domains = defaultdict(set), Counter()
+    for code, place in found:
+        proteins[code].add(place)
+        domains[code] += 1
+    for code, count in sorted(domains.items(), key=lambda item: (-item[1], item[0])):
+        yield {kind: code, "name": classification.name_of(code), "proteins": len(proteins[code]), "domains": count}
 
 
 def _content(states):
@@ -108,12 +142,22 @@ def _table(found):
         for count, number in found["domains_per_protein"].items()
     ]
     rows += [{"topic": "template", "name": row["template"]} | row for row in found["top_templates"]]
+    for topic, nodes in (("superfamily", found["superfamilies"]), ("fold", found["folds"])):
+        rows += [{"topic": topic} | node | {"name": node[topic]} for node in nodes]
     rows += [
         {"topic": "dark_protein", "name": row["query_id"], "residues": row["length"], "proteins": 1} | row
         for row in found["dark_proteins"]
     ]
     table = pd.DataFrame(rows, columns=PROTEOME_COLUMNS)
     return table.astype(dict.fromkeys(("proteins", "residues", "domains"), "Int64"))
+
+
+def read_classification(folder):
+    """How many domains of a run, by its folder, have a superfamily, as proteome_summary.json has it; None without."""
+    try:
+        return json.loads((RunFolder(folder).path / SUMMARY_JSON).read_text(encoding="utf-8"))["classification"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def read_coverage_classes(folder):

@@ -3,8 +3,10 @@
 import json
 import zlib
 from collections import namedtuple
+from dataclasses import replace
 
 from proteofold.formats.gff3 import feature, sequence_region
+from proteofold.run.classes import CLASS_COLUMNS, class_values, superfamilies
 from proteofold.run.results import read_hits, read_out
 from proteofold.science.verdict import judge
 
@@ -14,6 +16,9 @@ _OF_HIT = (
     *("identity", "template_start", "template_end", "template_length"),
 )
 DOMAIN_COLUMNS = ("query_id", "number", *_OF_HIT)
+
+# The columns of domains.csv.
+DOMAIN_TABLE_COLUMNS = (*DOMAIN_COLUMNS, *CLASS_COLUMNS)
 
 # What is appended to the row of a protein in merge_results.csv.
 SUMMARY_VALUES = ("domains", "coverage")
@@ -74,7 +79,22 @@ def judged(run, member, hits):
 def read_verdict(run, member):
     """The Verdict on a member of a run from its stored hits; DamagedError, or FileNotFoundError without a result."""
     hits = read_hits(run.search, member.entry, read_out(run.search, member.entry))
-    return judge(hits, member.length, run.thresholds)
+    verdict = judge(hits, member.length, run.thresholds)
+    found = superfamilies(run.classification, [hit._asdict() for hit in verdict.domains])
+    return replace(verdict, superfamilies=tuple(class_values(run.classification, code) for code in found))
+
+
+def superfamilies_of(run, domain_rows):
+    """The ``superfamilies`` of rows of DOMAIN_COLUMNS."""
+    return superfamilies(run.classification, [dict(zip(DOMAIN_COLUMNS, row, strict=True)) for row in domain_rows])
+
+
+def table_rows(run, domain_rows, found):
+    """The rows of domains.csv: rows of DOMAIN_COLUMNS, and the values of CLASS_COLUMNS for the superfamilies found."""
+    return [
+        (*row, *class_values(run.classification, superfamily))
+        for row, superfamily in zip(domain_rows, found, strict=True)
+    ]
 
 
 def pack_judged(found):

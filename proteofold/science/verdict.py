@@ -27,6 +27,7 @@ class Verdict:
     hits: int
     best_evalue: float | None  # the smallest one of all hits; None without hits
     thresholds: DomainThresholds
+    superfamilies: tuple = ()  # code and name of the CATH superfamily of each domain, '' without; () if unknown
 
     @property
     def coverage(self):
@@ -72,6 +73,7 @@ class Verdict:
 
     def described(self):
         """The verdict as JSON can hold it."""
+        classes = self.superfamilies or [("", "")] * len(self.domains)
         return {
             "class": self.coverage_class,
             "sentence": self.sentence,
@@ -79,7 +81,10 @@ class Verdict:
             "coverage": round(self.coverage, 4),
             "domain_residues": self.domain_residues,
             "confident_residues": self.confident_residues,
-            "domains": [{"number": number} | hit._asdict() for number, hit in enumerate(self.domains, 1)],
+            "domains": [
+                {"number": number} | hit._asdict() | {"superfamily": code, "superfamily_name": name}
+                for number, (hit, (code, name)) in enumerate(zip(self.domains, classes, strict=True), 1)
+            ],
             "thresholds": asdict(self.thresholds),
         }
 

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from proteofold.science.model import structure_paths
 from proteofold.service.choices import CONFIG, read_config
 from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
@@ -37,18 +38,16 @@ def structures_of(working):
 def read_structure(folder, code):
     """The mmCIF text of a PDB entry as bytes; NotFoundError where the folder does not have it.
 
-    Files are ``1abc.cif`` or ``1abc.cif.gz``, in the folder itself or in one named by the middle of the code (``ab``),
-    as in a copy of the PDB.
+    structure_paths names the files; ``proteofold fetch structures`` fetches some.
     """
     code = code.lower()
     if folder and _CODE.fullmatch(code):
-        for place in (folder, folder / code[1:3]):
-            for name, opened in ((f"{code}.cif", open), (f"{code}.cif.gz", gzip.open)):
-                try:
-                    with opened(place / name, "rb") as handle:
-                        return handle.read()
-                except FileNotFoundError:
-                    continue
-                except (OSError, EOFError) as error:
-                    raise NotFoundError(f"The structure {code} cannot be read: {type(error).__name__}.") from None
+        for path in structure_paths(folder, code):
+            try:
+                with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as handle:
+                    return handle.read()
+            except FileNotFoundError:
+                continue
+            except (OSError, EOFError) as error:
+                raise NotFoundError(f"The structure {code} cannot be read: {type(error).__name__}.") from None
     raise NotFoundError(f"There is no structure {code[:20]!r} on this site.")

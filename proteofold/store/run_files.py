@@ -16,7 +16,7 @@ from proteofold.run.manifest import load_run
 from proteofold.run.merge import MERGED
 from proteofold.run.predictions import read_prediction
 from proteofold.run.results import DamagedError, read_hits, read_out, read_packed_hhr
-from proteofold.run.verdicts import DOMAIN_COLUMNS, judged, read_verdict
+from proteofold.run.verdicts import DOMAIN_TABLE_COLUMNS, judged, read_verdict, superfamilies_of, table_rows
 from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
 from proteofold.system.files import replacing, write_aside
@@ -125,7 +125,8 @@ def _hits_json(run, member):
 
 
 def _domains_csv(run, member):
-    return _csv(DOMAIN_COLUMNS, judged(run, member, _hits(run, member)).domain_rows(member.query_id))
+    rows = judged(run, member, _hits(run, member)).domain_rows(member.query_id)
+    return _csv(DOMAIN_TABLE_COLUMNS, table_rows(run, rows, superfamilies_of(run, rows)))
 
 
 def _domains_json(run, member):

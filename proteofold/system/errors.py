@@ -8,7 +8,7 @@ class UserError(Exception):
 # Modules that the bare package does not install -> the extra of pyproject.toml that does.
 _EXTRAS = {
     **dict.fromkeys(("snakemake", "snakemake_interface_logger_plugins", "torch", "numpy"), "pipeline"),
-    **dict.fromkeys(("jsonschema", "matplotlib", "pulp", "yaml"), "pipeline"),
+    **dict.fromkeys(("Bio", "jsonschema", "matplotlib", "pulp", "yaml"), "pipeline"),
     **dict.fromkeys(("datasette", "markupsafe"), "platform"),
 }
 

@@ -115,10 +115,45 @@ def test_domains_are_rows_in_the_order_of_the_protein(long):
     assert header == [
         *("query_id", "number", "query_start", "query_end", "template", "description", "probability", "evalue"),
         *("score", "aligned_columns", "identity", "template_start", "template_end", "template_length"),
+        *("superfamily", "superfamily_name"),
     ]
     assert rows == [
-        ["a,b", "1", "1", "80", "T1", 'about "T1", a; b', "99.0", "1e-20", "200.0", "80", "31", "1", "80", "90"],
-        ["a,b", "2", "101", "180", "T2", 'about "T2", a; b', "99.0", "1e-20", "100.0", "80", "28", "1", "80", "90"],
+        [
+            "a,b",
+            "1",
+            "1",
+            "80",
+            "T1",
+            'about "T1", a; b',
+            "99.0",
+            "1e-20",
+            "200.0",
+            "80",
+            "31",
+            "1",
+            "80",
+            "90",
+            "",
+            "",
+        ],
+        [
+            "a,b",
+            "2",
+            "101",
+            "180",
+            "T2",
+            'about "T2", a; b',
+            "99.0",
+            "1e-20",
+            "100.0",
+            "80",
+            "28",
+            "1",
+            "80",
+            "90",
+            "",
+            "",
+        ],
     ]
     assert [row[7:] for row in table(long, "merge_results.csv")[1:]] == [["2", "0.8000"], ["0", "0.0000"]]
 

@@ -39,6 +39,7 @@ def config(tmp_path, make_library, monkeypatch):
         "ids": None,
         "templates": make_library(tmp_path / "library" / "db", {"A": 10}),
         "s4pred": {"weights": str(folder), "device": "cpu", "precision": "fp32"},
+        "msa": None,
         "search": {"mode": "lean"},
         "domains": asdict(DomainThresholds()),
         "keep": [],
@@ -127,6 +128,14 @@ def test_entry_is_the_stem_and_a_checksum_of_id_and_sequence(plan):
 def test_description_is_kept_on_one_line(plan, tmp_path, config):
     (tmp_path / "proteins.fasta").write_text(">a Alpha\tof \x1c many\n MKV\n")
     assert plan_run(config, tmp_path / "results").run.members["a"].description == "Alpha of many"
+
+
+def test_run_uses_the_classification_that_is_in_use(plan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert plan({"a": "MKV"}).run.settings["classification"] is None
+    (tmp_path / "resources/classification/cath-20261101").mkdir(parents=True)
+    (tmp_path / "resources/classification/cath").symlink_to("cath-20261101")
+    assert plan({"a": "MKV"}).run.settings["classification"] == "resources/classification/cath-20261101"
 
 
 def test_planning_writes_nothing(plan, tmp_path):

@@ -5,6 +5,8 @@ import shutil
 
 from runbench import DEMO, demo_records
 
+from proteofold.science.classification import FILE, write_classification
+
 
 def domains_of(bench, accession=""):
     """(query_start, query_end, template) of the domains, in the order of the table."""
@@ -57,4 +59,17 @@ def test_changed_thresholds_cost_the_merge_and_no_search(done):
 
 def test_default_thresholds_in_words_cost_nothing(done):
     done.config["domains"] = {"max_evalue": 0.001, "min_columns": 30}
+    assert "Nothing to be done" in done.snakemake()
+
+
+def test_fetched_classification_costs_the_merge_and_no_search(done):
+    predictions = done.predictions()
+    release = done.path / "resources" / "classification" / "cath-20261101"
+    release.mkdir(parents=True)
+    write_classification(release / FILE, ["4hhbA00 v4_4_0 1.10.490.10 1-141:A"], ["1.10.490.10 Globins"])
+    (release.parent / "cath").symlink_to(release.name)
+    done.snakemake()
+    assert done.searched() == [] and done.predictions() == predictions
+    ends = {row.split(",")[4]: row.split(",")[-2:] for row in done.rows("domains.csv")}
+    assert ends == {"4HHB_A": ["1.10.490.10", "Globins"]} | dict.fromkeys(("1MBN_A", "1LZ1_A", "1HRC_A"), ["", ""])
     assert "Nothing to be done" in done.snakemake()

@@ -112,6 +112,8 @@ DOMAIN = described(
         "template_start": NUMBER,
         "template_end": NUMBER,
         "template_length": NUMBER,
+        "superfamily": {"type": "string", "description": "Code of CATH, empty where there is none or none is known"},
+        "superfamily_name": TEXT,
     }
 )
 VERDICT = described(

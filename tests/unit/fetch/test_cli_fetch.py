@@ -6,9 +6,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from fetch_server import breaks_after, library_content, tar_gz
+from runfolders import FolderOfRuns, span_hit
+from structures import chain_rows, cif, components
 
 from proteofold.cli.main import cli
 from proteofold.fetch.sources import SOURCES, read_source
+from proteofold.run.merge import merge_run
 from proteofold.system.errors import UserError
 
 
@@ -98,3 +101,49 @@ def test_file_of_sources_names_good_ones():
     with pytest.raises(UserError, match="checksum 'sha1:aa'"):
         read_source("weights", checksum="sha1:aa")
     assert "{id}" in read_source("proteome").url
+
+
+@pytest.fixture
+def merged(tmp_path):
+    """A merged run of one protein with two domains."""
+    runs = FolderOfRuns(tmp_path)
+    run = runs.plan(proteins={"P1": "MKVLI" * 40})
+    runs.finish(run, "P1", [span_hit(1, 80, "1ABC_A"), span_hit(101, 180, "2DEF_B", rank=2)])
+    merge_run(run.folder.path)
+
+
+def test_structures_of_the_domains_of_a_run_are_fetched(call, server, merged, tmp_path):
+    server.files["/1abc"] = cif(chain_rows("MKV"), components("MKV"), "1ABC").encode()
+    server.files["/2def"] = cif(chain_rows("MKV"), components("MKV"), "2DEF").encode()
+    address = {"PROTEOFOLD_STRUCTURES_URL": server.url("/{id}")}
+    outcome = call("structures", "demo", **address)
+    assert outcome.stdout == "fetched 2 structures to resources/structures; 0 there already\n"
+    assert {path.name for path in (tmp_path / "resources/structures").iterdir()} == {"1abc.cif.gz", "2def.cif.gz"}
+    outcome = call("structures", "demo", "--template", "1ABC_A", "--template", "MINE", **address)
+    assert "fetched 0 structures" in outcome.stdout and "1 there already" in outcome.stdout
+    assert "MINE" in outcome.stdout
+
+
+def test_structures_that_are_not_available_are_reported(call, server, merged):
+    server.files["/1abc"] = cif(chain_rows("MKV"), components("MKV"), "1ABC").encode()
+    outcome = call("structures", "demo", "--url", server.url("/{id}"))
+    assert outcome.exit_code == 1
+    assert "fetched 1 structure " in outcome.stdout
+    assert "/2def: the server answered 404" in outcome.stderr
+
+
+def test_structures_need_a_run(call):
+    outcome = call("structures", "nothing")
+    assert outcome.exit_code == 1 and "no folder nothing" in outcome.output
+
+
+def test_classification_is_fetched_from_the_addresses_in_the_environment(call, server):
+    server.files["/all"] = b"1abcA00 v4_4_0 1.10.8.10 1-100:A\n"
+    server.files["/names"] = b"1.10.8.10 DNA helicase\n"
+    addresses = {
+        "PROTEOFOLD_CLASSIFICATION_URL": server.url("/all"),
+        "PROTEOFOLD_CLASSIFICATION_NAMES_URL": server.url("/names"),
+    }
+    told = "resources/classification/cath-20220313: 1 domains in 1 superfamilies, CATH v4_4_0\n"
+    assert call("classification", **addresses).stdout == f"fetched {told}"
+    assert call("classification", **addresses).stdout == f"there already: {told}"

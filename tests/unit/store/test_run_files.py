@@ -11,7 +11,7 @@ from proteofold.formats.fasta import read_fasta
 from proteofold.formats.hhr import HIT_COLUMNS, read_hhr
 from proteofold.run.merge import merge_run
 from proteofold.run.results import read_hits
-from proteofold.run.verdicts import DOMAIN_COLUMNS, read_verdict
+from proteofold.run.verdicts import DOMAIN_TABLE_COLUMNS, read_verdict
 from proteofold.store.queries import NotFoundError
 from proteofold.store.run_files import PROTEIN_FILES, export_protein, export_table, protein_file, verdict_in_files
 
@@ -77,7 +77,7 @@ def test_hits_and_domains_are_tables_with_the_columns_of_the_run(run):
     header, *rows = rows_of(run, "hits.csv")
     assert tuple(header) == HIT_COLUMNS and [row[:3] for row in rows] == [[QUERY, "1", "T1"], [QUERY, "2", "T2"]]
     header, *rows = rows_of(run, "domains.csv")
-    assert tuple(header) == DOMAIN_COLUMNS and [row[:4] for row in rows] == [
+    assert tuple(header) == DOMAIN_TABLE_COLUMNS and [row[:4] for row in rows] == [
         [QUERY, "1", "1", "80"],
         [QUERY, "2", "101", "180"],
     ]
