@@ -37,6 +37,7 @@ def check(tmp_path, make_library):
             "ids": None if listed is None else str(tmp_path / "ids.txt"),
             "templates": library,
             "s4pred": {"weights": str(weights), "device": "cpu", "precision": "fp32"},
+            "msa": None,
             "search": {"mode": "lean"},
             "domains": asdict(DomainThresholds()),
             "keep": [],
