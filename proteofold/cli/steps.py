@@ -261,8 +261,6 @@ def summarise(hhr, out, query_id, entry, search_name, remove_damaged):
         result = read_hhr(hhr)
         if result.table_rows > len(result.hits):
             raise UserError(f"{hhr} lists {result.table_rows} hits and aligns {len(result.hits)}: cut short")
-        if remove_damaged and result.query.split()[:1] != [query_id]:
-            raise UserError(f"{hhr} is of {result.query}, not of {query_id}")
     except UserError as error:
         if not remove_damaged:
             raise

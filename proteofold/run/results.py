@@ -9,6 +9,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from proteofold.formats.fasta import protein_stem
 from proteofold.formats.hhr import parse_hhr
 from proteofold.formats.packed_hhr import unpack
 from proteofold.run.failures import DAMAGED, ERROR_MARK
@@ -100,18 +101,27 @@ def read_search(search, entry, out=None, most=None):
 def remove(search, entry, why):
     """Remove the damaged result of an entry, so that the next start makes it again; its log keeps the reason.
 
-    Where only the ``.out`` is damaged a whole ``.hhr.gz`` stays, and no search is needed again.
+    Where only the ``.out`` is damaged a whole ``.hhr.gz`` of this protein stays, and no search is needed again.
     """
-    keep_hhr = not _is_whole(read_out, search, entry) and _is_whole(read_search, search, entry)
+    keep_hhr = _out_is_damaged(search, entry) and _hhr_is_whole(search, entry)
     search.out(entry).unlink(missing_ok=True)
     if not keep_hhr:
         search.hhr(entry).unlink(missing_ok=True)
     write_aside(search.log("summary", entry), f"{why}\n{ERROR_MARK}{DAMAGED}\n")
 
 
-def _is_whole(read, search, entry):
+def _out_is_damaged(search, entry):
     try:
-        read(search, entry)
+        read_out(search, entry)
     except (DamagedError, FileNotFoundError):
+        return True
+    return False
+
+
+def _hhr_is_whole(search, entry):
+    try:
+        found = read_search(search, entry)
+    except DamagedError:
         return False
-    return True
+    query_id = next(iter(found.query.split()), "")
+    return protein_stem(query_id) == entry.rpartition("-")[0]

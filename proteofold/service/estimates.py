@@ -79,7 +79,7 @@ def _planned(asked):
     from proteofold.run.config import load_config
     from proteofold.run.planning import plan_run
 
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config_file:
+    with tempfile.NamedTemporaryFile("w", prefix="proteofold-estimate-", suffix=".yaml") as config_file:
         json.dump(asked["config"], config_file)  # JSON is YAML
         config_file.flush()
         config = load_config(config_file.name)

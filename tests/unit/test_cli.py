@@ -140,13 +140,6 @@ def test_damaged_hhr_is_removed_on_demand_only(call, tmp_path, data, content):
     assert outcome.stderr.splitlines()[-1] == f"Error: {hhr}: damaged, removed; rerun"
 
 
-def test_hhr_of_another_protein_is_removed_on_demand(call, tmp_path, data):
-    hhr, out = tmp_path / "x.hhr.gz", tmp_path / "x.out"
-    hhr.write_bytes(pack_hhr((data / "hhsearch3.hhr").read_bytes()))
-    outcome = call("summarise", hhr, out, "--id", "another", "--remove-damaged")
-    assert outcome.exit_code == 1 and not hhr.exists() and not out.exists()
-
-
 def test_summary_is_written_with_what_it_belongs_to_and_only_once(call, tmp_path, data):
     out = tmp_path / "x.out"
     words = ["summarise", data / "hhblits3.hhr", out, "--entry", "P1-0a1b2c3d", "--search", "few.lean.01"]

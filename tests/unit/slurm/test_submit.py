@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from proteofold.slurm import jobs
 from proteofold.slurm import submit as submit_module
 from proteofold.slurm.jobs import Submission, comment_of
 from proteofold.slurm.submit import submit
@@ -127,7 +128,8 @@ def test_job_that_has_ended_is_not_adopted(slurm, state):
     assert submit_here(slurm) == "2"
 
 
-def test_one_question_to_slurm_serves_many_submissions(slurm):
+def test_one_question_to_slurm_serves_many_submissions(slurm, monkeypatch):
+    monkeypatch.setattr(jobs, "FRESH_S", 600)  # however slow the machine is
     slurm.answer("sbatch", "2\n")
     for number in range(9):
         submit_here(slurm, name=f"lib:P{number}")
