@@ -261,10 +261,11 @@ def cluster(context, as_json):
         return print_json(told)
     columns = ("name", "state", "cores_used", "cores", "memory_used_mb", "memory_mb", "load")
     rows = [
-        [*cells, len(node["jobs"])] for cells, node in zip(_cells(told["nodes"], columns), told["nodes"], strict=True)
+        [*cells, len(node["jobs"]) + node["other_jobs"]]
+        for cells, node in zip(_cells(told["nodes"], columns), told["nodes"], strict=True)
     ]
     print_table(("node", "state", "cores used", "cores", "MB used", "MB", "load", "jobs"), rows)
-    click.echo(f"{len(told['queue'])} waiting")
+    click.echo(f"{len(told['queue']) + told['other_queue']} waiting")
 
 
 @_command("health", "Tell how the services of the site are; exit code 1 if one does not work.")

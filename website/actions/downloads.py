@@ -11,6 +11,7 @@ from proteofold.service.places import run_folder
 from proteofold.store import queries, run_files
 from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
+from proteofold.system.words import without_folders
 from website.actions import same
 from website.pages.paths import protein_path, run_path
 from website.requests import answers
@@ -110,8 +111,8 @@ def lines_of(folder, row, **limit):
 
 
 def _without_folder(text, folder):
-    """A log without the place of the working folder on the server: paths begin with ``results/``."""
-    return text.replace(f"{folder.parent.parent}/", "")
+    """A log without folders of the server: paths of runs begin with ``results/``, others are their last part."""
+    return without_folders(text.replace(f"{folder.parent.parent}/", ""))
 
 
 async def last_lines(visit, run_id, failures):
