@@ -64,15 +64,14 @@ def default_working_folder(path):
 def close_to_others(store_path):
     """Let nobody but owner and group read a store, and the runs of its platform.
 
-    The folder of runs is closed, not each file in it. OSError if they belong to another user.
+    The folder of runs is closed where there is one, not each file in it. OSError if they belong to another user.
     """
     store_path = Path(store_path).absolute()
     # SQLite gives -wal and -shm that it makes the mode of the file
     files = [path for ending in ("", "-wal", "-shm") if (path := Path(f"{store_path}{ending}")).exists()]
     with platform_of(store_path) as platform:
         results = working_folder(platform) / RESULTS
-    results.mkdir(mode=0o750, parents=True, exist_ok=True)
-    for path in (*files, results):
+    for path in (*files, *([results] if results.is_dir() else [])):
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & stat.S_IRWXO:
             path.chmod(mode & ~stat.S_IRWXO)

@@ -37,6 +37,7 @@ _SECONDS_BETWEEN_WORDS = 0.2
 _READ_PART = 0.7  # of the time that an upload takes, so much is reading
 _SHOWN_RESIDUES, _SHOWN_BEFORE = 200, 20
 _LONGEST_NAME = 200
+_BEGINS_FORMULA = "=+-@"
 
 
 class Outcome(namedtuple("Outcome", "id outcome reason")):
@@ -166,14 +167,14 @@ def _stage(conn, plain, shown, size, upload, tell):
         for number, record in batch:
             read += len(record.sequence) + len(record.description) + len(record.id)
             query = checker.query(shown, record, f"line {record.line}")
-            why = checker.checked.errors.pop() if query is None else _too_long(record)
+            header = parse_header(record.id, record.description)
+            why = checker.checked.errors.pop() if query is None else _too_long(record) or _formula(record, header)
             if why:
                 upload.failed += 1
                 failing.append((record.id, record.line))
                 if len(refused) < MOST_TOLD:
                     refused.append((number, Outcome(_shortened(record.id), "failed", why)))
                 continue
-            header = parse_header(record.id, record.description)
             rows.append((number, record.line, record.id, *header, len(query.sequence), query.sequence, query.md5))
         conn.executemany(_STAGE, rows)
         conn.executemany("insert into refused values (?, ?)", failing)
@@ -194,6 +195,17 @@ def _too_long(record):
     for what, text in (("sequence", record.sequence), ("header", record.id + record.description)):
         if len(text) > MOST_LETTERS:
             return f"line {record.line}: the {what} has {len(text):,} letters; at most {MOST_LETTERS:,} are accepted."
+    return None
+
+
+def _formula(record, header):
+    """Why a record would be calculated with by the spreadsheet that opens a table of it; None if it would not."""
+    for what, text in (("id", record.id), *header._asdict().items()):
+        if text and text[0] in _BEGINS_FORMULA:
+            return (
+                f"line {record.line}: the {what.replace('_', ' ')} begins with {text[0]!r}, which spreadsheets "
+                "take for a formula. Rename the record."
+            )
     return None
 
 

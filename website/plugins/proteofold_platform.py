@@ -99,7 +99,8 @@ def asgi_wrapper(datasette):
     """Limits of every request, and headers of every answer."""
 
     def wrap(app):
-        guarded = gate(app, datasette, ROUTES)
+        hosts = (datasette.plugin_config("proteofold_platform") or {}).get("hosts", "")
+        guarded = gate(app, datasette, ROUTES, hosts.replace(",", " ").split())
 
         async def wrapped(scope, receive, send):
             async def send_more(message):
