@@ -28,8 +28,9 @@ def admin():
 @click.argument("name")
 @click.option("--admin", "is_admin", is_flag=True, help="May stop, retry and delete the runs of others.")
 @_PASSWORD_STDIN
+@click.option("--no-password", is_flag=True, help="It signs in through the institute's proxy only (docs/platform.md).")
 @store_option
-def add_user(name, is_admin, password_stdin, store_path):
+def add_user(name, is_admin, password_stdin, no_password, store_path):
     """Add the account NAME; its password is asked for.
 
     \b
@@ -40,28 +41,39 @@ def add_user(name, is_admin, password_stdin, store_path):
     from proteofold.service import accounts
 
     with _platform(store_path) as conn:
-        user = accounts.add_user(conn, name, _password(password_stdin), is_admin)
+        password = None if no_password else _password(password_stdin)
+        user = accounts.add_user(conn, name, password, is_admin)
     click.echo(f"added: {user.name}{' (administrator)' if user.is_admin else ''}")
 
 
 @admin.command("set-password", short_help="Set the password of an account.")
 @click.argument("name")
 @_PASSWORD_STDIN
+@click.option(
+    "--revoke-tokens/--keep-tokens", default=None, help="What becomes of its tokens.  [default: ask; keep with stdin]"
+)
 @store_option
-def set_password(name, password_stdin, store_path):
-    """Set the password of NAME and end its sessions; its tokens go on."""
-    from proteofold.service import accounts
+def set_password(name, password_stdin, revoke_tokens, store_path):
+    """Set the password of NAME and end its sessions. Tokens do not depend on it: they go on, or are revoked, too."""
+    from proteofold.service import accounts, tokens
 
     with _platform(store_path) as conn:
         accounts.set_password(conn, name, _password(password_stdin))
-    click.echo(f"password set: {name}")
+        click.echo(f"password set: {name}; its sessions ended")
+        count = len(tokens.list_tokens(conn, accounts.User(name, False)))
+        if count and revoke_tokens is None and not password_stdin:
+            revoke_tokens = click.confirm(f"{name} has tokens ({count}). Revoke them, too?")
+        if count and revoke_tokens:
+            tokens.revoke_tokens(conn, name)
+        if count:
+            click.echo(f"tokens {'revoked' if revoke_tokens else 'that still work'}: {count}")
 
 
 @admin.command("disable-user", short_help="Close an account.")
 @click.argument("name")
 @store_option
 def disable_user(name, store_path):
-    """Close the account NAME: no sign-in, session or token of it works. Its runs stay."""
+    """Close the account NAME: no sign-in and session of it works, its tokens are revoked. Its runs stay."""
     from proteofold.service import accounts
 
     with _platform(store_path) as conn:
@@ -73,7 +85,7 @@ def disable_user(name, store_path):
 @click.argument("name")
 @store_option
 def enable_user(name, store_path):
-    """Open the account NAME again, which was disabled."""
+    """Open the account NAME again, which was disabled. Its tokens stay revoked."""
     from proteofold.service import accounts
 
     with _platform(store_path) as conn:

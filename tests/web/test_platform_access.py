@@ -1,11 +1,17 @@
 """Who may do what: signing in and out, tokens, forged forms; and a walk over every route of the table."""
 
 import itertools
+import os
 import re
+import subprocess
 from urllib.parse import quote
 
 import pytest
+from webbench import WEBSITE
 
+from proteofold.service.accounts import add_user
+from proteofold.service.database import platform_of
+from website.actions.account import browser_name
 from website.actions.table import ROUTES
 from website.requests.route import ANYONE, API, READER, SIGNED_IN
 from website.sql import closed
@@ -17,6 +23,7 @@ VALUES = {
     "key": "none",
     "file": "overview.html",
     "code": "1abc",
+    "session_id": "0",
 }
 WRITING = [route for route in ROUTES if route.writes]
 CLOSED = [route for route in ROUTES if route.right not in (ANYONE, READER)]
@@ -340,3 +347,90 @@ def test_secrets_are_not_in_what_is_served(users_site, signed_in, token_of):
         assert "pft_" not in text and signed_in("ann").cookies["proteofold_session"] not in text, path
     attach = signed_in("ann").get("/proteofold/-/query.json", params={"sql": "attach 'platform.db' as p"})
     assert attach.status_code in (400, 403)
+
+
+# --- Accounts ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def carol(users_store, users_site, visitor_of):
+    """Function: a new Visitor who is signed in as carol, an account of this test."""
+    with platform_of(users_store) as conn:
+        conn.execute("delete from users where name = 'carol'")
+        add_user(conn, "carol", "correct horse battery")
+    return lambda password="correct horse battery": visitor_of(users_site).sign_in("carol", password)
+
+
+def test_users_change_their_password_and_stay_signed_in_here_only(carol, users_site, visitor_of):
+    here, there = carol(), carol()
+    page = here.get("/-/account").text
+    assert "correct horse battery" not in page and page.count("Sign out the session") == 1
+    new = "another horse in the rain"
+    for fields, words in (
+        ({"old": "wrong", "new": new, "again": new}, "The old password is wrong."),
+        ({"old": "correct horse battery", "new": new, "again": "x"}, "differ"),
+        ({"old": "correct horse battery", "new": "aaaaaaaaaa", "again": "aaaaaaaaaa"}, "easily guessed"),
+    ):
+        answer = here.send("/-/account/password", **fields)
+        assert answer.status_code == 400 and words in answer.text, words
+    assert there.get("/-/tokens").status_code == 200
+    answer = here.send("/-/account/password", old="correct horse battery", new=new, again=new)
+    assert answer.status_code == 200 and "is changed" in answer.text
+    assert here.get("/-/tokens").status_code == 200
+    assert there.get("/-/tokens").status_code == 303
+    assert carol(new)
+
+
+def test_users_sign_out_their_other_sessions(carol, signed_in):
+    here, there = carol(), carol()
+    action = re.search(r'action="(/-/account/sessions/\w+/end)"', here.get("/-/account").text)[1]
+    assert signed_in("bob").send(action).status_code == 400
+    assert there.get("/-/tokens").status_code == 200
+    assert here.send(action).status_code == 303
+    assert there.get("/-/tokens").status_code == 303
+    assert "Sign out the session" not in here.get("/-/account").text
+
+
+@pytest.mark.parametrize(
+    "agent, name",
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/150.0 Safari/537.36 Edg/150.0", "Edge on Windows"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605 Version/17 Safari/605", "Safari on macOS"),
+        ("curl/8.0", "curl/8.0"),
+        ("", ""),
+    ],
+)
+def test_sessions_are_called_by_the_browser_and_its_system(agent, name):
+    assert browser_name(agent) == name
+
+
+@pytest.fixture(scope="module")
+def proxied_site(users_store, open_site):
+    """The site as website/serve starts it with PROTEOFOLD_USER_HEADER."""
+    return open_site(users_store, plugin={"user_header": "X-Remote-User"})
+
+
+def test_who_the_proxy_of_the_institute_has_signed_in_needs_no_password(proxied_site, visitor_of):
+    ann = visitor_of(proxied_site)
+    answer = ann.get("/-/sign-in?next=/-/new-run", headers={"X-Remote-User": "ann"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/-/new-run")
+    assert ">ann</a>" in ann.get("/-/runs").text
+    stranger = visitor_of(proxied_site)
+    answer = stranger.get("/-/sign-in", headers={"X-Remote-User": "<b>nobody"})
+    assert answer.status_code == 403 and "has no account here" in answer.text and "<b>nobody" not in answer.text
+    assert "proteofold_session" not in stranger.cookies
+    # without the header passwords go on working
+    assert visitor_of(proxied_site).sign_in("bob")
+
+
+def test_the_header_of_a_proxy_counts_for_nothing_unless_it_is_configured(users_site, visitor_of, users_store):
+    stranger = visitor_of(users_site)
+    for header in ("X-Remote-User", "Remote-User", "X-Forwarded-User"):
+        assert stranger.get("/-/sign-in", headers={header: "root"}).status_code == 200
+        assert stranger.get("/-/tokens", headers={header: "root"}).status_code == 303
+    command = [WEBSITE / "serve", users_store, "--port", "1"]
+    refused = subprocess.run(
+        command, env=os.environ | {"PROTEOFOLD_USER_HEADER": "X-Remote-User"}, capture_output=True, text=True
+    )
+    assert refused.returncode == 1 and "--uds" in refused.stderr

@@ -274,7 +274,7 @@ def test_a_body_that_does_not_go_on_arriving_is_given_up(users_site, monkeypatch
 @pytest.fixture(scope="module")
 def named_site(users_store, open_site):
     """The site as website/serve starts it with PROTEOFOLD_HOSTS."""
-    return open_site(users_store, hosts="proteofold.example.org, 10.0.0.5")
+    return open_site(users_store, plugin={"hosts": "proteofold.example.org, 10.0.0.5"})
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,15 @@
 
 import re
 
-from proteofold.service.accounts import TooManyAttemptsError, WrongPasswordError, session_user, sign_in, sign_out
+from proteofold.service.accounts import (
+    TooManyAttemptsError,
+    WrongPasswordError,
+    begin_session,
+    find_user,
+    session_user,
+    sign_in,
+    sign_out,
+)
 from proteofold.service.tokens import RIGHTS
 from website.requests import identity
 from website.requests.databases import ask_platform
@@ -11,8 +19,17 @@ from website.requests.threads import signing_in
 
 
 async def sign_in_page(visit):
-    """The form, for strangers and for who wants to be another user."""
-    return await _form(visit, "")
+    """The form, for strangers and for who wants to be another user; who the proxy knows is signed in at once."""
+    name = identity.name_by_proxy(visit.datasette, visit.request)
+    if not name:
+        return await _form(visit, "")
+    user = await ask_platform(visit.datasette, find_user, name)
+    if not user:
+        return await _form(visit, "", f"{name[:64]!r} has no account here. Ask the administrator for one.", 403)
+    secret = await ask_platform(visit.datasette, begin_session, user.name, *_from(visit))
+    answer = visit.go(_local(visit, visit.argument("next")))
+    identity.remember(visit.datasette, visit.request, answer, secret)
+    return answer
 
 
 async def _form(visit, name, error=None, status=200, headers=None):
@@ -38,11 +55,15 @@ def _local(visit, path):
 
 async def _open_session(visit, name, password):
     """The secret of a new session; an older one of the same browser ends."""
-    address = identity.address_of(visit.request)
-    secret = await ask_platform(visit.datasette, sign_in, name, password, address, where=signing_in)
+    secret = await ask_platform(visit.datasette, sign_in, name, password, *_from(visit), where=signing_in)
     if old := visit.request.cookies.get(identity.SESSION_COOKIE):
         await ask_platform(visit.datasette, sign_out, old)
     return secret
+
+
+def _from(visit):
+    """Where a session begins: the address, and what the browser calls itself."""
+    return identity.address_of(visit.request), visit.request.headers.get("user-agent", "")
 
 
 async def sign_in_form(visit):

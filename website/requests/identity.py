@@ -62,6 +62,15 @@ def address_of(request):
     return (request.scope.get("client") or ("", 0))[0]
 
 
+def name_by_proxy(datasette, request):
+    """The name that the institute's proxy has signed in, by the header of the configuration; None without one.
+
+    Only a site that none but the proxy can reach has this header configured (website/serve).
+    """
+    header = (datasette.plugin_config("proteofold_platform") or {}).get("user_header")
+    return (request.headers.get(header.lower()) or None) if header else None
+
+
 def client_of(visit):
     """Who is counted where something is given to each a few times: the user, or the network of a stranger."""
     return f"user {visit.actor.name}" if visit.actor else f"network {network(address_of(visit.request))}"

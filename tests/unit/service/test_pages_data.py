@@ -337,6 +337,7 @@ def test_accounts_are_kept_from_the_command_line(results, cheap):
     assert admin("add-user", "bob", "--password-stdin", input="b long password\n").exit_code == 1
     assert admin("set-password", "bob", "--password-stdin", input="short\n").exit_code == 1
     assert admin("set-password", "bob", "--password-stdin", input="another password\n").exit_code == 0
+    assert admin("add-user", "carol", "--no-password").output == "added: carol\n"
     assert admin("disable-user", "bob").exit_code == 0
     listed = admin("list-users").output
     assert "administrator" in listed and "closed 20" in listed
@@ -371,3 +372,24 @@ def test_runner_of_a_store_elsewhere_works_where_it_is_told(tmp_path, monkeypatc
     # among the runs, not beside the store: jobs on other machines read the configuration
     assert order_folder(platform, "one") == tmp_path / "work/results/.platform/orders/one"
     platform.close()
+
+
+@pytest.mark.parametrize(
+    "options, typed, left",
+    [
+        ([], "b new password\nb new password\ny\n", 0),
+        ([], "b new password\nb new password\nn\n", 1),
+        (["--revoke-tokens"], "b new password\nb new password\n", 0),
+        (["--password-stdin"], "b new password\n", 1),
+        (["--password-stdin", "--revoke-tokens"], "b new password\n", 0),
+    ],
+)
+def test_a_new_password_asks_what_becomes_of_tokens(platform, users, cheap, options, typed, left):
+    from proteofold.service.accounts import add_user
+    from proteofold.service.tokens import create_token, list_tokens
+
+    add_user(platform, "bob", "b long password")
+    create_token(platform, users["bob"], "script", ["read"])
+    done = admin("set-password", "bob", *options, input=typed)
+    assert done.exit_code == 0 and ("Revoke them" in done.output) == (options == []), done.output
+    assert len(list_tokens(platform, users["bob"])) == left
