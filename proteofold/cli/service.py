@@ -1,6 +1,7 @@
 """Commands of ``proteofold`` for who keeps the platform: accounts, tokens, and the runner."""
 
 import contextlib
+import getpass
 import sys
 
 import click
@@ -43,6 +44,7 @@ def add_user(name, is_admin, password_stdin, no_password, store_path):
     with _platform(store_path) as conn:
         password = None if no_password else _password(password_stdin)
         user = accounts.add_user(conn, name, password, is_admin)
+        _note(conn, "account added", f"{user.name}{', administrator' if is_admin else ''}")
     click.echo(f"added: {user.name}{' (administrator)' if user.is_admin else ''}")
 
 
@@ -59,12 +61,14 @@ def set_password(name, password_stdin, revoke_tokens, store_path):
 
     with _platform(store_path) as conn:
         accounts.set_password(conn, name, _password(password_stdin))
+        _note(conn, "password set", name)
         click.echo(f"password set: {name}; its sessions ended")
         count = len(tokens.list_tokens(conn, accounts.User(name, False)))
         if count and revoke_tokens is None and not password_stdin:
             revoke_tokens = click.confirm(f"{name} has tokens ({count}). Revoke them, too?")
         if count and revoke_tokens:
             tokens.revoke_tokens(conn, name)
+            _note(conn, "token revoked", f"all of {name}")
         if count:
             click.echo(f"tokens {'revoked' if revoke_tokens else 'that still work'}: {count}")
 
@@ -78,6 +82,7 @@ def disable_user(name, store_path):
 
     with _platform(store_path) as conn:
         accounts.disable_user(conn, name)
+        _note(conn, "account closed", name)
     click.echo(f"disabled: {name}")
 
 
@@ -90,6 +95,7 @@ def enable_user(name, store_path):
 
     with _platform(store_path) as conn:
         accounts.enable_user(conn, name)
+        _note(conn, "account opened", name)
     click.echo(f"enabled: {name}")
 
 
@@ -141,7 +147,27 @@ def revoke_token(token_id, store_path):
 
     with _platform(store_path) as conn:
         known.revoke_token(conn, token_id, User("", True))
+        _note(conn, "token revoked", f"token {token_id}")
     click.echo(f"revoked: token {token_id}")
+
+
+@admin.command(short_help="List security events.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The latest so many.")
+@click.option("--user", help="Only what this user did.")
+@click.option("--kind", help="Only of this kind, such as 'sign-in failed'.")
+@store_option
+@json_option
+def events(limit, user, kind, store_path, as_json):
+    """List the latest sign-ins, failed sign-ins, refusals, deletions and changes of accounts, the newest first."""
+    from proteofold.service.events import list_events
+
+    with _platform(store_path) as conn:
+        rows = list_events(conn, limit, user, kind)
+    if as_json:
+        return print_json(rows)
+    columns = ("at", "kind", "user", "address", "about")
+    shown = [[time_shown(row["at"]), *(row[name] or "" for name in columns[1:])] for row in rows]
+    print_table(("at (UTC)", "event", "by", "from", "about"), shown)
 
 
 @click.command(short_help="Carry out the runs that are ordered on the platform.")
@@ -177,6 +203,13 @@ def _platform(store_path):
 
     with platform_of(store_path) as conn:
         yield conn
+
+
+def _note(conn, kind, about):
+    """Keep a security event of somebody at the command line."""
+    from proteofold.service.events import record_event
+
+    record_event(conn, kind, f"{getpass.getuser()} (command line)", None, about)
 
 
 def _password(from_stdin):

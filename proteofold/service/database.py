@@ -116,7 +116,20 @@ _THIRD = (
     where revoked_at is null and user in (select name from users where disabled_at is not null)
     """,
 )
-MIGRATIONS = (_FIRST, _SECOND, _THIRD)
+_EVENTS = (
+    """
+    create table events (
+        number integer primary key,
+        at real not null,
+        kind text not null,
+        user text collate nocase,
+        address text,
+        about text not null
+    ) strict
+    """,
+    "create index events_at on events (at)",
+)
+MIGRATIONS = (_FIRST, _SECOND, _THIRD, _EVENTS)
 
 
 def platform_path(store_path):

@@ -59,14 +59,18 @@ async def password_form(visit):
         )
     except UserError as error:
         refused = refused_by(error)
+        if refused.status in (401, 429):
+            await visit.note("sign-in failed" if refused.status == 401 else "sign-in refused", "changing the password")
         # who is signed in is not led to signing in
         status = 400 if refused.status == 401 else refused.status
         words = "The old password is wrong." if refused.status == 401 else str(error)
         return await _page(visit, status, refused.headers, error=words)
+    await visit.note("password changed")
     return await _page(visit, done="Your password is changed. Your other sessions have ended.")
 
 
 async def session_end_form(visit):
     """End one of the user's sessions."""
     await ask_platform(visit.datasette, end_session, visit.named("session_id"), visit.user)
+    await visit.note("session ended")
     return visit.go(visit.path("/-/account"))

@@ -1,13 +1,14 @@
 """Datasette plugin: signing in, all pages and requests of the table of routes, and which of Datasette's are closed."""
 
 import datasette.handle_exception
-from datasette import Response, hookimpl
+from datasette import Response, TokenInvalid, hookimpl
 from markupsafe import Markup
 
 from website.actions.header import strip
 from website.actions.table import ROUTES, datasette_routes
 from website.pages.paths import DATABASE
 from website.requests import answers
+from website.requests.events import note
 from website.requests.gate import gate, refusal
 from website.requests.identity import Actor, actor_of
 from website.requests.visit import sign_in_path, wants_json
@@ -35,7 +36,15 @@ def actor_from_request(datasette, request):
     """Who asks, by the cookie of a session or by a token."""
     if DATABASE not in datasette.databases:
         return None
-    return actor_of(datasette, request)
+
+    async def actor():
+        try:
+            return await actor_of(datasette, request)
+        except TokenInvalid:
+            await note(datasette, request, "unknown token")
+            raise
+
+    return actor
 
 
 @hookimpl

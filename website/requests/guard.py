@@ -11,7 +11,7 @@ from proteofold.service.accounts import TooManyAttemptsError, WrongPasswordError
 from proteofold.service.runs import NameTakenError, NotAllowedError, WrongStateError
 from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
-from website.requests import answers, bodies, identity
+from website.requests import answers, bodies, events, identity
 from website.requests.route import ANYONE, LIST, READER, SIGNED_IN
 from website.requests.streams import BusyError
 from website.requests.threads import decoding
@@ -175,11 +175,14 @@ async def _read_form(request, route, kind, most):
 async def _refuse(datasette, request, route, refused):
     """A refusal: JSON for programs; for browsers a page, or that of signing in."""
     headers = NEVER_KEPT | refused.headers
+    actor = identity.Actor.of(request)
+    if refused.status == 403:
+        await events.note(datasette, request, "refused", actor and actor.name, f"{request.method} {request.path}")
     if route.is_api or wants_json(request):
         if refused.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return Response.json({"ok": False, "error": str(refused)}, status=refused.status, headers=headers)
-    stranger = identity.Actor.of(request) is None
+    stranger = actor is None
     if route.right == READER and refused.status in (401, 403):
         raise Forbidden("You may not see this store.")
     if refused.status == 401 and stranger and request.method == "GET":
