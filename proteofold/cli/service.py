@@ -3,11 +3,14 @@
 import contextlib
 import getpass
 import sys
+import time
+from pathlib import Path
 
 import click
 
 from proteofold.cli.output import print_json, print_table, time_shown
 from proteofold.cli.store import json_option, store_option
+from proteofold.system.words import counted
 
 _PASSWORD_STDIN = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input: its first line."
@@ -151,6 +154,64 @@ def revoke_token(token_id, store_path):
     click.echo(f"revoked: token {token_id}")
 
 
+_WHY = click.option("--why", required=True, help="The reason, which is kept with who did it.")
+
+
+@admin.command("replace-protein", short_help="Replace wrong sequences under known ids.")
+@click.argument("fasta", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_WHY
+@store_option
+def replace_protein(fasta, why, store_path):
+    """Give proteins of the store the sequences and descriptions of FASTA, by their ids: all of them or none.
+
+    Results of finished runs stay as they are. 'proteofold admin events' shows who replaced what, and why.
+    """
+    from proteofold.service.repair import replace_proteins
+    from proteofold.store import open_store
+
+    with contextlib.closing(open_store(store_path, create=False)) as store, _platform(store_path) as platform:
+        for query_id in replace_proteins(store, platform, fasta, _who(), why):
+            click.echo(f"replaced: {query_id}")
+
+
+@admin.command("delete-protein", short_help="Delete a protein that no run has.")
+@click.argument("query_id", metavar="ID")
+@_WHY
+@store_option
+def delete_protein(query_id, why, store_path):
+    """Delete the protein ID from the store. One that has results is kept: delete its runs first, or replace it."""
+    from proteofold.service import repair
+    from proteofold.store import open_store
+
+    with contextlib.closing(open_store(store_path, create=False)) as store, _platform(store_path) as platform:
+        repair.delete_protein(store, platform, query_id, _who(), why)
+    click.echo(f"deleted: {query_id}")
+
+
+@admin.command("delete-runs", short_help="Delete runs that ended long ago.")
+@click.option("--older-than", "days", type=click.IntRange(1), required=True, metavar="DAYS", help="Ended before.")
+@click.option("--author", help="Only those that this user started.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@store_option
+def delete_runs(days, author, yes, store_path):
+    """Delete runs that ended more than DAYS ago: tables, report and rows in the store.
+
+    Results stay in results/shared for other runs; 'proteofold clean' removes those that no run lists.
+    """
+    from proteofold.service.accounts import User
+    from proteofold.service.deletion import delete_run, ended_before
+    from proteofold.store import open_store
+
+    with contextlib.closing(open_store(store_path, create=False)) as store, _platform(store_path) as platform:
+        run_ids = ended_before(store, time.time() - days * 86_400, author)
+        click.echo("\n".join(run_ids) or f"No run ended more than {days} days ago.")
+        if run_ids and (yes or click.confirm(f"Delete {counted(len(run_ids), 'run')}?")):
+            for run_id in run_ids:
+                delete_run(store, platform, run_id, User("", True))
+                _note(platform, "run deleted", run_id)
+            click.echo(f"deleted: {counted(len(run_ids), 'run')}")
+
+
 @admin.command(short_help="List security events.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The latest so many.")
 @click.option("--user", help="Only what this user did.")
@@ -209,7 +270,11 @@ def _note(conn, kind, about):
     """Keep a security event of somebody at the command line."""
     from proteofold.service.events import record_event
 
-    record_event(conn, kind, f"{getpass.getuser()} (command line)", None, about)
+    record_event(conn, kind, _who(), None, about)
+
+
+def _who():
+    return f"{getpass.getuser()} (command line)"
 
 
 def _password(from_stdin):

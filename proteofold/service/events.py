@@ -13,7 +13,7 @@ from proteofold.store.database import transaction
 KINDS = (
     *("sign-in", "sign-in failed", "sign-in refused", "sign-out", "session ended", "password changed"),
     *("token created", "token revoked", "unknown token", "refused", "run deleted"),
-    *("account added", "password set", "account closed", "account opened"),
+    *("account added", "password set", "account closed", "account opened", "protein replaced", "protein deleted"),
 )
 _KEPT_S = 366 * 86_400
 _MOST_KEPT = 200_000
