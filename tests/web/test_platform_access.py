@@ -292,6 +292,8 @@ def test_every_answer_forbids_frames_and_guessing(users_site):
     for path in ("/", "/-/runs", f"{API}/health", "/static/pages.css", "/nowhere"):
         headers = users_site.get(path).headers
         assert headers["x-frame-options"] == "DENY" and headers["x-content-type-options"] == "nosniff", path
+        policy = headers["content-security-policy"]
+        assert all(f"{name} 'none'" in policy for name in ("frame-ancestors", "base-uri", "object-src")), path
 
 
 def test_the_header_shows_health_and_workers_in_words(users_site):
