@@ -43,8 +43,8 @@ def delete_run(store, platform, run_id, user):
 def ended_before(store, seconds, author=None):
     """The ids of runs that ended before a time (seconds since 1970), of all or of an author, the oldest first."""
     query = (
-        "select run_id from runs where status in ('SUCCESS', 'FAILED', 'INTERRUPTED') and date_finished < ?1"
-        " and (?2 is null or author = ?2) order by date_finished"
+        "select run_id from runs where status in ('SUCCESS', 'FAILED', 'INTERRUPTED') and date_finished < ?"
+        " and author is ifnull(?, author) order by date_finished"
     )
     return [run_id for (run_id,) in store.execute(query, (timestamp(seconds), author))]
 

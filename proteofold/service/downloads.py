@@ -54,8 +54,8 @@ def run_zip(folder, stream):
 
 
 def copy_file(path, stream):
-    """Write a file to a stream."""
-    with open(path, "rb") as source:
+    """Write a file to a stream; OSError for a link, in whose place jobs can put one."""
+    with _open(path) as source:
         while piece := source.read(_PIECE):
             stream.write(piece)
 

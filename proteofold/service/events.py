@@ -36,8 +36,8 @@ def list_events(conn, limit=100, user=None, kind=None):
     rows = dicts(
         conn,
         "select at, kind, user, address, about from events"
-        " where (?1 is null or user = ?1) and (?2 is null or kind = ?2) order by number desc limit ?3",
-        (user, kind, limit),
+        " where (:user is null or user = :user) and (:kind is null or kind = :kind) order by number desc limit :limit",
+        {"user": user, "kind": kind, "limit": limit},
     )
     return [row | {"at": when(row["at"])} for row in rows]
 

@@ -95,8 +95,11 @@ def _uploaded_by(user):
 
 def _check_stored(conn, upload, shown, user, most):
     """Raise UserError if more proteins of the store than ``most`` are of a user."""
-    query = "select count(*) from proteins where substr(source, -length(?1)) = ?1"
-    if most is not None and upload.added and (count := conn.execute(query, (_uploaded_by(user),)).fetchone()[0]) > most:
+    if most is None or not upload.added:
+        return
+    query = "select count(*) from proteins where substr(source, -length(:by)) = :by"
+    (count,) = conn.execute(query, {"by": _uploaded_by(user)}).fetchone()
+    if count > most:
         raise UserError(
             f"{shown}: the store would have {count:,} proteins of yours, and a user may have {most:,}. Nothing was "
             "stored. Ask the administrator for more."

@@ -39,7 +39,7 @@ def test_pages_that_readers_need_are_open(users_site, path):
 @pytest.fixture(scope="module")
 def told(users_site, names):
     """All that readers are answered, by path."""
-    values = {"run_id": "first", "query_id": "lonely", "file": "overview.html"}
+    values = {"run_id": "first", "query_id": "lonely", "file": "overview.html", "code": "1abc"}
     ours = [
         re.sub(r"\{(\w+)\}", lambda found: values[found[1]], route.path)
         for route in ROUTES

@@ -11,6 +11,7 @@ from proteofold.service.accounts import TooManyAttemptsError, WrongPasswordError
 from proteofold.service.runs import NameTakenError, NotAllowedError, WrongStateError
 from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
+from proteofold.system.words import without_folders
 from website.requests import answers, bodies, events, identity
 from website.requests.route import ANYONE, LIST, READER, SIGNED_IN
 from website.requests.streams import BusyError
@@ -89,7 +90,8 @@ def refused_by(error):
     if isinstance(error, WrongPasswordError):
         return Refused(str(error), 401)
     statuses = {NotFoundError: 404, NotAllowedError: 403, NameTakenError: 409, WrongStateError: 409}
-    return Refused(str(error), next((status for kind, status in statuses.items() if isinstance(error, kind)), 400))
+    status = next((status for kind, status in statuses.items() if isinstance(error, kind)), 400)
+    return Refused(without_folders(str(error)), status)
 
 
 async def _check_right(datasette, request, route, actor):
