@@ -60,7 +60,7 @@ def served(store):
         deadline = time.monotonic() + 60
         while True:
             with contextlib.suppress(OSError):
-                site.get("/-/versions.json")
+                site.get("/-/api/v1/session")
                 break
             if time.monotonic() > deadline or server.poll() is not None:
                 raise SystemExit("Datasette does not answer")

@@ -42,7 +42,7 @@ def served(store, log, **variables):
     try:
         for _ in range(300):
             try:
-                urllib.request.urlopen(f"{url}/-/versions.json").close()
+                urllib.request.urlopen(f"{url}/-/api/v1/session").close()
                 break
             except urllib.error.URLError:
                 assert server.poll() is None, Path(log).read_text()

@@ -12,10 +12,20 @@ _FAILED = 2
 
 @click.group(short_help="Use a proteofold site: upload, start runs, follow and download them.")
 @click.option("--url", envvar="PROTEOFOLD_URL", show_envvar=True, help="Address of the site.")
-@click.option("--token", envvar="PROTEOFOLD_TOKEN", show_envvar=True, help="Token, made on the site's page Tokens.")
+@click.option(
+    "--token-file",
+    type=click.File(),
+    envvar="PROTEOFOLD_TOKEN_FILE",
+    show_envvar=True,
+    help="File that holds the token; - reads it from standard input.",
+)
+@click.option("--ask-token", is_flag=True, help="Ask for the token.")
 @click.pass_context
-def remote(context, url, token):
+def remote(context, url, token_file, ask_token):
     """Do what the pages of a proteofold site do, from a terminal anywhere.
+
+    The token, made on the site's page Tokens, comes from PROTEOFOLD_TOKEN, a file or the terminal, and is never an
+    argument: every user of a machine can read those.
 
     \b
     Example:
@@ -24,7 +34,10 @@ def remote(context, url, token):
       proteofold remote start my-run --ids ids.txt --watch
       proteofold remote download my-run
     """
-    context.obj = {"url": url, "token": token}
+    token = token_file.readline().strip() if token_file else None
+    if ask_token:
+        token = click.prompt("Token", hide_input=True)
+    context.obj = {"url": url, "token": token}  # without one the client takes that of the environment
 
 
 def _client(context):
@@ -261,10 +274,11 @@ def cluster(context, as_json):
         return print_json(told)
     columns = ("name", "state", "cores_used", "cores", "memory_used_mb", "memory_mb", "load")
     rows = [
-        [*cells, len(node["jobs"])] for cells, node in zip(_cells(told["nodes"], columns), told["nodes"], strict=True)
+        [*cells, len(node["jobs"]) + node["other_jobs"]]
+        for cells, node in zip(_cells(told["nodes"], columns), told["nodes"], strict=True)
     ]
     print_table(("node", "state", "cores used", "cores", "MB used", "MB", "load", "jobs"), rows)
-    click.echo(f"{len(told['queue'])} waiting")
+    click.echo(f"{len(told['queue']) + told['other_queue']} waiting")
 
 
 @_command("health", "Tell how the services of the site are; exit code 1 if one does not work.")

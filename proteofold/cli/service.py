@@ -1,12 +1,16 @@
 """Commands of ``proteofold`` for who keeps the platform: accounts, tokens, and the runner."""
 
 import contextlib
+import getpass
 import sys
+import time
+from pathlib import Path
 
 import click
 
 from proteofold.cli.output import print_json, print_table, time_shown
 from proteofold.cli.store import json_option, store_option
+from proteofold.system.words import counted
 
 _PASSWORD_STDIN = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input: its first line."
@@ -28,8 +32,9 @@ def admin():
 @click.argument("name")
 @click.option("--admin", "is_admin", is_flag=True, help="May stop, retry and delete the runs of others.")
 @_PASSWORD_STDIN
+@click.option("--no-password", is_flag=True, help="It signs in through the institute's proxy only (docs/platform.md).")
 @store_option
-def add_user(name, is_admin, password_stdin, store_path):
+def add_user(name, is_admin, password_stdin, no_password, store_path):
     """Add the account NAME; its password is asked for.
 
     \b
@@ -40,32 +45,47 @@ def add_user(name, is_admin, password_stdin, store_path):
     from proteofold.service import accounts
 
     with _platform(store_path) as conn:
-        user = accounts.add_user(conn, name, _password(password_stdin), is_admin)
+        password = None if no_password else _password(password_stdin)
+        user = accounts.add_user(conn, name, password, is_admin)
+        _note(conn, "account added", f"{user.name}{', administrator' if is_admin else ''}")
     click.echo(f"added: {user.name}{' (administrator)' if user.is_admin else ''}")
 
 
 @admin.command("set-password", short_help="Set the password of an account.")
 @click.argument("name")
 @_PASSWORD_STDIN
+@click.option(
+    "--revoke-tokens/--keep-tokens", default=None, help="What becomes of its tokens.  [default: ask; keep with stdin]"
+)
 @store_option
-def set_password(name, password_stdin, store_path):
-    """Set the password of NAME and end its sessions; its tokens go on."""
-    from proteofold.service import accounts
+def set_password(name, password_stdin, revoke_tokens, store_path):
+    """Set the password of NAME and end its sessions. Tokens do not depend on it: they go on, or are revoked, too."""
+    from proteofold.service import accounts, tokens
 
     with _platform(store_path) as conn:
         accounts.set_password(conn, name, _password(password_stdin))
-    click.echo(f"password set: {name}")
+        _note(conn, "password set", name)
+        click.echo(f"password set: {name}; its sessions ended")
+        count = len(tokens.list_tokens(conn, accounts.User(name, False)))
+        if count and revoke_tokens is None and not password_stdin:
+            revoke_tokens = click.confirm(f"{name} has tokens ({count}). Revoke them, too?")
+        if count and revoke_tokens:
+            tokens.revoke_tokens(conn, name)
+            _note(conn, "token revoked", f"all of {name}")
+        if count:
+            click.echo(f"tokens {'revoked' if revoke_tokens else 'that still work'}: {count}")
 
 
 @admin.command("disable-user", short_help="Close an account.")
 @click.argument("name")
 @store_option
 def disable_user(name, store_path):
-    """Close the account NAME: no sign-in, session or token of it works. Its runs stay."""
+    """Close the account NAME: no sign-in and session of it works, its tokens are revoked. Its runs stay."""
     from proteofold.service import accounts
 
     with _platform(store_path) as conn:
         accounts.disable_user(conn, name)
+        _note(conn, "account closed", name)
     click.echo(f"disabled: {name}")
 
 
@@ -73,11 +93,12 @@ def disable_user(name, store_path):
 @click.argument("name")
 @store_option
 def enable_user(name, store_path):
-    """Open the account NAME again, which was disabled."""
+    """Open the account NAME again, which was disabled. Its tokens stay revoked."""
     from proteofold.service import accounts
 
     with _platform(store_path) as conn:
         accounts.enable_user(conn, name)
+        _note(conn, "account opened", name)
     click.echo(f"enabled: {name}")
 
 
@@ -129,7 +150,85 @@ def revoke_token(token_id, store_path):
 
     with _platform(store_path) as conn:
         known.revoke_token(conn, token_id, User("", True))
+        _note(conn, "token revoked", f"token {token_id}")
     click.echo(f"revoked: token {token_id}")
+
+
+_WHY = click.option("--why", required=True, help="The reason, which is kept with who did it.")
+
+
+@admin.command("replace-protein", short_help="Replace wrong sequences under known ids.")
+@click.argument("fasta", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_WHY
+@store_option
+def replace_protein(fasta, why, store_path):
+    """Give proteins of the store the sequences and descriptions of FASTA, by their ids: all of them or none.
+
+    Results of finished runs stay as they are. 'proteofold admin events' shows who replaced what, and why.
+    """
+    from proteofold.service.repair import replace_proteins
+    from proteofold.store import open_store
+
+    with contextlib.closing(open_store(store_path, create=False)) as store, _platform(store_path) as platform:
+        for query_id in replace_proteins(store, platform, fasta, _who(), why):
+            click.echo(f"replaced: {query_id}")
+
+
+@admin.command("delete-protein", short_help="Delete a protein that no run has.")
+@click.argument("query_id", metavar="ID")
+@_WHY
+@store_option
+def delete_protein(query_id, why, store_path):
+    """Delete the protein ID from the store. One that has results is kept: delete its runs first, or replace it."""
+    from proteofold.service import repair
+    from proteofold.store import open_store
+
+    with contextlib.closing(open_store(store_path, create=False)) as store, _platform(store_path) as platform:
+        repair.delete_protein(store, platform, query_id, _who(), why)
+    click.echo(f"deleted: {query_id}")
+
+
+@admin.command("delete-runs", short_help="Delete runs that ended long ago.")
+@click.option("--older-than", "days", type=click.IntRange(1), required=True, metavar="DAYS", help="Ended before.")
+@click.option("--author", help="Only those that this user started.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@store_option
+def delete_runs(days, author, yes, store_path):
+    """Delete runs that ended more than DAYS ago: tables, report and rows in the store.
+
+    Results stay in results/shared for other runs; 'proteofold clean' removes those that no run lists.
+    """
+    from proteofold.service.accounts import User
+    from proteofold.service.deletion import delete_run, ended_before
+    from proteofold.store import open_store
+
+    with contextlib.closing(open_store(store_path, create=False)) as store, _platform(store_path) as platform:
+        run_ids = ended_before(store, time.time() - days * 86_400, author)
+        click.echo("\n".join(run_ids) or f"No run ended more than {days} days ago.")
+        if run_ids and (yes or click.confirm(f"Delete {counted(len(run_ids), 'run')}?")):
+            for run_id in run_ids:
+                delete_run(store, platform, run_id, User("", True))
+                _note(platform, "run deleted", run_id)
+            click.echo(f"deleted: {counted(len(run_ids), 'run')}")
+
+
+@admin.command(short_help="List security events.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The latest so many.")
+@click.option("--user", help="Only what this user did.")
+@click.option("--kind", help="Only of this kind, such as 'sign-in failed'.")
+@store_option
+@json_option
+def events(limit, user, kind, store_path, as_json):
+    """List the latest sign-ins, failed sign-ins, refusals, deletions and changes of accounts, the newest first."""
+    from proteofold.service.events import list_events
+
+    with _platform(store_path) as conn:
+        rows = list_events(conn, limit, user, kind)
+    if as_json:
+        return print_json(rows)
+    columns = ("at", "kind", "user", "address", "about")
+    shown = [[time_shown(row["at"]), *(row[name] or "" for name in columns[1:])] for row in rows]
+    print_table(("at (UTC)", "event", "by", "from", "about"), shown)
 
 
 @click.command(short_help="Carry out the runs that are ordered on the platform.")
@@ -165,6 +264,17 @@ def _platform(store_path):
 
     with platform_of(store_path) as conn:
         yield conn
+
+
+def _note(conn, kind, about):
+    """Keep a security event of somebody at the command line."""
+    from proteofold.service.events import record_event
+
+    record_event(conn, kind, _who(), None, about)
+
+
+def _who():
+    return f"{getpass.getuser()} (command line)"
 
 
 def _password(from_stdin):

@@ -1,18 +1,16 @@
 """Accounts: who may write, by password; sessions that expire; sign-ins that cannot be guessed in a hurry."""
 
-import base64
 import hashlib
-import hmac
 import ipaddress
 import re
 import secrets
 import sqlite3
-import threading
 import time
 from dataclasses import dataclass
 
 from proteofold.run.states import timestamp
 from proteofold.service.database import dicts
+from proteofold.service.passwords import NO_PASSWORD, check_password, hash_password, is_password
 from proteofold.store.database import transaction
 from proteofold.system.errors import UserError
 
@@ -20,21 +18,17 @@ IDLE_S = 12 * 3600
 LONGEST_SESSION_S = 7 * 24 * 3600
 _NOTE_SEEN_S = 60
 
-# scrypt of 32 MB, 0.3 s of a core. The parameters stand in each hash, so they may be raised later.
-_COST, _BLOCK, _PARALLEL = 2**15, 8, 3
-_MAXMEM = 64 << 20
-# A flood of sign-ins must not take the machine's memory.
-_hashing = threading.BoundedSemaphore(2)
-
-_SHORTEST_PASSWORD, _LONGEST_PASSWORD = 10, 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
-# After so many failures each further one doubles the waiting time: of a name, and of an address, behind which many
-# people may sit. Names wait less: anybody can fail at anybody's name.
-_FREE = {"name": 5, "address": 10}
-_LONGEST_WAIT_S = {"name": 300, "address": 3600}
+# After so many failures each further one doubles the waiting time: of a name from one address, and of an address,
+# behind which many people may sit. Of a name from anywhere only where the account never signed in before: strangers
+# who fail at a name must not keep its owner out.
+_FREE = {"name and address": 5, "address": 10, "name": 50}
+_LONGEST_WAIT_S = {"name and address": 300, "address": 3600, "name": 3600}
 _ONE_FORGOTTEN_EVERY_S = 600
 _FORGOTTEN_AFTER_S = 24 * 3600
+_PLACE_FORGOTTEN_AFTER_S = 180 * 24 * 3600
+_LONGEST_AGENT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +55,16 @@ class TooManyAttemptsError(UserError):
 
 
 def add_user(conn, name, password, admin=False):
-    """Add an account; returns its User. UserError if the name is taken or will not do, or the password is too short.
+    """Add an account; returns its User. UserError if the name is taken or invalid, or the password easily guessed.
 
-    Names differ by more than the case of their letters.
+    Names differ by more than the case of their letters. ``password`` None is an account that signs in elsewhere.
     """
     if not _NAME.fullmatch(name):
         raise UserError(
             f"{name!r} will not do as a user name: letters, digits and . _ @ - that start with a letter or digit, 64 "
             "at most."
         )
-    hashed = _hash(_checked(name, password))
+    hashed = NO_PASSWORD if password is None else _hashed(name, password)
     try:
         with transaction(conn):
             conn.execute(
@@ -84,21 +78,38 @@ def add_user(conn, name, password, admin=False):
 
 def set_password(conn, name, password):
     """Set an account's password and end its sessions. Its tokens go on. UserError if there is no such user."""
-    hashed = _hash(_checked(name, password))
+    hashed = _hashed(name, password)
     with transaction(conn):
         _change(conn, name, "password = ?", hashed)
         conn.execute("delete from sessions where user = ?", (name,))
 
 
-def disable_user(conn, name):
-    """Close an account: no sign-in, no session, no token of it works; its runs stay. UserError if there is none."""
+def change_password(conn, name, old, new, address, keep=None):
+    """Set the password of a user who knows the old one, and end their other sessions but ``keep``, a secret.
+
+    Raises WrongPasswordError or TooManyAttemptsError as ``sign_in`` does, and UserError for a weak new password.
+    """
+    check_password(name, new)
+    check_sign_in(conn, name, old, address)
     with transaction(conn):
-        _change(conn, name, "disabled_at = ifnull(disabled_at, ?)", time.time())
+        _change(conn, name, "password = ?", hash_password(new))
+        conn.execute("delete from sessions where user = ? and digest <> ?", (name, digest(keep) if keep else ""))
+
+
+def disable_user(conn, name):
+    """Close an account: no sign-in, no session, no token of it works; its runs stay. UserError if there is none.
+
+    Its tokens are revoked: they stay so if the account is opened again.
+    """
+    now = time.time()
+    with transaction(conn):
+        _change(conn, name, "disabled_at = ifnull(disabled_at, ?)", now)
         conn.execute("delete from sessions where user = ?", (name,))
+        conn.execute("update tokens set revoked_at = ? where user = ? and revoked_at is null", (now, name))
 
 
 def enable_user(conn, name):
-    """Open a closed account again; tokens that were not revoked work again. UserError if there is none."""
+    """Open a closed account again, without its sessions and tokens. UserError if there is none."""
     with transaction(conn):
         _change(conn, name, "disabled_at = ?", None)
 
@@ -118,6 +129,11 @@ def find_user(conn, name):
     return row and User(row[0], bool(row[1]))
 
 
+def _hashed(name, password):
+    check_password(name, password)
+    return hash_password(password)
+
+
 def _change(conn, name, assignment, value):
     if not conn.execute(f"update users set {assignment} where name = ?", (value, name)).rowcount:
         raise UserError(f"There is no user {name!r}. 'proteofold admin list-users' lists them.")
@@ -126,28 +142,80 @@ def _change(conn, name, assignment, value):
 # --- signing in -------------------------------------------------------------------------------------
 
 
-def sign_in(conn, name, password, address):
-    """Begin a session; returns its secret, for a cookie. ``address`` is where the request comes from.
+def sign_in(conn, name, password, address, agent=""):
+    """Begin a session; returns its secret, for a cookie. ``address`` is where the request comes from, ``agent`` what
+    the browser calls itself.
 
-    Raises WrongPasswordError, or TooManyAttemptsError when too many failed for this name or from this address. Both
-    take as long for names that do not exist.
+    Raises WrongPasswordError, or TooManyAttemptsError when too many failed for this name from this address, or from
+    this address, or at this name from addresses where it never signed in. All take as long for unknown names.
     """
-    subjects = {"name": _subject("name", name.casefold()), "address": _subject("address", network(address))}
+    return begin_session(conn, check_sign_in(conn, name, password, address), address, agent)
+
+
+def check_sign_in(conn, name, password, address):
+    """The name of the account that name and password belong to; raises as ``sign_in`` does."""
+    where = network(address)
+    subjects = {
+        "name and address": _subject("name and address", f"{where} {name.casefold()}"),
+        "address": _subject("address", where),
+    }
+    is_name = _NAME.fullmatch(name)
+    known = "select 1 from sign_in_places where user = ? and network = ?"
+    if not (is_name and conn.execute(known, (name, where)).fetchone()):
+        subjects["name"] = _subject("name", name.casefold())
     # counted before the password is looked at, so that attempts at the same time do not slip through together
     _count_attempt(conn, subjects)
     query = "select name, password from users where name = ? and disabled_at is null"
-    row = conn.execute(query, (name,)).fetchone() if _NAME.fullmatch(name) else None
-    is_right = _is_password(password, row[1] if row else _NOBODYS)
+    row = conn.execute(query, (name,)).fetchone() if is_name else None
+    is_right = is_password(password, row[1] if row else NO_PASSWORD)
     if not (is_right and row):
         raise WrongPasswordError("Name or password is wrong.")
-    now, secret = time.time(), secrets.token_urlsafe(32)
     with transaction(conn):
-        conn.execute("delete from attempts where subject = ?", (subjects["name"],))
-        # the count of the address stays, but for this attempt: else an own account would clear it
-        conn.execute("update attempts set failures = failures - 1 where subject = ?", (subjects["address"],))
+        conn.execute("delete from attempts where subject = ?", (subjects["name and address"],))
+        # the other counts stay, but for this attempt: else an own account would clear that of the address
+        for kind in subjects.keys() - {"name and address"}:
+            conn.execute("update attempts set failures = failures - 1 where subject = ?", (subjects[kind],))
+    return row[0]
+
+
+def begin_session(conn, name, address, agent=""):
+    """Begin a session of an account, whose user is known by now; returns its secret."""
+    now, secret = time.time(), secrets.token_urlsafe(32)
+    where = network(address)
+    with transaction(conn):
         conn.execute("delete from sessions where created_at < ? or seen_at < ?", _oldest(now))
-        conn.execute("insert into sessions values (?, ?, ?, ?)", (digest(secret), row[0], now, now))
+        conn.execute(
+            "insert into sessions (digest, user, created_at, seen_at, network, agent) values (?, ?, ?, ?, ?, ?)",
+            (digest(secret), name, now, now, where, _shown(agent)),
+        )
+        conn.execute(
+            "insert into sign_in_places values (?, ?, ?) on conflict do update set last_at = excluded.last_at",
+            (name, where, now),
+        )
+        conn.execute("delete from sign_in_places where last_at < ?", (now - _PLACE_FORGOTTEN_AFTER_S,))
     return secret
+
+
+def list_sessions(conn, user):
+    """The sessions of a User, the one used last first, as dicts without their secrets.
+
+    session_id, created_at, seen_at (text), network (where it began) and agent (what the browser calls itself).
+    """
+    rows = dicts(
+        conn,
+        "select digest as session_id, created_at, seen_at, network, agent from sessions"
+        " where user = ? and created_at >= ? and seen_at >= ? order by sessions.seen_at desc",
+        (user.name, *_oldest(time.time())),
+    )
+    return [row | {key: when(row[key]) for key in ("created_at", "seen_at")} for row in rows]
+
+
+def end_session(conn, session_id, user):
+    """End a session of a User by its id; UserError if there is none."""
+    with transaction(conn):
+        query = "delete from sessions where digest = ? and user = ?"
+        if not conn.execute(query, (session_id, user.name)).rowcount:
+            raise UserError("This session has ended already.")
 
 
 def session_user(conn, secret):
@@ -206,6 +274,10 @@ def _count_attempt(conn, subjects):
             )
 
 
+def _shown(agent):
+    return "".join(letter if letter.isprintable() else "?" for letter in agent or "")[:_LONGEST_AGENT]
+
+
 def _subject(kind, text):
     return hashlib.sha256(f"{kind}:{text}".encode("utf-8", "replace")).hexdigest()
 
@@ -219,42 +291,3 @@ def network(address):
     if known.version == 4:
         return str(known)
     return str(known.ipv4_mapped or ipaddress.ip_network((known, 64), strict=False))
-
-
-# --- passwords --------------------------------------------------------------------------------------
-
-
-def _checked(name, password):
-    if not _SHORTEST_PASSWORD <= len(password) <= _LONGEST_PASSWORD or password.casefold() == name.casefold():
-        raise UserError(
-            f"The password will not do: {_SHORTEST_PASSWORD} characters at least ({_LONGEST_PASSWORD} at most), and "
-            "not the name."
-        )
-    return password
-
-
-def _hash(password):
-    salt = secrets.token_bytes(16)
-    made = _scrypt(password, salt, _COST, _BLOCK, _PARALLEL)
-    return "$".join(("scrypt", *map(str, (_COST, _BLOCK, _PARALLEL)), _text(salt), _text(made)))
-
-
-def _is_password(password, hashed):
-    _, cost, block, parallel, salt, expected = hashed.split("$")
-    made = _scrypt(password[:_LONGEST_PASSWORD], base64.b64decode(salt), int(cost), int(block), int(parallel))
-    return hmac.compare_digest(_text(made), expected)
-
-
-def _scrypt(password, salt, cost, block, parallel):
-    with _hashing:
-        return hashlib.scrypt(
-            password.encode("utf-8", "replace"), salt=salt, n=cost, r=block, p=parallel, maxmem=_MAXMEM, dklen=32
-        )
-
-
-def _text(raw):
-    return base64.b64encode(raw).decode()
-
-
-# No password leads to this hash: an unknown name takes as long as a known one.
-_NOBODYS = "$".join(("scrypt", str(_COST), str(_BLOCK), str(_PARALLEL), _text(bytes(16)), "-"))

@@ -1,4 +1,4 @@
-"""What this installation offers for a run: template libraries, search modes, weights.
+"""What this installation offers for a run: template libraries, search modes, weights; and how much to each user.
 
 ``config/platform.yaml`` in the working folder names them; without it there are the demo, and what was fetched.
 """
@@ -14,6 +14,9 @@ from proteofold.system import paths
 from proteofold.system.errors import UserError
 
 CONFIG = Path("config") / "platform.yaml"
+
+# Of a user, unless the configuration has others: some proteomes.
+LIMITS = {"waiting_runs": 20, "proteins": 500_000}
 
 
 class Choice(namedtuple("Choice", "name words value")):
@@ -58,6 +61,16 @@ def weight_choices(working):
     return found
 
 
+def limits(working):
+    """How much a user may have: {'waiting_runs': runs that wait, 'proteins': proteins stored}. Raises UserError."""
+    told = read_config(working).get("limits") or {}
+    if not isinstance(told, dict) or not all(type(number) is int and number >= 0 for number in told.values()):
+        raise UserError(f"{Path(working) / CONFIG}, limits: expected 'name: number' lines, such as 'waiting_runs: 20'.")
+    if unknown := told.keys() - LIMITS:
+        raise UserError(f"{Path(working) / CONFIG}, limits: unknown {min(unknown)!r}. Known: {', '.join(LIMITS)}.")
+    return LIMITS | told
+
+
 def value_of(choices, name, what):
     """What stands in a configuration for the choice of a name; UserError names the choices there are."""
     for choice in choices:
@@ -82,12 +95,11 @@ def read_config(working):
 
 def _configured(working, kind):
     """The choices that the platform's configuration names: name -> value, or name -> {words: ..., value: ...}."""
-    path = Path(working) / CONFIG
     entries = read_config(working).get(kind)
     if entries is None:
         return []
     if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):
-        raise UserError(f"{path}, {kind}: expected 'name: value' lines, such as 'pdb70: pdb70'.")
+        raise UserError(f"{Path(working) / CONFIG}, {kind}: expected 'name: value' lines, such as 'pdb70: pdb70'.")
     made = []
     for name, entry in entries.items():
         told = entry if isinstance(entry, dict) and "value" in entry else {"value": entry}

@@ -33,12 +33,13 @@ def cluster(store, platform):
     """The machines as a dict, some seconds old at most. What Slurm does not tell is told, and no error.
 
     kind: "slurm" or "machine"; words; nodes: dicts of name, state, cores, cores_used, memory_mb, memory_used_mb, load,
-    jobs; queue: what waits. A job is a dict of job_id (of Slurm, or None), run_id (None if it is none of ours), name
+    jobs, other_jobs; queue: what waits; other_queue. A job is a dict of job_id (of Slurm, or None), run_id, name
     (file stem of the protein, or batch), step, node, state, seconds (at work, or None), reason (of waiting), user.
+    Jobs of Slurm that belong to no run of the store are other people's: they are counted, and nothing else is shown.
     """
     runner = runner_of(platform)
     if runner and runner["profile"] == "cluster":
-        return cached(("slurm",), _SECONDS, _slurm)
+        return cached(("slurm", path_of(store)), _SECONDS, lambda: _slurm(store))
     cores = runner["cores"] * runner["parallel"] if runner else None
     return cached(("machine", path_of(store)), _SECONDS, lambda: _this_machine(store, platform, cores))
 
@@ -69,11 +70,14 @@ def _finished_runs(store, platform, limit):
 # --- Slurm ------------------------------------------------------------------------------------------
 
 
-def _slurm():
+def _slurm(store):
     nodes = node_states()
     if nodes is None:
-        return {"kind": "slurm", "words": "Slurm does not answer", "nodes": [], "queue": []}
+        return {"kind": "slurm", "words": "Slurm does not answer", "nodes": [], "queue": [], "other_queue": 0}
     jobs = _slurm_jobs()
+    runs = {run_id for (run_id,) in store.execute("select run_id from runs")}
+    ours = [job for job in jobs or () if job["run_id"] in runs]
+    others = [job for job in jobs or () if job["run_id"] not in runs]
     shown = [
         {
             "name": node["node"],
@@ -83,7 +87,8 @@ def _slurm():
             "memory_mb": node["mem_mb"],
             "memory_used_mb": node["mem_mb"] - node["mem_free_mb"],
             "load": node["load"],
-            "jobs": [job for job in jobs or () if job["node"] == node["node"] and job["state"] in AT_WORK],
+            "jobs": [job for job in ours if _works_on(job, node)],
+            "other_jobs": sum(_works_on(job, node) for job in others),
         }
         for node in nodes
     ]
@@ -92,8 +97,13 @@ def _slurm():
         "kind": "slurm",
         "words": words,
         "nodes": shown,
-        "queue": [j for j in jobs or () if j["state"] == "PENDING"],
+        "queue": [job for job in ours if job["state"] == "PENDING"],
+        "other_queue": sum(job["state"] == "PENDING" for job in others),
     }
+
+
+def _works_on(job, node):
+    return job["node"] == node["node"] and job["state"] in AT_WORK
 
 
 def _slurm_jobs():
@@ -166,13 +176,15 @@ def _this_machine(store, platform, cores):
         "memory_used_mb": total_mb - free_mb,
         "load": os.getloadavg()[0],
         "jobs": jobs,
+        "other_jobs": 0,
     }
     queue = [
         {"job_id": None, "name": f"{row.pop('proteins')} proteins", "step": None, "node": None, "state": "QUEUED"}
         | {"seconds": None, "reason": "waits for its turn", **row}
         for row in waiting
     ]
-    return {"kind": "machine", "words": "this machine, without Slurm", "nodes": [node], "queue": queue}
+    words = "this machine, without Slurm"
+    return {"kind": "machine", "words": words, "nodes": [node], "queue": queue, "other_queue": 0}
 
 
 def _memory_mb():

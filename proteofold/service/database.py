@@ -99,7 +99,37 @@ _FIRST = (
 )
 # a runner that was ended, not killed, tells so
 _SECOND = ("alter table runner add column ended_at real",)
-MIGRATIONS = (_FIRST, _SECOND)
+# Sessions can be told apart; where an account has signed in; tokens of closed accounts stay revoked.
+_THIRD = (
+    "alter table sessions add column network text not null default ''",
+    "alter table sessions add column agent text not null default ''",
+    """
+    create table sign_in_places (
+        user text not null collate nocase references users (name) on delete cascade,
+        network text not null,
+        last_at real not null,
+        primary key (user, network)
+    ) strict, without rowid
+    """,
+    """
+    update tokens set revoked_at = (select disabled_at from users where name = user)
+    where revoked_at is null and user in (select name from users where disabled_at is not null)
+    """,
+)
+_EVENTS = (
+    """
+    create table events (
+        number integer primary key,
+        at real not null,
+        kind text not null,
+        user text collate nocase,
+        address text,
+        about text not null
+    ) strict
+    """,
+    "create index events_at on events (at)",
+)
+MIGRATIONS = (_FIRST, _SECOND, _THIRD, _EVENTS)
 
 
 def platform_path(store_path):

@@ -3,6 +3,7 @@
 import shutil
 
 from proteofold.run.lock import head_is_alive
+from proteofold.run.states import timestamp
 from proteofold.service.places import order_folder, order_lock, run_folder
 from proteofold.service.runs import NotAllowedError, WrongStateError, find_named, may_change
 from proteofold.store.database import importing_alone, transaction
@@ -37,6 +38,15 @@ def delete_run(store, platform, run_id, user):
         if state != "deleting":
             raise WrongStateError(f"Run {run_id} waits or works: stop it first.")
         finish_deletion(store, platform, run_id)
+
+
+def ended_before(store, seconds, author=None):
+    """The ids of runs that ended before a time (seconds since 1970), of all or of an author, the oldest first."""
+    query = (
+        "select run_id from runs where status in ('SUCCESS', 'FAILED', 'INTERRUPTED') and date_finished < ?"
+        " and author is ifnull(?, author) order by date_finished"
+    )
+    return [run_id for (run_id,) in store.execute(query, (timestamp(seconds), author))]
 
 
 def finish_deletion(store, platform, run_id):

@@ -6,6 +6,7 @@ import time
 import zipfile
 from pathlib import Path
 
+from proteofold.report.draw import REPORT_FILES
 from proteofold.run.manifest import load_run
 from proteofold.run.merge import MERGED
 from proteofold.run.results import DamagedError, read_out, read_packed_hhr
@@ -16,6 +17,7 @@ from proteofold.system.errors import UserError
 
 _LONGEST_LOG = 256 << 10
 _PIECE = 1 << 20
+_REPORT_NAMES = frozenset(file.name for file in REPORT_FILES)
 
 _TOLD = {
     "merge_results.csv": "one row a protein: best hit, E-value, score, statistics of the scores, domains, coverage",
@@ -52,10 +54,22 @@ def run_zip(folder, stream):
 
 
 def copy_file(path, stream):
-    """Write a file to a stream."""
-    with open(path, "rb") as source:
+    """Write a file to a stream; OSError for a link, in whose place jobs can put one."""
+    with _open(path) as source:
         while piece := source.read(_PIECE):
             stream.write(piece)
+
+
+def report_file(folder, name):
+    """The bytes of a file of a run's report; NotFoundError if there is none, or a link leads elsewhere.
+
+    ``folder`` is the run's folder, in which jobs write.
+    """
+    path = Path(folder) / "report" / name
+    if name not in _REPORT_NAMES or path.parent.is_symlink() or not _is_file(path):
+        raise NotFoundError(f"The report of {Path(folder).name!r} has no page {name!r}.")
+    with _open(path) as file:
+        return file.read()
 
 
 def job_log(folder, step, name, lines=200):
@@ -94,7 +108,7 @@ def head_log(platform, run_id, lines=200):
 
 def _tail(path, lines):
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as handle:
+        with _open(path) as handle:
             handle.seek(max(handle.seek(0, os.SEEK_END) - _LONGEST_LOG, 0))
             text = handle.read().decode(errors="replace")
     except OSError:
@@ -112,9 +126,14 @@ def _is_file(path):
     return path.is_file() and not path.is_symlink()
 
 
+def _open(path):
+    """Open a file for reading its bytes; OSError for a link, also one that took its place this moment."""
+    return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+
+
 def _add(archive, path, name):
     """Add a file as it is when it is opened: a merge that goes on moves another into its place."""
-    with open(path, "rb") as source:
+    with _open(path) as source:
         entry = _entry(name, os.fstat(source.fileno()).st_mtime)
         if name.endswith((".gz", ".png")):
             entry.compress_type = zipfile.ZIP_STORED

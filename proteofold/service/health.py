@@ -11,6 +11,7 @@ from proteofold.service.runner import runner_of
 from proteofold.slurm.nodes import node_states
 from proteofold.store.database import open_for_reading
 from proteofold.system.errors import UserError
+from proteofold.system.words import without_folders
 
 _SECONDS = 5
 
@@ -34,7 +35,7 @@ def _health(store_path):
             runner = runner_of(platform)
             services.append(_runner(platform, runner))
     except (UserError, sqlite3.Error, OSError) as error:
-        services.append({"name": "runner", "ok": False, "words": f"not known: {error}"})
+        services.append({"name": "runner", "ok": False, "words": without_folders(f"not known: {error}")})
     if runner and runner["profile"] == "cluster":
         nodes = node_states()
         words = "answers" if nodes is not None else "does not answer"
@@ -51,7 +52,7 @@ def _store(path):
         with contextlib.closing(open_for_reading(path)) as conn:
             conn.execute("select 1 from runs limit 1").fetchone()
     except (UserError, sqlite3.Error, OSError) as error:
-        return {"name": "store", "ok": False, "words": f"cannot be read: {error}"}
+        return {"name": "store", "ok": False, "words": without_folders(f"cannot be read: {error}")}
     return {"name": "store", "ok": True, "words": "can be read"}
 
 

@@ -4,9 +4,11 @@ import contextlib
 import fcntl
 import os
 import re
+import stat
 from pathlib import Path
 
 from proteofold.run.layout import RESULTS, SHARED
+from proteofold.service.database import platform_of
 from proteofold.store.database import path_of
 from proteofold.system.errors import UserError
 
@@ -57,6 +59,22 @@ def default_working_folder(path):
     """Where a runner works unless it is told otherwise, by a path beside the store."""
     folder = Path(path).absolute().parent
     return folder.parent if folder.name == RESULTS.name else Path.cwd()
+
+
+def close_to_others(store_path):
+    """Let nobody but owner and group read a store, and the runs of its platform.
+
+    The folder of runs is closed where there is one, not each file in it. OSError if they belong to another user.
+    """
+    store_path = Path(store_path).absolute()
+    # SQLite gives -wal and -shm that it makes the mode of the file
+    files = [path for ending in ("", "-wal", "-shm") if (path := Path(f"{store_path}{ending}")).exists()]
+    with platform_of(store_path) as platform:
+        results = working_folder(platform) / RESULTS
+    for path in (*files, *([results] if results.is_dir() else [])):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & stat.S_IRWXO:
+            path.chmod(mode & ~stat.S_IRWXO)
 
 
 def run_folder(platform, run_id):

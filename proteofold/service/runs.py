@@ -46,14 +46,18 @@ class NewRun:
 def order_run(store, platform, new_run):
     """Order a run; the runner starts it when its turn comes. Connections to the store and to the platform's database.
 
-    Raises NameTakenError, or UserError for a name, ids or choices that will not do. Of two orders of one name at the
-    same time one is taken.
+    Raises NameTakenError, WrongStateError for an author who has as many runs waiting as a user may have, or UserError
+    for a name, ids or choices that will not do. Of two orders of one name at the same time one is taken.
     """
     check_run(store, platform, new_run)
     now = time.time()
     row = (new_run.run_id, new_run.author, new_run.templates, new_run.mode, new_run.weights, len(new_run.ids), now, now)
+    most = choices.limits(working_folder(platform))["waiting_runs"]
     try:
         with transaction(platform):
+            waiting = "select count(*) from orders where state = 'queued' and author = ? collate nocase"
+            if platform.execute(waiting, (new_run.author,)).fetchone()[0] >= most:
+                raise WrongStateError(f"You have {most:,} queued runs, as many as a user may have. Wait, or stop some.")
             platform.execute(
                 "insert into orders (run_id, author, templates, mode, weights, proteins, state, ordered_at, queued_at)"
                 " values (?, ?, ?, ?, ?, ?, 'queued', ?, ?)",

@@ -82,6 +82,13 @@ def list_tokens(conn, user=None):
     ]
 
 
+def revoke_tokens(conn, name):
+    """Revoke all tokens of an account; returns how many."""
+    with transaction(conn):
+        query = "update tokens set revoked_at = ? where user = ? and revoked_at is null"
+        return conn.execute(query, (time.time(), name)).rowcount
+
+
 def revoke_token(conn, token_id, user):
     """Make a token worthless. Users revoke their own, administrators any; UserError if there is none to revoke."""
     with transaction(conn):

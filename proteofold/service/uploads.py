@@ -27,8 +27,8 @@ MOST_TOLD = 1000  # ids of each outcome
 MOST_UNPACKED_BYTES = 1 << 30
 MOST_RECORDS = 2_000_000
 MOST_RECORD_BYTES = 2 << 20
-# of a sequence or a header; what has more than 250,000 bytes is shown on no page
-MOST_LETTERS = 60_000
+# of a sequence: what has more than 250,000 bytes is shown on no page; the longest header of UniProt has 500
+MOST_LETTERS, MOST_HEADER_LETTERS = 60_000, 2_000
 
 _PIECE = 1 << 20
 _MARK = b"\xef\xbb\xbf"  # as Windows begins a text
@@ -37,6 +37,7 @@ _SECONDS_BETWEEN_WORDS = 0.2
 _READ_PART = 0.7  # of the time that an upload takes, so much is reading
 _SHOWN_RESIDUES, _SHOWN_BEFORE = 200, 20
 _LONGEST_NAME = 200
+_BEGINS_FORMULA = "=+-@"
 
 
 class Outcome(namedtuple("Outcome", "id outcome reason")):
@@ -63,17 +64,18 @@ class Upload:
     ids: list = field(default_factory=list)
 
 
-def add_upload(open_store, path, name, user, on_progress=None):
+def add_upload(open_store, path, name, user, on_progress=None, most_stored=None):
     """Add the proteins of a FASTA file, plain or gzip, that was received whole; returns an Upload.
 
     ``open_store`` gives a connection to the store, which is closed here. ``path`` is the file, ``name`` how its sender
     calls it, ``user`` the User who sent it. ``on_progress(part, records)`` is called now and then with the part of
     the work that is done (0 to 1) and the records so far. Nothing that is there is replaced; an id that stands for
-    another sequence fails, and so do all records of an id of which one fails.
+    another sequence fails, and so do all records of an id of which one fails. ``most_stored`` is how many proteins of
+    the store may be of this user, None for any number.
     Raises UserError, with nothing stored, for a file that is not FASTA, is damaged or too large.
     """
     shown, tell = shown_name(name), on_progress or (lambda part, records: None)
-    upload = Upload(source=f"{shown}, uploaded by {user.name}")
+    upload = Upload(source=f"{shown}{_uploaded_by(user)}")
     with _measured(path, shown) as (plain, size), contextlib.closing(open_store()) as conn:
         conn.execute("pragma temp_store = file")
         conn.execute(_STAGED)
@@ -81,9 +83,27 @@ def add_upload(open_store, path, name, user, on_progress=None):
         refused = _stage(conn, plain, shown, size, upload, tell)
         with transaction(conn):
             _take_over(conn, upload)
+            _check_stored(conn, upload, shown, user, most_stored)
         upload.rows, upload.ids = _told(conn, refused), _ids(conn)
     tell(1.0, upload.added + upload.present + upload.failed)
     return upload
+
+
+def _uploaded_by(user):
+    return f", uploaded by {user.name}"
+
+
+def _check_stored(conn, upload, shown, user, most):
+    """Raise UserError if more proteins of the store than ``most`` are of a user."""
+    if most is None or not upload.added:
+        return
+    query = "select count(*) from proteins where substr(source, -length(:by)) = :by"
+    (count,) = conn.execute(query, {"by": _uploaded_by(user)}).fetchone()
+    if count > most:
+        raise UserError(
+            f"{shown}: the store would have {count:,} proteins of yours, and a user may have {most:,}. Nothing was "
+            "stored. Ask the administrator for more."
+        )
 
 
 def shown_name(name):
@@ -166,14 +186,14 @@ def _stage(conn, plain, shown, size, upload, tell):
         for number, record in batch:
             read += len(record.sequence) + len(record.description) + len(record.id)
             query = checker.query(shown, record, f"line {record.line}")
-            why = checker.checked.errors.pop() if query is None else _too_long(record)
+            header = parse_header(record.id, record.description)
+            why = checker.checked.errors.pop() if query is None else _too_long(record) or _formula(record, header)
             if why:
                 upload.failed += 1
                 failing.append((record.id, record.line))
                 if len(refused) < MOST_TOLD:
                     refused.append((number, Outcome(_shortened(record.id), "failed", why)))
                 continue
-            header = parse_header(record.id, record.description)
             rows.append((number, record.line, record.id, *header, len(query.sequence), query.sequence, query.md5))
         conn.executemany(_STAGE, rows)
         conn.executemany("insert into refused values (?, ?)", failing)
@@ -191,9 +211,23 @@ def _stage(conn, plain, shown, size, upload, tell):
 
 def _too_long(record):
     """Why a record cannot be shown on the site; None if it can."""
-    for what, text in (("sequence", record.sequence), ("header", record.id + record.description)):
-        if len(text) > MOST_LETTERS:
-            return f"line {record.line}: the {what} has {len(text):,} letters; at most {MOST_LETTERS:,} are accepted."
+    for what, text, most in (
+        ("sequence", record.sequence, MOST_LETTERS),
+        ("header", record.id + record.description, MOST_HEADER_LETTERS),
+    ):
+        if len(text) > most:
+            return f"line {record.line}: the {what} has {len(text):,} letters; at most {most:,} are accepted."
+    return None
+
+
+def _formula(record, header):
+    """Why a record would be calculated with by the spreadsheet that opens a table of it; None if it would not."""
+    for what, text in (("id", record.id), *header._asdict().items()):
+        if text and text[0] in _BEGINS_FORMULA:
+            return (
+                f"line {record.line}: the {what.replace('_', ' ')} begins with {text[0]!r}, which spreadsheets "
+                "take for a formula. Rename the record."
+            )
     return None
 
 

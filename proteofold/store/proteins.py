@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain, groupby, islice
 from operator import attrgetter
+from pathlib import Path
 from typing import NamedTuple
 
 from proteofold.formats.fasta import FastaError, read_fasta
@@ -123,7 +124,8 @@ def _add_record(conn, path, record, checker, now, done):
     header = parse_header(record.id, record.description)
     row = (
         *(record.id, header.accession, header.entry_name, header.description, header.gene, header.organism),
-        *(len(query.sequence), query.sequence, query.md5, now, str(path)),
+        # its name only: readers of the site are not to know the folders of this machine
+        *(len(query.sequence), query.sequence, query.md5, now, Path(path).name),
     )
     if conn.execute(_ADD, row).rowcount:
         done.added += 1

@@ -17,6 +17,7 @@ from proteofold.run.verdicts import DOMAIN_COLUMNS, judged, read_judged
 from proteofold.science.summary import SUMMARY_COLUMNS
 from proteofold.system.errors import UserError
 from proteofold.system.process import read_usage
+from proteofold.system.words import without_folders
 
 # hhsearch reports up to 500 hits a protein, most of them noise; hits.csv.gz of the run has them all.
 STORED_HITS = 50
@@ -173,7 +174,7 @@ class RunFiles:
         _, step, reason, log = failure_of(self.run, member)
         if not log:
             return step, reason, None, None
-        return step, reason, self.log_text(log), timestamp(os.stat(log).st_mtime)
+        return step, without_folders(reason), self.log_text(log), timestamp(os.stat(log).st_mtime)
 
     def row(self, position, member, state, ended, result):
         """The row of a member, in RESULT_COLUMNS.

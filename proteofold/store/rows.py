@@ -12,6 +12,7 @@ from proteofold.store.results import (
     RESULT_COLUMNS,
     run_id_of,
 )
+from proteofold.system.words import without_folders
 
 _KEY = ("run_id", "query_id")
 _WRITTEN = ("result_id", *RESULT_COLUMNS)
@@ -112,7 +113,8 @@ def write_run(conn, run, history, ended):
         "duration_s": (history.duration_s if ended else history.worked_s) if has_journal else None,
         "author": history.author,
         "efficiency": efficiency.part if efficiency else None,
-        "settings": json.dumps(run.settings, ensure_ascii=False),
+        # read by all readers of the site
+        "settings": without_folders(json.dumps(run.settings, ensure_ascii=False)),
     }
     conn.execute(
         f"insert into runs ({', '.join(row)}) values ({', '.join(f':{name}' for name in row)})"

@@ -1,4 +1,13 @@
-"""Counts and time spans in words."""
+"""Counts and time spans in words; texts for people who are not to know the folders of this machine."""
+
+import re
+
+_FOLDERS = re.compile(r"""(?<![\w.:/-])/(?:[^\s/:'"]+/)+(?=[^\s/])""")
+
+
+def without_folders(text):
+    """A text with each absolute path shortened to its last part: '/data/pdb70/pdb70' becomes 'pdb70'."""
+    return _FOLDERS.sub("", text)
 
 
 def counted(count, noun="protein"):

@@ -433,6 +433,7 @@ def test_the_site_that_is_deployed_shows_nothing_without_the_right_to_read(site_
         assert path in command
         command = command.replace(path, str(here))
     variables = dict(word.split("=", 1) for line in site_unit["Environment"] for word in line.split())
+    names = variables["PROTEOFOLD_HOSTS"].split(",")
     with (tmp_path / "log").open("wb") as log:
         server = subprocess.Popen(command.split(), env=os.environ | variables, stdout=log, stderr=log)
     try:
@@ -440,11 +441,12 @@ def test_the_site_that_is_deployed_shows_nothing_without_the_right_to_read(site_
         while not socket.exists():
             assert server.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
             time.sleep(0.1)
-        with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(socket)), base_url="http://site") as client:
+        with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(socket)), base_url=f"http://{names[0]}") as client:
             for token, statuses in ((None, (401, 403)), ("upload", (403,)), ("read", (200,))):
                 headers = {"Authorization": f"Bearer {tokens[token]}"} if token else {}
                 for path in ("/proteofold/runs.json", "/-/api/v1/runs", "/proteofold/-/query.json?sql=select+1"):
                     assert client.get(path, headers=headers).status_code in statuses, (token, path)
+            assert client.get("/-/sign-in", headers={"Host": "another.example"}).status_code == 400
     finally:
         server.terminate()
         server.wait()

@@ -132,14 +132,17 @@ def write_alignments(run, protein, hhr):
 class Site:
     """Datasette as bin/serve starts it, on a store; ``get(path)`` is a browser's request.
 
-    ``allow`` says who may see anything, as PROTEOFOLD_PUBLIC=0 does; the rest are Datasette's settings.
+    ``allow`` says who may see anything, as PROTEOFOLD_PUBLIC=0 does, ``plugin`` has the names of the site and
+    the header of a proxy; the rest are Datasette's settings.
     """
 
-    def __init__(self, store, allow=None, **settings):
+    def __init__(self, store, allow=None, plugin=None, **settings):
         config = yaml.safe_load((WEBSITE / "datasette.yaml").read_text())
         config["settings"] |= settings
         if allow is not None:
             config["allow"] = allow
+        if plugin is not None:
+            config["plugins"] = {"proteofold_platform": plugin}
         self.datasette = Datasette(
             [str(store)],
             config=config,

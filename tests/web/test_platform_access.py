@@ -1,13 +1,20 @@
 """Who may do what: signing in and out, tokens, forged forms; and a walk over every route of the table."""
 
 import itertools
+import os
 import re
+import subprocess
 from urllib.parse import quote
 
 import pytest
+from webbench import WEBSITE
 
+from proteofold.service.accounts import add_user
+from proteofold.service.database import platform_of
+from website.actions.account import browser_name
 from website.actions.table import ROUTES
 from website.requests.route import ANYONE, API, READER, SIGNED_IN
+from website.sql import closed
 
 VALUES = {
     "run_id": "first",
@@ -16,6 +23,7 @@ VALUES = {
     "key": "none",
     "file": "overview.html",
     "code": "1abc",
+    "session_id": "0",
 }
 WRITING = [route for route in ROUTES if route.writes]
 CLOSED = [route for route in ROUTES if route.right not in (ANYONE, READER)]
@@ -48,7 +56,7 @@ def sent(route):
 def test_every_route_stands_in_the_table_once(users_site):
     """Datasette has no route of ours beside them, and no two share method and path."""
     assert len({(route.method, route.pattern) for route in ROUTES}) == len(ROUTES)
-    patterns = {route.pattern for route in ROUTES}
+    patterns = {closed.CLOSED, *(route.pattern for route in ROUTES)}
     ours = [
         pattern.pattern
         for pattern, view in users_site.datasette._routes()
@@ -132,7 +140,7 @@ def test_a_site_that_is_not_public_shows_nothing_to_strangers(private_site, toke
 def test_a_site_that_is_not_public_is_read_with_a_token_and_by_who_is_signed_in(private_site, visitor_of, token_of):
     answer = private_site.get("/-/api/v1/runs", headers={"Authorization": f"Bearer {token_of('read')}"})
     assert answer.status_code == 200
-    for path in ("/", "/proteofold/runs", "/-/runs/first", "/-/permissions"):
+    for path in ("/", "/proteofold/runs", "/-/runs/first", "/proteofold/-/schema"):
         page = private_site.get(path)
         assert page.status_code == 403 and "Sign in first" in page.text and "view-" not in page.text
         assert f"/-/sign-in?next={quote(path, safe='')}" in page.text
@@ -284,6 +292,8 @@ def test_every_answer_forbids_frames_and_guessing(users_site):
     for path in ("/", "/-/runs", f"{API}/health", "/static/pages.css", "/nowhere"):
         headers = users_site.get(path).headers
         assert headers["x-frame-options"] == "DENY" and headers["x-content-type-options"] == "nosniff", path
+        policy = headers["content-security-policy"]
+        assert all(f"{name} 'none'" in policy for name in ("frame-ancestors", "base-uri", "object-src")), path
 
 
 def test_the_header_shows_health_and_workers_in_words(users_site):
@@ -334,8 +344,95 @@ def test_secrets_are_not_in_what_is_served(users_site, signed_in, token_of):
     query = {"sql": "select name from sqlite_master", "_shape": "array"}
     tables = [row["name"] for row in signed_in("ann").get("/proteofold/-/query.json", params=query).json()]
     assert not {"users", "sessions", "tokens", "orders"} & set(tables)
-    for path in ("/-/databases.json", "/-/config.json", "/-/actor.json", "/-/plugins.json"):
+    for path in ("/-/schema.json", "/-/queries.json", f"{API}/session", "/-/jump.json?q=a"):
         text = signed_in("ann").get(path).text
         assert "pft_" not in text and signed_in("ann").cookies["proteofold_session"] not in text, path
     attach = signed_in("ann").get("/proteofold/-/query.json", params={"sql": "attach 'platform.db' as p"})
     assert attach.status_code in (400, 403)
+
+
+# --- Accounts ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def carol(users_store, users_site, visitor_of):
+    """Function: a new Visitor who is signed in as carol, an account of this test."""
+    with platform_of(users_store) as conn:
+        conn.execute("delete from users where name = 'carol'")
+        add_user(conn, "carol", "correct horse battery")
+    return lambda password="correct horse battery": visitor_of(users_site).sign_in("carol", password)
+
+
+def test_users_change_their_password_and_stay_signed_in_here_only(carol, users_site, visitor_of):
+    here, there = carol(), carol()
+    page = here.get("/-/account").text
+    assert "correct horse battery" not in page and page.count("Sign out the session") == 1
+    new = "another horse in the rain"
+    for fields, words in (
+        ({"old": "wrong", "new": new, "again": new}, "The old password is wrong."),
+        ({"old": "correct horse battery", "new": new, "again": "x"}, "differ"),
+        ({"old": "correct horse battery", "new": "aaaaaaaaaa", "again": "aaaaaaaaaa"}, "easily guessed"),
+    ):
+        answer = here.send("/-/account/password", **fields)
+        assert answer.status_code == 400 and words in answer.text, words
+    assert there.get("/-/tokens").status_code == 200
+    answer = here.send("/-/account/password", old="correct horse battery", new=new, again=new)
+    assert answer.status_code == 200 and "is changed" in answer.text
+    assert here.get("/-/tokens").status_code == 200
+    assert there.get("/-/tokens").status_code == 303
+    assert carol(new)
+
+
+def test_users_sign_out_their_other_sessions(carol, signed_in):
+    here, there = carol(), carol()
+    action = re.search(r'action="(/-/account/sessions/\w+/end)"', here.get("/-/account").text)[1]
+    assert signed_in("bob").send(action).status_code == 400
+    assert there.get("/-/tokens").status_code == 200
+    assert here.send(action).status_code == 303
+    assert there.get("/-/tokens").status_code == 303
+    assert "Sign out the session" not in here.get("/-/account").text
+
+
+@pytest.mark.parametrize(
+    "agent, name",
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/150.0 Safari/537.36 Edg/150.0", "Edge on Windows"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605 Version/17 Safari/605", "Safari on macOS"),
+        ("curl/8.0", "curl/8.0"),
+        ("", ""),
+    ],
+)
+def test_sessions_are_called_by_the_browser_and_its_system(agent, name):
+    assert browser_name(agent) == name
+
+
+@pytest.fixture(scope="module")
+def proxied_site(users_store, open_site):
+    """The site as website/serve starts it with PROTEOFOLD_USER_HEADER."""
+    return open_site(users_store, plugin={"user_header": "X-Remote-User"})
+
+
+def test_who_the_proxy_of_the_institute_has_signed_in_needs_no_password(proxied_site, visitor_of):
+    ann = visitor_of(proxied_site)
+    answer = ann.get("/-/sign-in?next=/-/new-run", headers={"X-Remote-User": "ann"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/-/new-run")
+    assert ">ann</a>" in ann.get("/-/runs").text
+    stranger = visitor_of(proxied_site)
+    answer = stranger.get("/-/sign-in", headers={"X-Remote-User": "<b>nobody"})
+    assert answer.status_code == 403 and "has no account here" in answer.text and "<b>nobody" not in answer.text
+    assert "proteofold_session" not in stranger.cookies
+    # without the header passwords go on working
+    assert visitor_of(proxied_site).sign_in("bob")
+
+
+def test_the_header_of_a_proxy_counts_for_nothing_unless_it_is_configured(users_site, visitor_of, users_store):
+    stranger = visitor_of(users_site)
+    for header in ("X-Remote-User", "Remote-User", "X-Forwarded-User"):
+        assert stranger.get("/-/sign-in", headers={header: "root"}).status_code == 200
+        assert stranger.get("/-/tokens", headers={header: "root"}).status_code == 303
+    command = [WEBSITE / "serve", users_store, "--port", "1"]
+    refused = subprocess.run(
+        command, env=os.environ | {"PROTEOFOLD_USER_HEADER": "X-Remote-User"}, capture_output=True, text=True
+    )
+    assert refused.returncode == 1 and "--uds" in refused.stderr

@@ -29,7 +29,8 @@ def server(users_store, tmp_path_factory):
     tables = users_store.parent / "first"
     tables.mkdir(exist_ok=True)
     (tables / "hits.csv.gz").write_bytes(os.urandom(24 << 20))
-    with served(users_store, tmp_path_factory.mktemp("server") / "log") as url:
+    log = tmp_path_factory.mktemp("server") / "log"
+    with served(users_store, log, PROTEOFOLD_PROXIES="127.0.0.1", PROTEOFOLD_HOSTS="x") as url:
         yield url
 
 
@@ -262,6 +263,103 @@ def test_a_body_that_does_not_go_on_arriving_is_given_up(users_site, monkeypatch
         answered.append(await receive())
         answered.append(await receive())
 
-    scope = {"type": "http", "method": "POST", "path": f"{API}/session", "headers": []}
+    scope = {"type": "http", "method": "POST", "path": f"{API}/session", "headers": [(b"host", b"localhost")]}
     asyncio.run(asyncio.wait_for(gate.gate(app, users_site.datasette, ROUTES)(scope, receive, None), 30))
     assert [message["type"] for message in answered] == ["http.request", "http.disconnect"]
+
+
+# --- Where a request comes from, and which name it calls ------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def named_site(users_store, open_site):
+    """The site as website/serve starts it with PROTEOFOLD_HOSTS."""
+    return open_site(users_store, plugin={"hosts": "proteofold.example.org, 10.0.0.5"})
+
+
+@pytest.mark.parametrize(
+    "host", ["proteofold.example.org", "PROTEOFOLD.example.org:8443", "proteofold.example.org.", "10.0.0.5"]
+)
+def test_a_site_answers_to_its_names(named_site, host):
+    assert named_site.get("/-/runs", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "proteofold.example.org.evil.example", "evil.example:80", "localhost.evil.example", ""),
+        *("localhost:80@evil.example", "localhost:x", "localhost/x", "localhost<b>", "xproteofold.example.org"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/-/runs", "/proteofold/proteins.json", f"{API}/openapi.json", "/-/sign-in"])
+def test_a_site_answers_to_no_other_name_and_repeats_none(named_site, users_site, host, path):
+    for site in (named_site, users_site):
+        answer = site.get(path, headers={"Host": host})
+        assert answer.status_code == 400
+        assert "evil" not in answer.text and "PROTEOFOLD_HOSTS" in answer.text
+
+
+def test_a_site_without_names_answers_to_this_machine_only(users_site):
+    for host in ("localhost", "localhost:8001", "127.0.0.1:8001", "[::1]:8001"):
+        assert users_site.get("/-/runs", headers={"Host": host}).status_code == 200
+    assert users_site.get("/-/runs", headers={"Host": "proteofold.example.org"}).status_code == 400
+
+
+def claimed(server, addresses):
+    """The status of the last of more downloads than one address may have, each of another address as it claims."""
+    with contextlib.ExitStack() as stack:
+        return [stack.enter_context(slow_reader(server, address)) for address in addresses][-1]
+
+
+def test_whom_a_request_claims_to_come_from_counts_only_from_a_named_proxy(users_store, server, tmp_path):
+    addresses = [f"198.51.100.{number}" for number in range(6)]
+    assert claimed(server, addresses) == 200
+    with served(users_store, tmp_path / "log", PROTEOFOLD_HOSTS="x") as unnamed:
+        assert claimed(unnamed, addresses) == 429
+    with served(users_store, tmp_path / "log", PROTEOFOLD_HOSTS="x", PROTEOFOLD_PROXIES="192.0.2.1") as other:
+        assert claimed(other, addresses) == 429
+
+
+def test_only_addresses_are_taken_as_proxies(users_store, tmp_path):
+    with pytest.raises(AssertionError, match="IP addresses or networks"):
+        served(users_store, tmp_path / "log", PROTEOFOLD_PROXIES="*").__enter__()
+
+
+# --- Files ------------------------------------------------------------------------------------------
+
+
+def test_links_in_a_report_are_not_followed(users_store, open_site, users_site):
+    report = users_store.parent / "first" / "report"
+    report.mkdir(exist_ok=True)
+    (report / "overview.html").write_text("<p>overview</p>")
+    (report / "evalues.svg").symlink_to(users_store.with_name("platform.db"))
+    assert users_site.get("/-/runs/first/report/overview.html").status_code == 200
+    assert users_site.get("/-/runs/first/report/evalues.svg").status_code == 404
+    other = users_store.parent / "second"
+    (other / "report").symlink_to(report)
+    assert users_site.get("/-/runs/second/report/overview.html").status_code == 404
+
+
+@pytest.mark.parametrize("mark", "=+-@")
+def test_uploads_bring_no_formulas_into_spreadsheets(signed_in, mark):
+    headers = {"X-Form-Token": signed_in("ann").form_token, "Content-Type": "text/plain"}
+    fasta = f">{mark}1+1 x\nMKV\n>formula1 {mark}HYPERLINK('x')\nMKV\n>formula2 x OS={mark}1+1\nMKV\n"
+    fasta += f">formula3 x GN={mark}1\nMKV\n>harmless{ord(mark)} a {mark} b\nMKV\n"
+    answer = signed_in("ann").ask("POST", f"{API}/proteins", content=fasta.encode(), headers=headers).json()
+    assert (answer["added"], answer["failed"]) == (1, 4)
+    assert all("formula" in row["reason"] for row in answer["rows"] if row["outcome"] == "failed")
+
+
+def test_the_token_of_a_form_differs_on_each_page_and_is_taken(users_site, visitor_of):
+    """Of pages that are compressed the size would tell it, letter by letter."""
+    ann = visitor_of(users_site).sign_in("ann")
+    seen = set()
+    for _ in range(3):
+        ann.get("/-/tokens")
+        seen.add(ann.form_token)
+    assert len(seen) == 3
+    for token in seen:
+        ann.form_token = token
+        assert ann.send("/-/tokens", label="", rights="run").status_code == 400  # not 403
+    ann.form_token = token[:16] + "0" * 64
+    assert ann.send("/-/tokens", label="", rights="run").status_code == 403

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import shlex
 from html import unescape
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx2
 import jsonschema
 import pytest
+from click.testing import CliRunner
 
 from proteofold.cli.remote import remote as remote_commands
 from proteofold.client import Client, ClientError
@@ -294,3 +296,30 @@ def test_odd_requests_are_answered_as_described(users_site, everything, describe
             headers = everything | ({"Content-Type": "application/json"} if body else {})
             answer = users_site.ask(route.method, f"{path}?{query}", headers=headers, content=body)
             check(described, route, answer)
+
+
+@pytest.mark.parametrize("way", ["environment", "file", "input", "asked"])
+def test_a_token_is_given_where_other_users_cannot_read_it(users_site, token_of, monkeypatch, tmp_path, way):
+    token = token_of("read", "run")
+    used = []
+
+    def client(url, token):
+        used.append(token or os.environ.get("PROTEOFOLD_TOKEN"))
+        return client_of(users_site, used[-1])
+
+    monkeypatch.setattr("proteofold.client.Client", client)
+    (tmp_path / "token").write_text(f"{token}\n")
+    words, sent, variables = {
+        "environment": ([], None, {"PROTEOFOLD_TOKEN": token}),
+        "file": (["--token-file", str(tmp_path / "token")], None, {"PROTEOFOLD_TOKEN": "another"}),
+        "input": (["--token-file", "-"], f"{token}\n", {}),
+        "asked": (["--ask-token"], f"{token}\n", {}),
+    }[way]
+    done = CliRunner().invoke(remote_commands, ["--url", "http://localhost", *words, "runs"], input=sent, env=variables)
+    assert (done.exit_code, used) == (0, [token]), done.output
+    assert token not in done.output
+
+
+def test_a_token_is_no_argument():
+    done = CliRunner().invoke(remote_commands, ["--url", "http://localhost", "--token", "pft_secret", "runs"])
+    assert done.exit_code == 2 and "--token" in done.output

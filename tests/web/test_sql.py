@@ -12,14 +12,17 @@ import urllib.parse
 import urllib.request
 
 import pytest
+from datasette.utils import StartupError
 from webbench import served
 
 from proteofold.service.accounts import find_user
 from proteofold.service.database import platform_of
 from proteofold.service.tokens import create_token
 from proteofold.store import open_store
+from proteofold.system.errors import UserError
 from website.requests.databases import ask_both, ask_platform, ask_store
-from website.sql.rules import guard
+from website.sql import rules
+from website.sql.rules import check_sqlite, guard
 from website.sql.turns import AT_ONCE, WAITING, TooManyError, Turns
 
 QUERY = "/proteofold/-/query.json"
@@ -74,6 +77,29 @@ PATHS_OF_NOBODY = [
 def test_nobody_reaches_connections_without_rules(signed_in, name, path):
     """Datasette's own database, and connections that it opens for looking at SQL, which plugins are not asked about."""
     assert signed_in(name).get(path).status_code in (403, 404)
+
+
+# --- SQLite itself ----------------------------------------------------------------------------------
+
+
+def test_a_sqlite_that_cannot_hold_the_rules_is_refused():
+    check_sqlite()
+    good = ["ENABLE_FTS5", "THREADSAFE=1"]
+    check_sqlite((3, 40, 1), good)
+    for version, options, why in (
+        ((3, 39, 4), good, "older than 3.40.0"),
+        ((3, 46, 0), ["THREADSAFE=1"], "without ENABLE_FTS5"),
+        ((3, 46, 0), ["ENABLE_FTS5", "THREADSAFE=0"], "with THREADSAFE=0"),
+        ((3, 46, 0), [*good, "OMIT_AUTHORIZATION"], "with OMIT_AUTHORIZATION"),
+    ):
+        with pytest.raises(UserError, match=why):
+            check_sqlite(version, options)
+
+
+def test_a_site_does_not_start_on_such_a_sqlite(empty_store, open_site, monkeypatch):
+    monkeypatch.setattr(rules.check_sqlite, "__defaults__", ((3, 20, 0), None))
+    with pytest.raises(StartupError, match="older than"):
+        open_site(empty_store).get("/")
 
 
 # --- What it may do ---------------------------------------------------------------------------------

@@ -7,10 +7,12 @@ from datasette import Response
 from proteofold.formats.fasta import protein_stem
 from proteofold.report.draw import REPORT_FILES
 from proteofold.service.downloads import copy_file, head_log, job_log, run_zip
+from proteofold.service.downloads import report_file as read_report_file
 from proteofold.service.places import run_folder
 from proteofold.store import queries, run_files
 from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
+from proteofold.system.words import without_folders
 from website.actions import same
 from website.pages.paths import protein_path, run_path
 from website.requests import answers
@@ -22,7 +24,6 @@ from website.requests.visit import NEVER_KEPT
 
 LAST_LINES = 12
 _TABLE_TYPES = {"csv": "text/csv", "csv.gz": "application/gzip", "gff3": "text/plain", "json": "application/json"}
-_REPORT = {file.name: file for file in REPORT_FILES}
 
 
 async def folder_of(visit):
@@ -88,11 +89,7 @@ def _unnumbered(title):
 async def report_file(visit):
     """A page or plot of the report, as it was drawn."""
     name = visit.named("file")
-    folder = await folder_of(visit)
-    path = folder / "report" / name
-    if name not in _REPORT or not path.is_file():
-        raise NotFoundError(f"The report of {visit.named('run_id')!r} has no page {name!r}.")
-    data = await at_length(path.read_bytes)
+    data = await at_length(read_report_file, await folder_of(visit), name)
     kind = mimetypes.guess_type(name)[0]
     # in a world of its own: whatever stands in it cannot act for the reader on this site
     headers = NEVER_KEPT | {
@@ -110,8 +107,8 @@ def lines_of(folder, row, **limit):
 
 
 def _without_folder(text, folder):
-    """A log without the place of the working folder on the server: paths begin with ``results/``."""
-    return text.replace(f"{folder.parent.parent}/", "")
+    """A log without folders of the server: paths of runs begin with ``results/``, others are their last part."""
+    return without_folders(text.replace(f"{folder.parent.parent}/", ""))
 
 
 async def last_lines(visit, run_id, failures):

@@ -11,6 +11,7 @@ from proteofold.service.matching import match_ids, read_ids
 from proteofold.service.places import working_folder
 from proteofold.service.runs import NameTakenError, NewRun, check_run, order_run
 from proteofold.system.errors import UserError
+from proteofold.system.words import without_folders
 from website.actions import same
 from website.actions.upload import uploads
 from website.pages.paths import run_path
@@ -118,7 +119,7 @@ def _look(store, platform, asked, author):
     try:
         check_run(store, platform, asked.new_run(matched.found, author))
     except UserError as error:
-        seen["error"] = str(error)
+        seen["error"] = without_folders(str(error))
     return seen
 
 
@@ -127,7 +128,7 @@ async def _estimated(visit, new_run):
     try:
         return {"estimate": await ask_both(visit.datasette, estimate, new_run, where=planning), "no_estimate": None}
     except UserError as error:
-        return {"estimate": None, "no_estimate": str(error)}
+        return {"estimate": None, "no_estimate": without_folders(str(error))}
 
 
 # --- As JSON ----------------------------------------------------------------------------------------

@@ -102,6 +102,11 @@ async def _do(visit, function, *values):
     return await ask_both(visit.datasette, function, visit.named("run_id"), *values, visit.user)
 
 
+async def _delete(visit):
+    await _do(visit, delete_run)
+    await visit.note("run deleted", visit.named("run_id"))
+
+
 def _back(visit):
     return visit.go(run_path(visit.datasette, visit.named("run_id")))
 
@@ -138,7 +143,7 @@ async def delete_page(visit):
 
 async def delete_form(visit):
     """Delete the run."""
-    await _do(visit, delete_run)
+    await _delete(visit)
     return visit.go(runs_path(visit.datasette))
 
 
@@ -165,5 +170,5 @@ async def repeat(visit):
 
 async def delete(visit):
     """Delete the run."""
-    await _do(visit, delete_run)
+    await _delete(visit)
     return visit.json({})

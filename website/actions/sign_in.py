@@ -2,17 +2,37 @@
 
 import re
 
-from proteofold.service.accounts import TooManyAttemptsError, WrongPasswordError, session_user, sign_in, sign_out
+from proteofold.service.accounts import (
+    TooManyAttemptsError,
+    WrongPasswordError,
+    begin_session,
+    find_user,
+    session_user,
+    sign_in,
+    sign_out,
+)
+from proteofold.service.events import account_of
 from proteofold.service.tokens import RIGHTS
 from website.requests import identity
 from website.requests.databases import ask_platform
+from website.requests.events import note
 from website.requests.guard import refused_by
 from website.requests.threads import signing_in
 
 
 async def sign_in_page(visit):
-    """The form, for strangers and for who wants to be another user."""
-    return await _form(visit, "")
+    """The form, for strangers and for who wants to be another user; who the proxy knows is signed in at once."""
+    name = identity.name_by_proxy(visit.datasette, visit.request)
+    if not name:
+        return await _form(visit, "")
+    user = await ask_platform(visit.datasette, find_user, name)
+    if not user:
+        return await _form(visit, "", f"{name[:64]!r} has no account here. Ask the administrator for one.", 403)
+    secret = await ask_platform(visit.datasette, begin_session, user.name, *_from(visit))
+    await _note(visit, "sign-in", user.name, "by the proxy")
+    answer = visit.go(_local(visit, visit.argument("next")))
+    identity.remember(visit.datasette, visit.request, answer, secret)
+    return answer
 
 
 async def _form(visit, name, error=None, status=200, headers=None):
@@ -38,11 +58,27 @@ def _local(visit, path):
 
 async def _open_session(visit, name, password):
     """The secret of a new session; an older one of the same browser ends."""
-    address = identity.address_of(visit.request)
-    secret = await ask_platform(visit.datasette, sign_in, name, password, address, where=signing_in)
+    try:
+        secret = await ask_platform(visit.datasette, sign_in, name, password, *_from(visit), where=signing_in)
+    except (WrongPasswordError, TooManyAttemptsError) as error:
+        account = await ask_platform(visit.datasette, account_of, name)
+        kind = "sign-in failed" if isinstance(error, WrongPasswordError) else "sign-in refused"
+        await _note(visit, kind, None, account)
+        raise
+    await _note(visit, "sign-in", await ask_platform(visit.datasette, account_of, name))
     if old := visit.request.cookies.get(identity.SESSION_COOKIE):
         await ask_platform(visit.datasette, sign_out, old)
     return secret
+
+
+def _from(visit):
+    """Where a session begins: the address, and what the browser calls itself."""
+    return identity.address_of(visit.request), visit.request.headers.get("user-agent", "")
+
+
+async def _note(visit, kind, user, about=""):
+    """Note an event of somebody who is not signed in yet."""
+    await note(visit.datasette, visit.request, kind, user, about)
 
 
 async def sign_in_form(visit):
@@ -68,6 +104,7 @@ async def sign_out_form(visit):
 async def _close_session(visit, answer):
     if secret := visit.request.cookies.get(identity.SESSION_COOKIE):
         await ask_platform(visit.datasette, sign_out, secret)
+        await visit.note("sign-out")
     identity.forget(visit.datasette, visit.request, answer)
 
 

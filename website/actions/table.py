@@ -3,6 +3,7 @@
 from proteofold.run.merge import MERGED
 from proteofold.store.run_files import PROTEIN_FILES
 from website.actions import (
+    account,
     api_basics,
     cluster,
     downloads,
@@ -79,6 +80,16 @@ PAGES = (
     Route("GET", "/-/sign-in", ANYONE, sign_in.sign_in_page, "The form of signing in"),
     Route("POST", "/-/sign-in", ANYONE, sign_in.sign_in_form, "Sign in", body="form"),
     Route("POST", "/-/sign-out", SIGNED_IN, sign_in.sign_out_form, "Sign out", body="form"),
+    Route("GET", "/-/account", SIGNED_IN, account.account_page, "Password and sessions"),
+    Route("POST", "/-/account/password", SIGNED_IN, account.password_form, "Change the password", body="form"),
+    Route(
+        "POST",
+        "/-/account/sessions/{session_id}/end",
+        SIGNED_IN,
+        account.session_end_form,
+        "End a session",
+        body="form",
+    ),
     Route("GET", "/-/tokens", SIGNED_IN, tokens.tokens_page, "Tokens of the API"),
     Route("POST", "/-/tokens", SIGNED_IN, tokens.tokens_form, "Create a token", body="form"),
     Route("POST", "/-/tokens/{token_id}/revoke", SIGNED_IN, tokens.token_revoke_form, "Revoke a token", body="form"),

@@ -43,7 +43,9 @@ async def _create(visit, label, rights, days):
     chosen = [right for right in RIGHTS if right in rights]
     if not chosen:
         raise UserError("Choose at least one thing that the token may do.")
-    return await ask_platform(visit.datasette, create_token, visit.user, label, chosen, days)
+    secret = await ask_platform(visit.datasette, create_token, visit.user, label, chosen, days)
+    await visit.note("token created", f"{label} ({', '.join(chosen)})")
+    return secret
 
 
 async def token_revoke_form(visit):
@@ -57,6 +59,7 @@ async def _revoke(visit):
     if not (name.isascii() and name.isdigit() and len(name) < 19):
         raise UserError(f"There is no token {name!r}.")
     await ask_platform(visit.datasette, revoke_token, int(name), visit.user)
+    await visit.note("token revoked", f"token {name}")
 
 
 # --- As JSON ----------------------------------------------------------------------------------------

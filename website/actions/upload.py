@@ -4,13 +4,15 @@ import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from proteofold.service.choices import limits
+from proteofold.service.places import working_folder
 from proteofold.service.uploads import MOST_TOLD, Upload, add_upload
 from proteofold.store import open_store
 from proteofold.system.errors import UserError
 from website.actions import same
 from website.pages.paths import protein_path
 from website.requests.bodies import keep, receive, scratch_file
-from website.requests.databases import store_path
+from website.requests.databases import ask_platform, store_path
 from website.requests.threads import at_length
 
 KEPT = 50
@@ -105,9 +107,10 @@ async def upload_form(visit):
 async def _store(visit, path, name):
     store, user = store_path(visit.datasette), visit.user
     tell = uploads.told_of(visit.argument("progress"))
+    most = await ask_platform(visit.datasette, lambda platform: limits(working_folder(platform))["proteins"])
 
     def add():
-        return Done(user.name, name, add_upload(lambda: open_store(store, create=False), path, name, user, tell))
+        return Done(user.name, name, add_upload(lambda: open_store(store, create=False), path, name, user, tell, most))
 
     return await at_length(add)
 

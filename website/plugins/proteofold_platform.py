@@ -1,16 +1,18 @@
-"""Datasette plugin: signing in, and all pages and requests of the table of routes."""
+"""Datasette plugin: signing in, all pages and requests of the table of routes, and which of Datasette's are closed."""
 
 import datasette.handle_exception
-from datasette import hookimpl
+from datasette import Response, TokenInvalid, hookimpl
 from markupsafe import Markup
 
 from website.actions.header import strip
 from website.actions.table import ROUTES, datasette_routes
 from website.pages.paths import DATABASE
 from website.requests import answers
+from website.requests.events import note
 from website.requests.gate import gate, refusal
-from website.requests.identity import actor_of
+from website.requests.identity import Actor, actor_of
 from website.requests.visit import sign_in_path, wants_json
+from website.sql.closed import CLOSED, closed
 
 # Datasette would print each error, a stranger's wrong address, too, in 200 lines with all variables.
 datasette.handle_exception.rich = None
@@ -20,13 +22,15 @@ _HEADERS = (
     (b"x-frame-options", b"DENY"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
+    # scripts are not limited: Datasette's templates have them inline
+    (b"content-security-policy", b"frame-ancestors 'none'; base-uri 'none'; object-src 'none'; form-action 'self'"),
 )
 
 
 @hookimpl
 def register_routes():
     """Ours begin with /-/, where no table can be."""
-    return datasette_routes()
+    return [*datasette_routes(), (CLOSED, closed)]
 
 
 @hookimpl
@@ -34,24 +38,43 @@ def actor_from_request(datasette, request):
     """Who asks, by the cookie of a session or by a token."""
     if DATABASE not in datasette.databases:
         return None
-    return actor_of(datasette, request)
+
+    async def actor():
+        try:
+            return await actor_of(datasette, request)
+        except TokenInvalid:
+            await note(datasette, request, "unknown token")
+            raise
+
+    return actor
 
 
 @hookimpl
 def extra_template_vars(datasette, request):
-    """What stands above every page."""
-    return lambda: strip(datasette, request)
+    """What stands above every page; and no version of Datasette, which its templates would show."""
+
+    async def more():
+        return await strip(datasette, request) | {"datasette_version": ""}
+
+    return more
 
 
 @hookimpl
-def forbidden(datasette, request):
-    """Strangers are told to sign in; everybody else what Datasette tells, which is the name of a right."""
-    if request.actor or wants_json(request) or request.path.partition("?")[0].endswith(".json"):
-        return None
+def forbidden(datasette, request, message):
+    """What to do to see it; Datasette would answer with the name of one of its rights."""
+    stranger = Actor.of(request) is None
+    if message == "execute-sql":
+        words = "Your own SQL is for signed-in users, and for programs with a token that has the right 'read'."
+    elif stranger:
+        words = "This is shown to users of this site only."
+    else:
+        words = "You may not see this."
+    if wants_json(request) or request.path.partition("?")[0].endswith((".json", ".csv")):
+        return Response.json({"ok": False, "error": f"Sign in first. {words}" if stranger else words}, status=403)
     told = {
-        "title": "Sign in first",
-        "message": "This is shown to users of this site only.",
-        "sign_in": sign_in_path(datasette, request),
+        "title": "Sign in first" if stranger else "Not allowed",
+        "message": words,
+        "sign_in": sign_in_path(datasette, request) if stranger else None,
     }
     return answers.page(datasette, request, "refused.html", told, 403)
 
@@ -60,6 +83,8 @@ def forbidden(datasette, request):
 def handle_exception(datasette, request, exception):
     """What Datasette makes of arguments that it cannot read is the fault of the request, and not of the server."""
     status = getattr(exception, "status", 500)
+    if status == 403:  # a condition of one's own, _where=
+        return forbidden(datasette, request, "execute-sql")
     if status >= 500:
         if not request.query_string:
             return None
@@ -85,7 +110,8 @@ def asgi_wrapper(datasette):
     """Limits of every request, and headers of every answer."""
 
     def wrap(app):
-        guarded = gate(app, datasette, ROUTES)
+        hosts = (datasette.plugin_config("proteofold_platform") or {}).get("hosts", "")
+        guarded = gate(app, datasette, ROUTES, hosts.replace(",", " ").split())
 
         async def wrapped(scope, receive, send):
             async def send_more(message):

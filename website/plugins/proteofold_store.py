@@ -2,12 +2,13 @@
 
 from datasette import Response, hookimpl
 from datasette.database import Database
-from datasette.utils import escape_fts
+from datasette.utils import StartupError, escape_fts
 
+from proteofold.system.errors import UserError
 from website.pages.paths import DATABASE
 from website.requests import answers
 from website.requests.visit import wants_json
-from website.sql.rules import guard
+from website.sql.rules import check_sqlite, guard
 from website.sql.turns import TooManyError, Turns
 
 # A writer holds the store's lock for less than a second; this is for a machine that stands still.
@@ -31,7 +32,11 @@ def _search_terms(text):
 
 @hookimpl
 def startup(datasette):
-    """Give the only store its name of the configuration, whatever its file is called."""
+    """Refuse a SQLite that the rules cannot hold; give the only store its name, whatever its file is called."""
+    try:
+        check_sqlite()
+    except UserError as error:
+        raise StartupError(str(error)) from None
     stores = {name: db for name, db in datasette.databases.items() if db.path}
     if len(stores) == 1 and DATABASE not in stores:
         ((name, db),) = stores.items()

@@ -13,18 +13,30 @@ LONGEST_QUERY_BYTES = 16 * 1024
 # a body of which nothing arrives for so long is given up
 PATIENCE_S = 60
 
+# what the site answers to beside the names of its configuration
+_OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
+_HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]+?)\.?(?::[0-9]{1,5})?", re.IGNORECASE)
+
 _READS = ("GET", "HEAD", "OPTIONS")
 # Python's parser of cookies takes seconds for some values, and refuses all cookies for one odd name
 _COOKIE = re.compile(rb"[A-Za-z0-9_.-]+=[A-Za-z0-9_.:~+/=%-]*")
 
 
-def gate(app, datasette, routes):
-    """``app``, the ASGI application of Datasette, behind the limits; ``routes`` are the table."""
+def gate(app, datasette, routes, hosts=()):
+    """``app``, the ASGI application of Datasette, behind the limits; ``routes`` are the table.
+
+    ``hosts`` are the names under which the site is known, beside those of this machine itself.
+    """
     ours = [re.compile(pattern) for pattern in addresses(routes)]
+    names = {name.lower() for name in (*_OWN_NAMES, *hosts)}
 
     async def passed(scope, receive, send):
         if scope["type"] != "http":
             return await app(scope, receive, send)
+        # before anything else: the address is shown in pages, and other sites' names may be made to lead here
+        if _name_of(scope) not in names:
+            words = "This site does not answer to that name. Its administrator lists its names in PROTEOFOLD_HOSTS."
+            return await Response.text(f"{words}\n", status=400).asgi_send(send)
         base_url = datasette.setting("base_url")
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
         path = "/" + path.removeprefix(base_url)
@@ -39,6 +51,13 @@ def gate(app, datasette, routes):
         await app(scope | {"headers": headers}, _in_time(receive), send)
 
     return passed
+
+
+def _name_of(scope):
+    """The name that a request calls the site by, in lower case and without port; None without a well-formed one."""
+    told = [value for name, value in scope["headers"] if name == b"host"]
+    found = _HOST.fullmatch(told[0]) if len(told) == 1 else None
+    return found and found[1].decode().lower()
 
 
 async def refusal(datasette, path, words, status, request=None):

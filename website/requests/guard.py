@@ -11,7 +11,8 @@ from proteofold.service.accounts import TooManyAttemptsError, WrongPasswordError
 from proteofold.service.runs import NameTakenError, NotAllowedError, WrongStateError
 from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
-from website.requests import answers, bodies, identity
+from proteofold.system.words import without_folders
+from website.requests import answers, bodies, events, identity
 from website.requests.route import ANYONE, LIST, READER, SIGNED_IN
 from website.requests.streams import BusyError
 from website.requests.threads import decoding
@@ -89,7 +90,8 @@ def refused_by(error):
     if isinstance(error, WrongPasswordError):
         return Refused(str(error), 401)
     statuses = {NotFoundError: 404, NotAllowedError: 403, NameTakenError: 409, WrongStateError: 409}
-    return Refused(str(error), next((status for kind, status in statuses.items() if isinstance(error, kind)), 400))
+    status = next((status for kind, status in statuses.items() if isinstance(error, kind)), 400)
+    return Refused(without_folders(str(error)), status)
 
 
 async def _check_right(datasette, request, route, actor):
@@ -175,11 +177,14 @@ async def _read_form(request, route, kind, most):
 async def _refuse(datasette, request, route, refused):
     """A refusal: JSON for programs; for browsers a page, or that of signing in."""
     headers = NEVER_KEPT | refused.headers
+    actor = identity.Actor.of(request)
+    if refused.status == 403:
+        await events.note(datasette, request, "refused", actor and actor.name, f"{request.method} {request.path}")
     if route.is_api or wants_json(request):
         if refused.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return Response.json({"ok": False, "error": str(refused)}, status=refused.status, headers=headers)
-    stranger = identity.Actor.of(request) is None
+    stranger = actor is None
     if route.right == READER and refused.status in (401, 403):
         raise Forbidden("You may not see this store.")
     if refused.status == 401 and stranger and request.method == "GET":

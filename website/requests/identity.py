@@ -17,6 +17,7 @@ VISIT_COOKIE = "proteofold_visit"
 FORM_FIELD = "form_token"
 FORM_HEADER = "x-form-token"
 SESSION_DAYS = 7
+_SALT_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,15 @@ def address_of(request):
     return (request.scope.get("client") or ("", 0))[0]
 
 
+def name_by_proxy(datasette, request):
+    """The name that the institute's proxy has signed in, by the header of the configuration; None without one.
+
+    Only a site that none but the proxy can reach has this header configured (website/serve).
+    """
+    header = (datasette.plugin_config("proteofold_platform") or {}).get("user_header")
+    return (request.headers.get(header.lower()) or None) if header else None
+
+
 def client_of(visit):
     """Who is counted where something is given to each a few times: the user, or the network of a stranger."""
     return f"user {visit.actor.name}" if visit.actor else f"network {network(address_of(visit.request))}"
@@ -68,19 +78,27 @@ def client_of(visit):
 
 def form_token(request):
     """What a form of ours holds in FORM_FIELD; only who has the reader's cookie can tell it. Empty without one."""
-    bound_to = request.cookies.get(SESSION_COOKIE) or request.cookies.get(VISIT_COOKIE)
+    bound_to = _bound_to(request)
     return form_token_of(bound_to) if bound_to else ""
 
 
-def form_token_of(secret):
-    """The same for the cookie's value."""
-    return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()
+def _bound_to(request):
+    return request.cookies.get(SESSION_COOKIE) or request.cookies.get(VISIT_COOKIE)
+
+
+def form_token_of(secret, salt=None):
+    """The same for the cookie's value. It differs each time: from the size of compressed pages it could be guessed."""
+    salt = salt or secrets.token_hex(_SALT_DIGITS // 2)
+    return salt + hmac.new(secret.encode(), f"form {salt}".encode(), hashlib.sha256).hexdigest()
 
 
 def is_our_form(request, told):
     """Whether ``told``, of a form or a header, is the token of the browser that sends it."""
-    expected = form_token(request)
-    return bool(expected) and isinstance(told, str) and hmac.compare_digest(expected.encode(), told.encode())
+    bound_to = _bound_to(request)
+    if not bound_to or not isinstance(told, str) or len(told) < _SALT_DIGITS:
+        return False
+    expected = form_token_of(bound_to, told[:_SALT_DIGITS])
+    return hmac.compare_digest(expected.encode(), told.encode("utf-8", "replace"))
 
 
 def _secure(datasette, request):

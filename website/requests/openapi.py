@@ -1,6 +1,5 @@
 """The OpenAPI description of what programs can ask, made from the table of routes."""
 
-from proteofold import __version__
 from website.requests import schemas
 from website.requests.bodies import in_words
 from website.requests.route import ANYONE, READER, SIGNED_IN
@@ -29,7 +28,7 @@ def describe(routes, site):
         "openapi": "3.1.0",
         "info": {
             "title": "proteofold",
-            "version": __version__,
+            "version": "1",  # of the API, as in its addresses; which proteofold it is, is not told
             "description": "Upload proteins, start runs, follow them, have their results.",
         },
         "servers": [{"url": site}],

@@ -269,11 +269,13 @@ CLUSTER = answered(
                     "memory_mb": NUMBER_OR_NULL,
                     "memory_used_mb": NUMBER_OR_NULL,
                     "load": NUMBER_OR_NULL,
-                    "jobs": listed({"type": "object"}),
+                    "jobs": listed({"type": "object", "description": "A job of a run of this site"}),
+                    "other_jobs": NUMBER,
                 }
             )
         ),
         "queue": listed({"type": "object"}),
+        "other_queue": NUMBER,
         "finished": listed({"type": "object", "description": "A finished run: CPU hours, wall hours, efficiency"}),
     }
 )

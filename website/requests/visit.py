@@ -8,7 +8,7 @@ from datasette import Response
 from proteofold.service.accounts import User
 from website.pages import words
 from website.pages.paths import name_in
-from website.requests import answers, identity
+from website.requests import answers, events, identity
 
 NEVER_KEPT = {"Cache-Control": "no-store"}
 
@@ -60,6 +60,10 @@ class Visit:
         """Where the site is, for requests that users copy: https://host/base, without a slash at its end."""
         scheme = "https" if self.datasette.setting("force_https_urls") else self.request.scheme
         return f"{scheme}://{self.request.host}{self.path('/')}".rstrip("/")
+
+    async def note(self, kind, about=""):
+        """Note a security event."""
+        await events.note(self.datasette, self.request, kind, self.actor.name if self.actor else None, about)
 
     async def page(self, template, context, status=200):
         """A page, drawn by a template, which knows the visit."""

@@ -6,11 +6,14 @@ every 1,000 instructions only: one instruction on large values may take minutes,
 lengths are limited, and what takes the product of two lengths is not SQLite's own.
 """
 
+import contextlib
 import fnmatch
 import functools
 import re
 import sqlite3
 import weakref
+
+from proteofold.system.errors import UserError
 
 # Everything in SQLite 3.40 to 3.50 that calculates with the values of a row or of a group, in time that grows with
 # their length. Left out: what changes memory or settings, what loads code, what tells of the process, what makes large
@@ -77,6 +80,34 @@ HEAP_BYTES = 512 * 1024**2
 
 # Of an answer's values; a page of 1,000 proteins with their sequences has 1 MB. As JSON a letter may take 6 bytes.
 ANSWER_BYTES = 10 * 1024**2
+
+
+# from here on tables are strict and have -> and ->>, and what the rules name exists
+OLDEST_SQLITE = (3, 40, 0)
+_NEEDED_OPTIONS = ("ENABLE_FTS5",)
+# without the authorizer there are no rules; without mutexes eight threads damage the memory of one another
+_FORBIDDEN_OPTIONS = ("OMIT_AUTHORIZATION", "OMIT_PROGRESS_CALLBACK", "OMIT_JSON", "THREADSAFE=0")
+
+
+def check_sqlite(version=sqlite3.sqlite_version_info, options=None):
+    """Raise UserError if SQLite is too old for the rules, or compiled without what they rest on.
+
+    ``version`` is a tuple of three, ``options`` are those of ``pragma compile_options``; by default of the SQLite here.
+    """
+    if options is None:
+        with contextlib.closing(sqlite3.connect(":memory:")) as conn:
+            options = [option for (option,) in conn.execute("pragma compile_options")]
+    problems = []
+    if version < OLDEST_SQLITE:
+        problems.append(f"it is older than {_dotted(OLDEST_SQLITE)}")
+    problems += [f"it was compiled without {option}" for option in _NEEDED_OPTIONS if option not in options]
+    problems += [f"it was compiled with {option}" for option in _FORBIDDEN_OPTIONS if option in options]
+    if problems:
+        raise UserError(f"SQLite {_dotted(version)} cannot serve strangers: {'; '.join(problems)}. Install another.")
+
+
+def _dotted(version):
+    return ".".join(map(str, version))
 
 
 def guard(conn):

@@ -3,7 +3,7 @@
 import pytest
 from runfolders import FolderOfRuns
 
-from proteofold.service import accounts
+from proteofold.service import accounts, passwords
 from proteofold.service.database import open_platform, platform_path
 from proteofold.service.uploads import add_upload
 from proteofold.store import open_store
@@ -62,6 +62,6 @@ def users():
 @pytest.fixture
 def cheap(monkeypatch):
     """Passwords at a thousandth of the cost; what is tested does not depend on it."""
-    monkeypatch.setattr(accounts, "_COST", 16)
-    monkeypatch.setattr(accounts, "_PARALLEL", 1)
-    monkeypatch.setattr(accounts, "_NOBODYS", "scrypt$16$8$1$AAAA$-")
+    monkeypatch.setattr(passwords, "_COST", 16)
+    monkeypatch.setattr(passwords, "_PARALLEL", 1)
+    monkeypatch.setattr(accounts, "NO_PASSWORD", "scrypt$16$8$1$AAAA$-")

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from proteofold.service import accounts, tokens
+from proteofold.service import accounts, passwords, tokens
 from proteofold.service.accounts import (
     TooManyAttemptsError,
     WrongPasswordError,
@@ -65,8 +65,8 @@ def test_password_of_full_cost_opens_a_session_and_no_other_does(platform):
 
 def test_unknown_name_costs_as_much_as_a_known_one(platform, monkeypatch):
     add_user(platform, "alice", PASSWORD)
-    costs, scrypt = [], accounts._scrypt
-    monkeypatch.setattr(accounts, "_scrypt", lambda *given: costs.append(given[2:]) or scrypt(*given))
+    costs, scrypt = [], passwords._scrypt
+    monkeypatch.setattr(passwords, "_scrypt", lambda *given: costs.append(given[2:]) or scrypt(*given))
     for name in ("alice", "nobody"):
         with pytest.raises(WrongPasswordError, match="Name or password is wrong"):
             sign_in(platform, name, "wrong password", None)
@@ -118,10 +118,26 @@ def test_name_in_other_letters_is_taken(conn):
         add_user(conn, "ALICE", PASSWORD)
 
 
-@pytest.mark.parametrize("password", ["", "short", "x" * 1001, "Name-of-the-user"])
-def test_weak_passwords_are_refused(conn, password):
-    with pytest.raises(UserError, match="will not do"):
-        add_user(conn, "name-of-the-user", password)
+@pytest.mark.parametrize(
+    "password",
+    [
+        *("", "short", "x" * 1001, "Name-of-the-user", "the name-of-the-user", "Proteofold123"),
+        *("aaaaaaaaaa", "1122112211", "abcabcabcabc", "hunter2hunter2", "abcdefghijkl", "9876543210", "QWERTYUIOP"),
+        *("password123", "Password123", "manchester", "Manchester1!", "1q2w3e4r5t6y", "1qaz2wsx3edc"),
+    ],
+)
+def test_passwords_that_are_tried_first_are_refused(conn, password):
+    for change in (add_user, set_password):
+        with pytest.raises(UserError, match="password is"):
+            change(conn, "name-of-the-user", password)
+
+
+@pytest.mark.parametrize(
+    "password", [PASSWORD, "manchester weather boats", "ünï cödé ïs fïne", "x7#kQ!pw9Zs2", "f3ad81c7b20"]
+)
+def test_passwords_of_own_invention_are_taken(conn, password):
+    add_user(conn, "bob", password)
+    assert sign_in(conn, "bob", password, None)
 
 
 def test_sessions_end_after_idleness_after_a_week_and_when_told(conn, clock):
@@ -150,6 +166,7 @@ def test_closed_account_and_new_password_end_sessions(conn, users):
         sign_in(conn, "alice", PASSWORD, None)
     assert [row["disabled_at"] is None for row in list_users(conn)] == [False]
     enable_user(conn, "alice")
+    assert token_actor(conn, token) is None and list_tokens(conn) == []
     secret = sign_in(conn, "alice", PASSWORD, None)
     set_password(conn, "alice", "another good one")
     assert session_user(conn, secret) is None
@@ -166,21 +183,36 @@ def fail(conn, name="alice", address="10.0.0.1"):
         return error
 
 
-def test_failures_make_a_name_wait_twice_as_long_each_time_whatever_the_address(conn, clock):
-    kinds = [type(fail(conn, address=f"10.0.{number}.1")) for number in range(5)]
-    assert kinds == [WrongPasswordError] * 5
-    assert fail(conn, address="10.0.9.1").seconds == 1
+def test_failures_make_a_name_wait_twice_as_long_each_time_from_one_address(conn, clock):
+    assert [type(fail(conn)) for _ in range(5)] == [WrongPasswordError] * 5
+    assert fail(conn).seconds == 1
     waits = []
-    for number in range(4):
+    for _ in range(4):
         clock.now += waits[-1] + 1 if waits else 2
-        fail(conn, address=f"10.1.{number}.1")
-        waits.append(fail(conn, address=f"10.2.{number}.1").seconds)
+        fail(conn)
+        waits.append(fail(conn).seconds)
     assert waits == sorted(waits) and waits[-1] >= 10
     with pytest.raises(TooManyAttemptsError):  # the right password, too
-        sign_in(conn, "alice", PASSWORD, "10.0.0.77")
+        sign_in(conn, "alice", PASSWORD, "10.0.0.1")
     clock.now += 301
-    assert sign_in(conn, "alice", PASSWORD, "10.0.0.77")
-    assert type(fail(conn, address="10.3.3.3")) is WrongPasswordError  # the count of the name began anew
+    assert sign_in(conn, "alice", PASSWORD, "10.0.0.1")
+    assert type(fail(conn)) is WrongPasswordError  # the count of the name began anew
+
+
+def test_a_stranger_alone_keeps_nobody_out(conn, clock):
+    for _ in range(100):
+        fail(conn, address="203.0.113.1")
+        clock.now += 60
+    assert sign_in(conn, "alice", PASSWORD, "10.0.0.1")
+
+
+def test_strangers_at_many_addresses_are_stopped_and_do_not_keep_the_owner_out_of_known_places(conn, clock):
+    assert sign_in(conn, "alice", PASSWORD, "10.0.0.1")
+    kinds = [type(fail(conn, address=f"203.0.113.{number}")) for number in range(60)]
+    assert kinds.count(WrongPasswordError) == 50 and set(kinds[50:]) == {TooManyAttemptsError}
+    with pytest.raises(TooManyAttemptsError):  # the right password from there, too
+        sign_in(conn, "alice", PASSWORD, "203.0.113.99")
+    assert sign_in(conn, "alice", PASSWORD, "10.0.0.1")
 
 
 def test_failures_make_an_address_wait_whatever_the_name_and_networks_of_ipv6_are_one(conn, clock):
@@ -199,10 +231,10 @@ def test_signing_in_again_and_again_does_not_wear_out_an_address(conn, clock):
 
 
 def test_counts_of_failures_outlive_the_process(conn, clock, store_path):
-    for number in range(6):
-        fail(conn, address=f"10.0.{number}.1")
+    for _ in range(6):
+        fail(conn)
     again = open_platform(next(file for _, _, file in conn.execute("pragma database_list")))
-    assert type(fail(again, address="10.9.9.9")) is TooManyAttemptsError
+    assert type(fail(again)) is TooManyAttemptsError
     again.close()
 
 
@@ -261,3 +293,70 @@ def test_number_of_tokens_is_bounded(conn, users, monkeypatch):
         create_token(conn, users["alice"], "x", ["read"])
     with pytest.raises(UserError, match="enough"):
         create_token(conn, users["alice"], "x", ["read"])
+
+
+# --- what users do themselves -----------------------------------------------------------------------
+
+
+def test_users_change_their_password_and_their_other_sessions_end(conn, users):
+    here, other = (sign_in(conn, "alice", PASSWORD, "10.0.0.1") for _ in range(2))
+    token = create_token(conn, users["alice"], "x", ["run"])
+    with pytest.raises(WrongPasswordError):
+        accounts.change_password(conn, "alice", "not the old one", "another good one", "10.0.0.1", here)
+    with pytest.raises(UserError, match="easily guessed"):
+        accounts.change_password(conn, "alice", PASSWORD, "aaaaaaaaaa", "10.0.0.1", here)
+    assert session_user(conn, other)
+    accounts.change_password(conn, "alice", PASSWORD, "another good one", "10.0.0.1", here)
+    assert session_user(conn, here) and session_user(conn, other) is None and token_actor(conn, token)
+    with pytest.raises(WrongPasswordError):
+        sign_in(conn, "alice", PASSWORD, "10.0.0.1")
+    assert sign_in(conn, "alice", "another good one", "10.0.0.1")
+
+
+def test_old_passwords_are_not_guessed_from_a_session_that_was_left_open(conn, clock):
+    secret = sign_in(conn, "alice", PASSWORD, "10.0.0.1")
+    kinds = []
+    for _ in range(8):
+        with pytest.raises(UserError) as error:
+            accounts.change_password(conn, "alice", "not the old one", "another good one", "10.0.0.1", secret)
+        kinds.append(error.type)
+    assert kinds[-1] is TooManyAttemptsError
+
+
+def test_sessions_are_listed_without_secrets_and_ended_one_by_one(conn, users, clock):
+    add_user(conn, "bob", PASSWORD)
+    first = sign_in(conn, "alice", PASSWORD, "10.0.0.1", "Firefox\n<b>" + "x" * 500)
+    clock.now += 120
+    second, bobs = sign_in(conn, "alice", PASSWORD, "2001:db8::5"), sign_in(conn, "bob", PASSWORD, None)
+    newer, older = accounts.list_sessions(conn, users["alice"])
+    assert (newer["network"], older["network"]) == ("2001:db8::/64", "10.0.0.1")
+    assert older["agent"].startswith("Firefox?<b>x") and len(older["agent"]) == 200
+    assert not any(secret in str(row) for secret in (first, second) for row in (newer, older))
+    (of_bob,) = accounts.list_sessions(conn, users["bob"])
+    with pytest.raises(UserError, match="ended already"):
+        accounts.end_session(conn, of_bob["session_id"], users["alice"])
+    accounts.end_session(conn, older["session_id"], users["alice"])
+    assert session_user(conn, first) is None and session_user(conn, second) and session_user(conn, bobs)
+
+
+def test_an_account_without_a_password_has_none_that_opens_it(conn):
+    add_user(conn, "carol", None)
+    for password in ("", "-", "None", PASSWORD):
+        with pytest.raises(WrongPasswordError):
+            sign_in(conn, "carol", password, None)
+
+
+def test_tokens_of_an_account_that_an_earlier_version_closed_stay_revoked(tmp_path, monkeypatch, users, cheap):
+    from proteofold.service import database
+
+    monkeypatch.setattr(database, "MIGRATIONS", database.MIGRATIONS[:2])
+    old = open_platform(tmp_path / "platform.db")
+    add_user(old, "alice", PASSWORD)
+    secret = create_token(old, users["alice"], "x", ["read"])
+    old.execute("update users set disabled_at = 5")
+    old.close()
+    monkeypatch.undo()
+    conn = open_platform(tmp_path / "platform.db")
+    enable_user(conn, "alice")
+    assert token_actor(conn, secret) is None
+    conn.close()

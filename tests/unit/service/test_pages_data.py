@@ -118,6 +118,7 @@ def test_silent_slurm_is_told_and_no_error(store, platform, store_path, monkeypa
         "words": "Slurm does not answer",
         "nodes": [],
         "queue": [],
+        "other_queue": 0,
     }
 
 
@@ -128,23 +129,30 @@ def stand_in(folder, name, text):
     program.chmod(0o755)
 
 
-def test_nodes_of_slurm_are_shown_with_their_jobs_and_the_queue(store, platform, store_path, monkeypatch, tmp_path):
+def test_nodes_of_slurm_show_jobs_of_our_runs_and_count_those_of_others(
+    store, platform, store_path, monkeypatch, tmp_path
+):
     Runner(store_path, profile="cluster")._sign_on(platform)
+    order(store, platform)
     bin_folder = tmp_path / "bin"
     stand_in(bin_folder, "sinfo", "n1|mixed|1/3/0/4|8000|2000|0.51|(null)|\nn2|down*|0/0/4/4|8000|0|N/A|(null)|")
     started = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() - 60))
     jobs = f"7|RUNNING|n1|1|500M|{started}|None|ann|proteofold one c-1-2|lib:P69905-0123abcd\n"
     jobs += "8|PENDING||1|500M|N/A|Priority|ann|proteofold one c-1-2|lib:P1-0123abcd\n"
-    jobs += "9|RUNNING|n1|2|1G|N/A|None|bob|(null)|other | job"
+    jobs += "9|RUNNING|n1|2|1G|N/A|None|bob|(null)|other | job\n"
+    jobs += "10|PENDING||2|1G|N/A|Priority|bob|(null)|secret project\n"
+    # of a run that another store has, or of somebody who writes our comment
+    jobs += f"11|RUNNING|n1|1|500M|{started}|None|bob|proteofold elsewhere c-1-2|lib:P9-0123abcd"
     stand_in(bin_folder, "squeue", jobs)
     monkeypatch.setenv("PATH", f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
     told = cluster.cluster(store, platform)
     first, second = told["nodes"]
     assert (first["cores"], first["cores_used"], first["memory_used_mb"], first["load"]) == (4, 1, 2000, 0.51)
     assert second["state"] == "down*" and second["load"] is None and second["jobs"] == []
-    ours, other = first["jobs"]
+    (ours,) = first["jobs"]
     assert (ours["run_id"], ours["name"], ours["step"]) == ("one", "P69905", "search") and 55 < ours["seconds"] < 90
-    assert (other["run_id"], other["name"], other["seconds"]) == (None, "other | job", None)
+    assert (first["other_jobs"], second["other_jobs"], told["other_queue"]) == (2, 0, 1)
+    assert not any(word in str(told) for word in ("bob", "other | job", "secret project", "elsewhere", "P9"))
     assert [(job["name"], job["reason"]) for job in told["queue"]] == [("P1", "Priority")]
     assert services(store_path, monkeypatch)[1]["words"] == "1 of 2 nodes can work"
 
@@ -329,6 +337,7 @@ def test_accounts_are_kept_from_the_command_line(results, cheap):
     assert admin("add-user", "bob", "--password-stdin", input="b long password\n").exit_code == 1
     assert admin("set-password", "bob", "--password-stdin", input="short\n").exit_code == 1
     assert admin("set-password", "bob", "--password-stdin", input="another password\n").exit_code == 0
+    assert admin("add-user", "carol", "--no-password").output == "added: carol\n"
     assert admin("disable-user", "bob").exit_code == 0
     listed = admin("list-users").output
     assert "administrator" in listed and "closed 20" in listed
@@ -363,3 +372,24 @@ def test_runner_of_a_store_elsewhere_works_where_it_is_told(tmp_path, monkeypatc
     # among the runs, not beside the store: jobs on other machines read the configuration
     assert order_folder(platform, "one") == tmp_path / "work/results/.platform/orders/one"
     platform.close()
+
+
+@pytest.mark.parametrize(
+    "options, typed, left",
+    [
+        ([], "b new password\nb new password\ny\n", 0),
+        ([], "b new password\nb new password\nn\n", 1),
+        (["--revoke-tokens"], "b new password\nb new password\n", 0),
+        (["--password-stdin"], "b new password\n", 1),
+        (["--password-stdin", "--revoke-tokens"], "b new password\n", 0),
+    ],
+)
+def test_a_new_password_asks_what_becomes_of_tokens(platform, users, cheap, options, typed, left):
+    from proteofold.service.accounts import add_user
+    from proteofold.service.tokens import create_token, list_tokens
+
+    add_user(platform, "bob", "b long password")
+    create_token(platform, users["bob"], "script", ["read"])
+    done = admin("set-password", "bob", *options, input=typed)
+    assert done.exit_code == 0 and ("Revoke them" in done.output) == (options == []), done.output
+    assert len(list_tokens(platform, users["bob"])) == left

@@ -13,6 +13,7 @@ from proteofold.run.merge import merge_run
 from proteofold.run.states import State, apply_event
 from proteofold.store import (
     Event,
+    add_fasta,
     database,
     finish_run,
     import_run,
@@ -483,3 +484,16 @@ def test_other_thresholds_give_other_domains_without_an_import(results, store, m
     changed = results.plan(proteins={"A": "A" * 100}, domains={"min_columns": 41})
     start_run(store, changed, at=make.start + 10)
     assert column(store, "coverage_class") == ["dark"] and column(store, "domains") == [0]
+
+
+def test_readers_see_no_folders_of_the_machine(results, store, make, events, tmp_path):
+    library = make.settings["library"] | {"prefix": "/secret/place/pdb70"}
+    run = results.plan(library=library, library_source="/secret/place/templates")
+    start_run(store, run)
+    (settings,) = column(store, "settings", "runs")
+    assert '"prefix": "pdb70"' in settings and '"library_source": "templates"' in settings
+    (tmp_path / "more.fasta").write_text(">more\nMKV\n")
+    add_fasta(store, tmp_path / "more.fasta")
+    assert "more.fasta" in column(store, "source", "proteins")
+    record_events(store, run, [events("P1", "submitted", 1), events("P1", "failed", 2)])
+    assert "/secret" not in str(store.execute("select * from runs").fetchall())
