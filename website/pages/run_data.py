@@ -210,12 +210,12 @@ def top_templates(conn, run_id, limit):
         conn,
         "select found.template, description, proteins, found.domains from ("
         "  select template, count(distinct domain_rows.result_id) as proteins, count(*) as domains"
-        "  from protein_results join domain_rows using (result_id) where run_id = ?1 and protein_results.domains > 0"
-        "  group by template order by domains desc, template limit ?2) as found"
-        " left join templates on templates.library_key = (select library_key from runs where run_id = ?1)"
+        "  from protein_results join domain_rows using (result_id) where run_id = :run and protein_results.domains > 0"
+        "  group by template order by domains desc, template limit :most) as found"
+        " left join templates on templates.library_key = (select library_key from runs where run_id = :run)"
         " and templates.template = found.template order by found.domains desc, found.template",
-        run_id,
-        limit,
+        run=run_id,
+        most=limit,
     )
 
 
