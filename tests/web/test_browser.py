@@ -24,6 +24,9 @@ PAGES = {
     "run going on": BUSY,
     "hostile run": f"/-/runs/{quote(HOSTILE_RUN, safe='')}",
     "unknown run": "/-/runs/nobody",
+    "run in the dark": f"{RUN}?show=dark&view=table",
+    "comparison": "/-/compare?a=first&b=second",
+    "comparison without runs": "/-/compare",
     "protein": PROTEIN,
     "protein with an open alignment": f"{PROTEIN}?hit=1",
     "protein without hits": "/-/protein/lonely",
@@ -34,6 +37,7 @@ PAGES = {
     "table of runs": "/proteofold/runs",
     "table of proteins": "/proteofold/proteins?_search=myoglobin",
     "table of results": "/proteofold/protein_results?run_id=first&_sort=best_evalue",
+    "table of domains": "/proteofold/domains",
     "table of hits": "/proteofold/hits",
     "table of predictions": "/proteofold/predictions",
     "table of templates": "/proteofold/templates",
@@ -257,16 +261,16 @@ def test_run_page_refreshes_itself_until_the_run_ends_and_tells_it(browser, addr
     window.add_init_script(NOTICES)
     window.goto(address + BUSY)
     window.evaluate("window.stayed = true")
-    running = window.locator('.legend [data-count="running"]')
+    running = window.locator('.tiles [data-count="running"]')
     assert running.inner_text() == "1"
     with sqlite3.connect(busy_store) as conn:
         conn.execute("update protein_results set phase = 'done' where run_id = 'busy' and phase = 'running'")
     window.wait_for_function(
-        "document.querySelector('.legend [data-count=running]').textContent === '0'", timeout=20_000
+        "document.querySelector('.tiles [data-count=running]').textContent === '0'", timeout=20_000
     )
-    assert window.locator('.legend [data-count="none"]').inner_text() == "1"
+    assert window.locator('.tiles [data-count="unknown"]').inner_text() == "2"
     assert window.locator("[role=progressbar]").get_attribute("aria-valuenow") == "3"
-    window.wait_for_function("document.querySelector('#live').textContent.includes('More proteins are finished')")
+    window.wait_for_function("document.querySelector('#live').textContent.includes('refreshes by itself')")
     with sqlite3.connect(busy_store) as conn:
         conn.execute("update runs set status = 'INTERRUPTED' where run_id = 'busy'")
     window.wait_for_function("document.querySelector('#live').textContent.includes('ended')", timeout=20_000)
@@ -287,7 +291,7 @@ def test_pages_work_without_javascript(browser, address):
     assert "Reload to see how far it is" in window.locator("#live").inner_text()
     window.select_option("select[name=show]", "failed")
     follow(window, "form.choose input[type=submit]")
-    assert "show=failed&sort=evalue&view=cards" in window.url and window.url.endswith("#proteins")
+    assert "show=failed&template=&sort=evalue&view=cards" in window.url and window.url.endswith("#proteins")
     assert window.locator("#listed tbody tr").count() == 1
     window.goto(address + PROTEIN)
     follow(window, "svg.bars a[data-rank='2'] rect")
@@ -412,5 +416,5 @@ def test_numbers_of_the_page_do_not_hang_on_the_language(browser, address):
     context = browser.new_context(locale="de-DE")
     window = context.new_page()
     window.goto(address + RUN)
-    assert re.search(r"3 proteins = 1 \+ 1 \+ 1", window.locator(".sum").inner_text())
+    assert re.search(r"100% of 3 proteins finished", window.locator("main").inner_text())
     context.close()

@@ -24,6 +24,7 @@ VALUES = {
     "file": "overview.html",
     "code": "1abc",
     "session_id": "0",
+    "format": "txt",
 }
 WRITING = [route for route in ROUTES if route.writes]
 CLOSED = [route for route in ROUTES if route.right not in (ANYONE, READER)]
@@ -298,7 +299,7 @@ def test_every_answer_forbids_frames_and_guessing(users_site):
 
 def test_the_header_shows_health_and_workers_in_words(users_site):
     for path, inside in itertools.product(
-        ("/", "/-/runs", "/proteofold/proteins"), ('class="health"', 'class="strip"')
+        ("/", "/-/runs", "/proteofold/proteins"), ('class="health"', 'class="places"')
     ):
         assert inside in users_site.get(path).text
     told = users_site.get(f"{API}/health").json()

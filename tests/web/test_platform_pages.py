@@ -19,6 +19,8 @@ PAGES = {
     "runs-none": "/-/runs?show=waiting",
     "run": "/-/runs/first",
     "run-as-table": "/-/runs/first?view=table",
+    "compare": "/-/compare?a=first&b=second",
+    "compare-none": "/-/compare",
     "run-at-work": "/-/runs/busy",
     "log": "/-/runs/busy/log?protein=lonely",
     "report": "/-/runs/first/report",
@@ -95,6 +97,7 @@ def test_what_a_run_will_be_can_be_read(root, shots):
     root.look(shots, "new-run-checked")
     follow(root.page, "text=Start without the absent 1")
     root.page.wait_for_url("**/-/runs/looked-at")
+    root.page.click(".health summary")
     assert "runner: was never started" in root.page.inner_text(".health")
     root.look(shots, "run-waiting")
     root.page.click("button:text('Stop')")
@@ -154,7 +157,7 @@ def test_pictures_that_do_not_arrive_leave_the_drawing_behind_them(browser, site
     user = User(browser, site)
     user.context.unroute("https://cdn.rcsb.org/**")
     user.context.route("https://cdn.rcsb.org/**", lambda route: route.abort())
-    user.go("/-/runs/first")
+    user.go("/-/runs/busy")
     user.page.wait_for_function("!document.querySelector('.picture img')")
     assert "structure.svg" in user.page.evaluate("getComputedStyle(document.querySelector('.picture')).backgroundImage")
     user.context.close()
@@ -163,9 +166,12 @@ def test_pictures_that_do_not_arrive_leave_the_drawing_behind_them(browser, site
 def test_the_header_tells_when_the_site_does_not_answer(root):
     root.go("/-/runs")
     root.context.set_offline(True)
+    root.page.click(".health summary")
     root.page.evaluate("refreshHealth()")
     root.page.wait_for_selector(".health .bad:text('the site does not answer')")
     root.context.set_offline(False)
     root.page.evaluate("refreshHealth()")
     root.page.wait_for_selector(".health .good:text('store: can be read')")
+    root.page.keyboard.press("Escape")
+    root.page.wait_for_selector(".health .good:text('store: can be read')", state="hidden")
     root.said.clear()

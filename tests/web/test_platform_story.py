@@ -108,7 +108,7 @@ def test_upload_start_watch_and_download(ann, bench, shots, tmp_path):
     page.evaluate("window.stayed = true")
 
     wait_until(lambda: len(bench.searched()) >= 1, "first search")
-    page.wait_for_function("document.querySelector('.legend [data-count=running]')?.textContent > 0")
+    page.wait_for_function("document.querySelector('.tiles [data-count=running]')?.textContent > 0")
     ann.look(shots, "run-at-work")
     other_page = ann.context.new_page()
     other_page.goto(f"{ann.site}/-/cluster")
@@ -242,5 +242,5 @@ def test_the_runner_that_is_not_at_work_is_told_in_the_header(ann, bench):
     for runner in bench.runners:
         runner.terminate()
         runner.wait()
-    wait_until(lambda: ann.go("/-/runs") and "not at work" in ann.page.inner_text(".health"), "health", seconds=60)
-    assert ann.page.locator(".health .bad").count() == 1
+    wait_until(lambda: ann.go("/-/runs") and "not at work" in ann.page.text_content(".health"), "health", seconds=60)
+    assert ann.page.locator(".health li.bad").count() == 1 and ann.page.is_visible(".health summary.bad")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from website.drawing import plots
 from website.drawing.plots import Scale
-from website.pages.run_figures import FigureCache, figures
+from website.pages.run_figures import FigureCache, proteome
 
 POSITIVE = st.floats(1e-6, 1e9)
 
@@ -59,6 +59,11 @@ def test_bars_stand_on_the_base_line_and_none_is_invisible():
 # --- Of a run ---------------------------------------------------------------------------------------
 
 ONE = (1e-20, 150.0, 1, 3.5, 400.0, 120)
+DOMAIN = (0.5, 1, "partly")
+
+
+def figures(rows):
+    return proteome([(*row, *DOMAIN) for row in rows]).figures
 
 
 @pytest.mark.parametrize(
@@ -87,6 +92,30 @@ def test_bars_of_evalues_count_each_protein_once():
     assert "the best hit of 4 of them has E" in figure.words
 
 
+def test_each_protein_is_in_one_bar_of_coverage_and_of_domains():
+    verdicts = [(0.0, 0, "dark"), (1e-9, 1, "partly"), (0.1, 1, "partly"), (0.7, 2, "covered"), (1.0, 14, "covered")]
+    found = proteome([(*ONE, *verdict) for verdict in verdicts] + [(*ONE, None, None, None)])
+    coverage, domains = found.coverage
+    assert [count for _, count in coverage.rows] == ["1", "2", "0", "0", "0", "0", "0", "1", "0", "0", "1"]
+    assert domains.rows[0] == ("0", "1") and domains.rows[1] == ("1", "2") and domains.rows[-1] == ("10 or more", "1")
+    assert (found.residues, found.residues_in_domains, found.domains) == (600, 216, 18)
+    assert 'class="dark"' in coverage.panels[0].svg and 'class="partly"' in coverage.panels[0].svg
+
+
+def test_a_run_whose_coverage_is_not_known_has_no_figures_of_it():
+    found = proteome([(*ONE, None, None, None)])
+    assert found.coverage == [] and found.residues == 0 and found.figures
+
+
+def test_neighbouring_cells_of_a_cloud_are_drawn_as_one():
+    x, y = numpy.repeat([100.0, 101.0, 300.0], 200), numpy.repeat([5.0, 5.0, 5000.0], 200)
+    svg = plots.cloud("", "use", x, y, (Scale(0, 480, False), Scale(0, 6000, False)), str, "", "")
+    assert len(re.findall(r"M\d+ \d+h1v1h-1z", svg)) == 2
+    x = numpy.repeat([100.0, 110.0, 300.0], 200)
+    svg = plots.cloud("", "use", x, y, (Scale(0, 480, False), Scale(0, 6000, False)), str, "", "")
+    assert re.findall(r"M\d+ \d+h(\d)v1h-\1z", svg) == ["1", "2"]
+
+
 def test_tables_of_lengths_tell_median_and_highest():
     rows = [(1e-20, 10.0, 1, cpu, 5.0, length) for cpu, length in ((1.0, 50), (3.0, 60), (8.0, 70), (9.0, 40_000))]
     (figure,) = (figure for figure in figures(rows) if figure.name == "cpu")
@@ -94,15 +123,14 @@ def test_tables_of_lengths_tell_median_and_highest():
 
 
 def test_figures_are_drawn_again_when_the_run_has_changed(monkeypatch):
-    asked = []
+    drawn = []
     monkeypatch.setattr("website.pages.run_figures.path_of", lambda conn: "store")
-    monkeypatch.setattr("website.pages.run_data.measures", lambda conn, run_id: asked.append(run_id) or [])
     cache = FigureCache(most=2)
-    run = dict.fromkeys(("date_resumed", "date_finished", "duration_s"), None)
+    run = dict.fromkeys(("date_resumed", "date_finished", "duration_s", "settings"), None)
     run |= {"run_id": "a", "status": "SUCCESS", "total": 1000, "succeeded": 500, "failed": 0, "shared": 0}
     for change in ({}, {}, {"succeeded": 501}, {"status": "RUNNING"}, {"status": "RUNNING", "succeeded": 509}):
-        cache.of(None, run | change)
+        cache.of(None, [run | change], lambda: drawn.append(1))
     # the last is in the same percent of a run that goes on
-    assert asked == ["a", "a", "a"]
-    cache.of(None, run)
-    assert len(asked) == 4, "of the oldest nothing is kept"
+    assert len(drawn) == 3
+    cache.of(None, [run], lambda: drawn.append(1))
+    assert len(drawn) == 4, "of the oldest nothing is kept"

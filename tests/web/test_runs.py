@@ -20,7 +20,7 @@ def rows_of(page, label="Table of proteins"):
 
 
 def counts_of(page):
-    """Part -> count, as the legend of the bar tells them."""
+    """Part -> count, as the tiles show them."""
     found = re.findall(r'<b data-count="(\w+)">([\d,]+)</b>', page.text)
     return {part: int(count.replace(",", "")) for part, count in found}
 
@@ -42,13 +42,13 @@ def test_every_link_to_a_run_leads_to_its_page(busy_site, names):
 def test_counts_of_a_run_add_up(busy_site):
     page = busy_site.get("/-/runs/busy")
     counts = counts_of(page)
-    assert counts == {"significant": 0, "weak": 1, "none": 0, "failed": 1, "running": 1, "waiting": 1}
-    assert re.search(r'class="sum"><b>4</b> proteins = ', page.text)
+    assert counts == {"covered": 0, "partly": 0, "dark": 0, "unknown": 1, "failed": 1, "running": 1, "waiting": 1}
+    assert re.search(r"of <b>4</b> proteins finished", page.text)
     assert 'aria-valuemax="4"' in page.text and 'aria-valuenow="2"' in page.text
 
 
-def test_counts_tell_significant_from_weak_from_none(site):
-    assert counts_of(site.get("/-/runs/first")) == {"significant": 1, "weak": 1, "none": 1}
+def test_counts_are_those_of_the_coverage_classes(site):
+    assert counts_of(site.get("/-/runs/first")) == {"covered": 0, "partly": 0, "dark": 3}
 
 
 def test_run_page_tells_dates_author_mode_library_and_versions(busy_site, site):
@@ -84,7 +84,7 @@ def test_proteins_are_sorted_and_those_without_a_value_are_last(site, names):
     assert listed(sort="position") == [names.myg, names.lonely, names.odd]
 
 
-@pytest.mark.parametrize("part", run_data.SHOWN)
+@pytest.mark.parametrize("part", (*run_data.PARTS, "all"))
 def test_the_list_shows_as_many_proteins_as_are_counted(busy_site, part):
     for run_id in ("first", "busy"):
         page = busy_site.get(f"/-/runs/{run_id}?show={part}")
@@ -92,15 +92,6 @@ def test_the_list_shows_as_many_proteins_as_are_counted(busy_site, part):
         # of those that wait the store of a run that has just begun has no rows
         if (run_id, part) != ("busy", "waiting"):
             assert page.text.count('<th scope="row"><a href="/-/protein/', page.text.index('id="proteins"')) == expected
-
-
-def test_probability_is_that_of_the_best_hit(site):
-    (row,) = re.findall(
-        r'<td data-label="best hit">.*?1ABC_A.*?probability, %">([^<]*)<',
-        site.get("/-/runs/first?show=significant").text,
-        re.S,
-    )
-    assert row == "99.0"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +148,7 @@ def test_plots_have_a_text_alternative_and_their_numbers(site):
     labels = re.findall(r'<svg class="plot" role="img" aria-label="([^"]*)"', page)
     assert any("2 proteins with a hit; the best hit of 1 of them" in unescape(label) for label in labels)
     assert [label.split(":")[0] for label in labels[-2:]] == ["CPU time and length", "Memory and length"]
-    assert page.count("<summary>Numbers</summary>") == 4
+    assert page.count("<summary>Numbers</summary>") == 6
 
 
 def test_unknown_run_is_a_404_in_words(site):

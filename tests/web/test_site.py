@@ -82,10 +82,27 @@ def test_facets_are_drawn(site, table):
     assert sorted(drawn) == sorted(CONFIG["databases"]["proteofold"]["tables"][table]["facets"])
 
 
+@pytest.mark.parametrize(
+    ("table", "first", "last"),
+    [
+        ("protein_results", ["run_id", "query_id", "position"], ["Link", "result_id", "md5", "entry"]),
+        ("proteins", ["query_id", "accession", "entry_name"], ["number", "md5"]),
+        ("hits", ["run_id", "query_id", "rank"], []),
+    ],
+)
+def test_names_come_before_keys_and_checksums(site, table, first, last):
+    page = site.get(f"/proteofold/{table}").text
+    head = re.findall(r'<th [^>]*data-column="(\w+)"', page)
+    row = re.findall(r'<td [^>]*data-label="(\w+)"', page.split("<tbody>")[1].split("</tr>")[0])
+    assert head == row
+    assert head[: len(first)] == first and [name for name in head if name in last] == head[len(head) - len(last) :]
+    assert set(head[len(head) - len(last) :]) == set(last)
+
+
 def test_tables_that_only_serve_the_store_are_hidden(site):
     tables = site.get("/proteofold.json").json()["tables"]
     shown = {table["name"] for table in tables if not table["hidden"]}
-    assert shown == set(TABLES) - {"hits"}
+    assert shown == set(TABLES) - {"hits", "domains"}
 
 
 def test_proteins_are_found_by_words(site):
@@ -103,7 +120,9 @@ def test_keys_of_proteins_and_runs_lead_to_their_pages(site):
     assert (protein_path(ODD), ODD) in site.links(site.get("/proteofold/proteins"))
     assert ("/-/runs/first", "first") in site.links(site.get("/proteofold/runs"))
     page = site.get("/proteofold/runs")
-    assert re.search(r'<td class="col-run_id type-pk"><a href="/-/runs/second">second</a></td>', page.text)
+    assert re.search(
+        r'<td class="col-run_id type-pk" data-label="run_id"><a href="/-/runs/second">second</a></td>', page.text
+    )
 
 
 def test_long_texts_of_letters_are_folded(site):
@@ -185,7 +204,7 @@ def test_cells_lead_to_structures_proteins_and_runs(site):
 def test_row_of_a_run_leads_to_its_results_by_evalue(site):
     ways = {text: address for address, text in site.links(site.get("/proteofold/runs/first"))}
     found = site.get(ways["by E-value of the best hit"])
-    assert re.findall(r'class="col-best_evalue[^"]*">([^<]*)<', found.text) == ["1.5e-20", "0.5"]
+    assert re.findall(r'<td class="col-best_evalue[^>]*>([^<]*)<', found.text) == ["1.5e-20", "0.5"]
     assert "col-md5" not in found.text
 
 

@@ -3,6 +3,7 @@
 from proteofold.formats.fasta import protein_stem
 from proteofold.service.cluster import cluster, finished_runs
 from website.actions import same
+from website.drawing.bars import parts_bar
 from website.pages.paths import job_log_path, run_path
 from website.requests.databases import ask_both
 
@@ -22,6 +23,7 @@ async def cluster_page(visit):
         "told": told,
         "finished": finished,
         "run_path": lambda run_id: run_path(visit.datasette, run_id),
+        "parts_bar": parts_bar,
         "log_of": lambda job: _log_of(visit, job),
         "same": same.cluster(visit),
     }

@@ -1,22 +1,30 @@
 """Files of a run: the zip of its results, the pages of its report, the last lines of its logs."""
 
+import contextlib
+import csv
+import itertools
 import mimetypes
+import re
 
 from datasette import Response
 
-from proteofold.formats.fasta import protein_stem
+from proteofold.formats.fasta import format_fasta, protein_stem
 from proteofold.report.draw import REPORT_FILES
 from proteofold.service.downloads import copy_file, head_log, job_log, run_zip
 from proteofold.service.downloads import report_file as read_report_file
 from proteofold.service.places import run_folder
 from proteofold.store import queries, run_files
+from proteofold.store.database import open_for_reading
+from proteofold.store.proteins import format_header
 from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
 from proteofold.system.words import without_folders
 from website.actions import same
+from website.pages import run_data, words
+from website.pages.listing import Listing
 from website.pages.paths import protein_path, run_path
 from website.requests import answers
-from website.requests.databases import ask_platform
+from website.requests.databases import ask_platform, store_path
 from website.requests.identity import client_of
 from website.requests.streams import Streamed
 from website.requests.threads import at_length
@@ -62,6 +70,66 @@ async def protein_file(visit):
     headers = NEVER_KEPT | {"Content-Disposition": f'attachment; filename="{protein_stem(query_id)}.{name}"'}
     kind = run_files.PROTEIN_FILES[name].media_type
     return Response(data, headers=headers, content_type=f"{kind}; charset=utf-8")
+
+
+# --- Proteins ---------------------------------------------------------------------------------------
+
+PROTEIN_COLUMNS = (
+    *("query_id", "gene", "description", "length", "phase", "coverage_class", "domains", "coverage", "templates"),
+    *("best_hit", "best_evalue", "probability", "best_score", "helix", "strand", "coil", "reason"),
+)
+_KINDS = {"fasta": "text/x-fasta", "csv": "text/csv", "txt": "text/plain"}
+_AT_ONCE = 500
+
+
+async def proteins_file(visit):
+    """The proteins that the list of a run shows, all pages of it: FASTA, CSV, or ids."""
+    run_id, ending, listing = visit.named("run_id"), visit.named("format"), Listing(visit.request.args)
+    if ending not in _KINDS:
+        raise NotFoundError(f"There is no such format: {ending!r}. Expected {', '.join(_KINDS)}.")
+    await answers.ask(visit.datasette, visit.request, queries.find_run, run_id)
+    path = store_path(visit.datasette)
+    write = {"fasta": _write_fasta, "csv": _write_csv, "txt": _write_ids}[ending]
+
+    def send(stream):
+        with contextlib.closing(open_for_reading(path)) as conn:
+            ids = iter(run_data.ids_of(conn, run_id, listing.chosen, listing.sort, listing.backwards))
+            write(_Text(stream), conn, run_id, iter(lambda: list(itertools.islice(ids, _AT_ONCE)), []))
+
+    name = f"{re.sub(r'[^A-Za-z0-9._-]', '_', run_id)}-{listing.shown}.{ending}"
+    return await Streamed(send, name, f"{_KINDS[ending]}; charset=utf-8").begin(client_of(visit))
+
+
+class _Text:
+    """A stream of bytes that takes text."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text):
+        return self._stream.write(text.encode())
+
+
+def _write_ids(text, conn, run_id, parts):
+    for ids in parts:
+        text.write("".join(f"{query_id}\n" for query_id in ids))
+
+
+def _write_fasta(text, conn, run_id, parts):
+    for ids in parts:
+        for row in queries.proteins_of(conn, ids):
+            if row["sequence"]:
+                text.write(format_fasta(f"{row['query_id']} {format_header(row)}".rstrip(), row["sequence"]))
+
+
+def _write_csv(text, conn, run_id, parts):
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(PROTEIN_COLUMNS)
+    for ids in parts:
+        for row in run_data.proteins_of(conn, run_id, ids):
+            row |= {name: f"{part:.3f}" for name, part in row["structure"].items()}
+            row["templates"] = " ".join(span["template"] for span in row["spans"])
+            table.writerow([row.get(name) for name in PROTEIN_COLUMNS])
 
 
 # --- Report -----------------------------------------------------------------------------------------
@@ -159,11 +227,13 @@ async def log_page(visit):
     """The last lines of a log, for people."""
     of, text = await _log(visit)
     run_id, query_id = visit.named("run_id"), visit.argument("protein")
+    run = await answers.ask(visit.datasette, visit.request, queries.find_run, run_id)
     context = {
         "run_id": run_id,
         "here": run_path(visit.datasette, run_id),
         "of": of,
         "text": text,
+        "active": run["status"] in words.ACTIVE,
         "protein": protein_path(visit.datasette, query_id) if query_id else None,
         "same": same.log(visit, run_id, query_id),
     }

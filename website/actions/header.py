@@ -13,10 +13,10 @@ HEALTH_KEPT_S = 5
 
 # word, path, right that its page needs
 PLACES = (
-    ("Search", "/-/search", "read"),
+    ("Runs", "/-/runs", "read"),
+    ("Compare", "/-/compare", "read"),
     ("Upload", "/-/upload", "upload"),
     ("New run", "/-/new-run", "run"),
-    ("Runs", "/-/runs", "read"),
     ("Cluster", "/-/cluster", "read"),
 )
 
@@ -54,12 +54,18 @@ async def strip(datasette, request):
         return {}
     actor = identity.Actor.of(request)
     readable = await answers.may_read(datasette, request)
-    here = request.path
     told = {
-        "places": [(word, path, here == datasette.urls.path(path)) for word, path, _ in PLACES] if readable else [],
+        "places": [(word, path, _current(datasette, request, path)) for word, path, _ in PLACES] if readable else [],
+        "at_tokens": request.path == datasette.urls.path("/-/tokens"),
         "health": await health_of(datasette) if readable else None,
         "user": actor.name if actor else None,
         "token": identity.form_token(request),
         "next": request.full_path if request.method == "GET" else "",
     }
     return {"strip": told}
+
+
+def _current(datasette, request, path):
+    """How a page stands to a place, as aria-current says it: it is the page, or part of it; nothing if neither."""
+    path = datasette.urls.path(path)
+    return "page" if request.path == path else "true" if request.path.startswith(f"{path}/") else ""

@@ -38,8 +38,7 @@ async def run_proteins(visit):
     def read(conn):
         row = queries.find_run(conn, run_id)
         counts = run_data.counts(conn, row)
-        pager = listing.pager(conn, run_id, counts)
-        found = listing.proteins(conn, run_id, pager.offset)
+        pager, found = listing.read(conn, run_id, counts)
         return {"proteins": found, "total": pager.total, "page": pager.page, "pages": pager.pages}
 
     return visit.json(await answers.ask(visit.datasette, visit.request, read))

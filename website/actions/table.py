@@ -16,7 +16,7 @@ from website.actions import (
     tokens,
     upload,
 )
-from website.pages import run_pages
+from website.pages import compare_page, run_pages
 from website.requests import schemas
 from website.requests.guard import guarded
 from website.requests.openapi import describe
@@ -57,6 +57,8 @@ PAGES = (
     Route("GET", RUN, READER, run_actions.run_page, "A run"),
     Route("GET", f"{RUN}/progress", READER, _plain(run_pages.run_progress), "The numbers that its page refreshes"),
     Route("GET", f"{RUN}/proteins", READER, _plain(run_pages.run_proteins), "The list that its page refreshes"),
+    Route("GET", f"{RUN}/proteins.{{format}}", READER, downloads.proteins_file, "The proteins of that list as a file"),
+    Route("GET", "/-/compare", READER, _plain(compare_page.compare_page), "Two runs side by side"),
     Route("GET", f"{RUN}/download.zip", READER, downloads.zipped, "Its results"),
     Route("GET", f"{RUN}/report", READER, downloads.report_page, "What its report has"),
     Route("GET", f"{RUN}/report/{{file}}", READER, downloads.report_file, "A page or plot of its report"),
@@ -208,6 +210,7 @@ PROGRAMS = (
         query=(
             Query("show", schemas.PROTEINS_SHOWN, "Only these"),
             Query("sort", schemas.PROTEINS_SORTED, "In which order"),
+            Query("template", schemas.TEXT, "Only those with a domain of this template"),
             Query("q", schemas.TEXT, "Only those with this text in a name, the description or the best hit"),
             Query("rows", schemas.PAGE_SIZES, "Proteins per page"),
             PAGE,

@@ -13,7 +13,7 @@ from markupsafe import Markup
 HEIGHT = 220
 # Beyond, single points hide each other and the page grows: cells of a grid show how many there are.
 MOST_POINTS = 400
-_ACROSS, _UP = 56, 36
+_ACROSS, _UP = 48, 30
 # A cell's class d1 to d5 tells that it has at least this many of the fullest cell's points, as a power of them
 _SHADES = 5
 _MOST_LABELS = 6
@@ -71,7 +71,8 @@ def round_steps(low, high):
 def histogram(label, bars, ticks, limit, x_label, y_label):
     """Bars side by side over the whole width.
 
-    ``bars`` are (class, height, tip); ``ticks`` (place from 0 to 1, text); ``limit`` is the place of a dashed line.
+    ``bars`` are (class, height, tip); ``ticks`` (place from 0 to 1, text); ``limit`` is the place of a dashed line,
+    None without one.
     """
     scale = Scale(0, 1.05 * max(height for _, height, _ in bars), False)
     width = 100 / len(bars)
@@ -85,14 +86,17 @@ def histogram(label, bars, ticks, limit, x_label, y_label):
                     '<rect class="{}" x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}"><title>{}</title></rect>'
                 ).format(kind, place * width, HEIGHT - tall, width, tall, tip)
             )
-    line = Markup('<line class="limit" x1="{0:.2f}%" x2="{0:.2f}%" y1="0" y2="{1}"/>').format(100 * limit, HEIGHT)
-    return _svg(label, [*parts, line, _x_axis(ticks, x_label)])
+    if limit is not None:
+        line = Markup('<line class="limit" x1="{0:.2f}%" x2="{0:.2f}%" y1="0" y2="{1}"/>')
+        parts.append(line.format(100 * limit, HEIGHT))
+    return _svg(label, [*parts, _x_axis(ticks, x_label)])
 
 
-def cloud(label, kind, x, y, scales, tips, x_label, y_label):
+def cloud(label, kind, x, y, scales, tips, x_label, y_label, diagonal=False):
     """Points of class ``kind``, or where there are many of them their density.
 
     ``x`` and ``y`` are arrays, ``scales`` the Scales of both; ``tips(index)`` is what a point says of itself.
+    With ``diagonal`` a dashed line shows where both are equal.
     """
     x_scale, y_scale = scales
     across, up = x_scale.place(x), y_scale.place(y)
@@ -100,6 +104,7 @@ def cloud(label, kind, x, y, scales, tips, x_label, y_label):
     parts = [
         _y_axis([(tick, y_scale.place(tick)) for tick in y_scale.ticks()], y_label),
         draw(kind, across, up, tips),
+        Markup('<line class="limit" x1="0" y1="{}" x2="100%" y2="0"/>').format(HEIGHT) if diagonal else "",
         _x_axis([(x_scale.place(tick), plain(tick)) for tick in x_scale.ticks()], x_label),
     ]
     return _svg(label, parts)
@@ -125,12 +130,24 @@ def _cells(kind, across, up, _):
     shades = 1 + numpy.floor((_SHADES - 1) * numpy.log(numbers) / max(math.log(numbers.max()), 1)).astype(int)
     paths = []
     for shade in range(1, _SHADES + 1):
-        squares = "".join(f"M{cell % _ACROSS} {cell // _ACROSS}h1v1h-1z" for cell in cells[shades == shade])
+        found = _runs(cells[shades == shade])
+        squares = "".join(f"M{first % _ACROSS} {first // _ACROSS}h{width}v1h-{width}z" for first, width in found)
         if squares:
             paths.append(Markup('<path class="d{}" d="{}"/>').format(shade, squares))
     return Markup(
         '<svg class="cells {}" width="100%" height="{}" viewBox="0 0 {} {}" preserveAspectRatio="none">{}</svg>'
     ).format(kind, HEIGHT, _ACROSS, _UP, Markup("").join(paths))
+
+
+def _runs(cells):
+    """(first, number) of neighbours in a row among sorted numbers of cells."""
+    found = []
+    for cell in cells.tolist():
+        if found and cell == sum(found[-1]) and cell % _ACROSS:
+            found[-1][1] += 1
+        else:
+            found.append([cell, 1])
+    return found
 
 
 def _y_axis(ticks, label):

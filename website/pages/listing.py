@@ -10,16 +10,21 @@ COLUMNS = (
     ("id", "Protein", False),
     ("length", "Length", True),
     (None, "State", False),
-    (None, "Best hit", False),
+    ("coverage", "Coverage", True),
+    ("domains", "Domains", True),
+    (None, "Templates of the domains", False),
     ("evalue", "E-value", True),
     (None, "Probability (%)", True),
-    ("score", "Score (bits)", True),
-    ("hits", "Hits", True),
-    ("cpu", "CPU time (s)", True),
-    ("memory", "Memory (MB)", True),
-    (None, "Node", False),
 )
-SORT_WORDS = {name: heading for name, heading, _ in COLUMNS if name} | {"position": "Order of the input"}
+# what it can be sorted by, too
+_MORE_SORTS = {
+    "score": "Score of the best hit",
+    "hits": "Number of hits",
+    "cpu": "CPU time of the search",
+    "memory": "Memory of the search",
+    "position": "Order of the input",
+}
+SORT_WORDS = {name: heading for name, heading, _ in COLUMNS if name} | _MORE_SORTS
 
 VIEWS = ("cards", "table")
 PAGE_SIZES = (run_data.PAGE_ROWS, 100, 500)
@@ -69,30 +74,37 @@ class Listing:
         self.sort = one_of(arguments.get("sort"), run_data.SORTS, "evalue")
         self.backwards = arguments.get("order") == "backwards"
         self.view = one_of(arguments.get("view"), VIEWS, "cards")
-        text = (arguments.get("q") or "").strip()[:LONGEST_TEXT]
-        self.text = text if text.isprintable() else ""
+        self.text, self.template = (_text(arguments.get(name)) for name in ("q", "template"))
         self.most = int(one_of(arguments.get("rows"), map(str, PAGE_SIZES), run_data.PAGE_ROWS))
         self.page = page_of(arguments.get("page"))
 
-    def pager(self, conn, run_id, counts):
-        """The Pager of this list; ``counts`` are those of the run."""
-        if self.text:
-            total = run_data.count_proteins(conn, run_id, self.shown, self.text)
-        else:
-            total = sum(counts.values()) if self.shown == "all" else counts[self.shown]
-        return Pager(total, self.page, self.most)
+    @property
+    def chosen(self):
+        """The Filter of the list."""
+        return run_data.Filter(self.shown, self.text, self.template)
 
-    def proteins(self, conn, run_id, offset):
-        """The proteins on the page that begins at ``offset``."""
-        order = self.shown, self.sort, self.backwards, offset
-        return run_data.proteins_of(conn, run_id, *order, text=self.text, most=self.most)
+    def read(self, conn, run_id, counts):
+        """(the Pager of this list, the proteins on its page); ``counts`` are those of the run."""
+        order = self.sort, self.backwards
+        if self.chosen.is_part:
+            pager = Pager(sum(counts.values()) if self.shown == "all" else counts[self.shown], self.page, self.most)
+            ids = run_data.ids_of(conn, run_id, self.chosen, *order, pager.offset, self.most)
+        else:  # what is not counted yet is looked for once
+            ids = run_data.ids_of(conn, run_id, self.chosen, *order)
+            pager = Pager(len(ids), self.page, self.most)
+            ids = ids[pager.offset : pager.offset + self.most]
+        return pager, run_data.proteins_of(conn, run_id, ids)
+
+    def arguments(self, **changes):
+        """The arguments of the address of the same list, with some changed."""
+        told = {"show": self.shown, "template": self.template, "q": self.text, "sort": self.sort}
+        told |= {"order": "backwards" if self.backwards else "", "view": self.view if self.view != "cards" else ""}
+        told |= {"rows": self.most if self.most != run_data.PAGE_ROWS else ""} | changes
+        return urlencode({name: value for name, value in told.items() if value})
 
     def path(self, here, **changes):
         """The address of the same list with other arguments; it leads to the list itself."""
-        told = {"show": self.shown, "sort": self.sort, "order": "backwards" if self.backwards else ""}
-        told |= {"view": self.view if self.view != "cards" else "", "q": self.text}
-        told |= {"rows": self.most if self.most != run_data.PAGE_ROWS else ""} | changes
-        return f"{here}?{urlencode({name: value for name, value in told.items() if value})}#proteins"
+        return f"{here}?{self.arguments(**changes)}#proteins"
 
     def heading(self, here, sort):
         """Where a heading leads, and how the list is sorted by it now (as aria-sort says it); None, None if not."""
@@ -103,6 +115,11 @@ class Listing:
         falling = run_data.SORTS[sort][1] != self.backwards
         order = "" if self.backwards else "backwards"
         return self.path(here, order=order), "descending" if falling else "ascending"
+
+
+def _text(value):
+    text = (value or "").strip()[:LONGEST_TEXT]
+    return text if text.isprintable() else ""
 
 
 def one_of(value, known, otherwise):

@@ -38,6 +38,17 @@ def protein_file_path(datasette, run_id, query_id, name):
     return datasette.urls.path(f"{there}/{name}")
 
 
+def compare_path(datasette, run_id=None):
+    """The page that compares two runs, with the first of them chosen."""
+    return datasette.urls.path("/-/compare") + (f"?a={quote(run_id, safe='')}" if run_id else "")
+
+
+def differences_path(datasette, run_a, run_b):
+    """The proteins in which two runs differ, as CSV: a saved query of the configuration."""
+    arguments = f"run_a={quote(run_a, safe='')}&run_b={quote(run_b, safe='')}"
+    return f"{datasette.urls.query(DATABASE, 'compare_runs', format='csv')}?{arguments}&_size=max"
+
+
 def log_path(datasette, run_id, query_id):
     """The last lines of the log of a protein in a run."""
     return f"{run_path(datasette, run_id)}/log?protein={quote(query_id, safe='')}"

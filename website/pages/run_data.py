@@ -1,28 +1,33 @@
 """What the pages of runs ask the store. Rows are dicts by column."""
 
-import re
+from dataclasses import dataclass
 
+from proteofold.science.verdict import COVERAGE_CLASSES
 from proteofold.store import queries
 
 PAGE_ROWS = 50
 
-# What the list of a run's proteins can show -> which rows. The first six make up the run and overlap nowhere.
+# What the list of a run's proteins can show -> which rows. The first seven make up the run and overlap nowhere.
 SHOWN = {
-    "significant": "phase = 'done' and score_mean is not null",
-    "weak": "phase = 'done' and score_mean is null and best_hit is not null",
-    "none": "phase = 'done' and score_mean is null and best_hit is null",
+    **{name: f"coverage_class = '{name}'" for name in COVERAGE_CLASSES},
+    "unknown": "phase = 'done' and coverage_class is null",  # a store of before, until the run is imported again
     "failed": "phase = 'failed'",
     "running": "phase = 'running'",
     "waiting": "phase in ('waiting', 'submitted')",
     "all": "true",
+    "significant": "phase = 'done' and score_mean is not null",
+    "weak": "phase = 'done' and score_mean is null and best_hit is not null",
+    "none": "phase = 'done' and score_mean is null and best_hit is null",
 }
-PARTS = tuple(SHOWN)[:-1]
+PARTS = tuple(SHOWN)[:7]
 
 # What the list can be sorted by -> column, and whether the largest stand first
 SORTS = {
     "evalue": ("best_evalue", False),
-    "score": ("best_score", True),
+    "coverage": ("coverage", True),
+    "domains": ("domains", True),
     "length": ("length", True),
+    "score": ("best_score", True),
     "hits": ("hits", True),
     "cpu": ("cpu_s", True),
     "memory": ("max_rss_mb", True),
@@ -42,9 +47,9 @@ RUNS_SHOWN = {
 }
 
 
-def rows(conn, query, *values):
-    """The rows of a query."""
-    cursor = conn.execute(query, values)
+def rows(conn, query, *values, **named):
+    """The rows of a query with values in order, or named."""
+    cursor = conn.execute(query, named or values)
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
@@ -57,19 +62,18 @@ def count(conn, query, *values):
 def counts(conn, run):
     """How many proteins of a run are in each of PARTS; they add up to its total. ``run`` is its row."""
     run_id, total = run["run_id"], run["total"]
+    # both are answered by an index alone; only finished proteins have a class
     phases = queries.phase_counts(conn, run_id)
-    done = phases.get("done", 0)
-    of_run = "select count(*) from protein_results where run_id = ?"
-    # each is answered by an index alone; only finished proteins have such values
-    with_hit = min(done, count(conn, f"{of_run} and best_hit is not null", run_id))
-    significant = min(with_hit, count(conn, f"{of_run} and score_mean is not null", run_id))
-    told = {
-        "significant": significant,
-        "weak": with_hit - significant,
-        "none": done - with_hit,
-        "failed": phases.get("failed", 0),
-        "running": phases.get("running", 0),
-    }
+    classes = dict(
+        conn.execute(
+            "select coverage_class, count(*) from protein_results where run_id = ? and coverage_class is not null"
+            " group by coverage_class",
+            (run_id,),
+        )
+    )
+    told = {name: classes.get(name, 0) for name in COVERAGE_CLASSES}
+    told["unknown"] = max(phases.get("done", 0) - sum(told.values()), 0)
+    told |= {"failed": phases.get("failed", 0), "running": phases.get("running", 0)}
     # a run that is only queued has no rows yet
     return told | {"waiting": max(total - sum(told.values()), 0)}
 
@@ -104,56 +108,115 @@ def authors(conn, limit):
     return [author for (author,) in conn.execute(query, (limit,))]
 
 
-# rows whose id, best hit, gene, entry name, accession or description has a text in it
+# what a text is looked for in: one text with line ends between names, because each call costs (website/sql/rules.py)
+_NAMES = " || '\n' || ".join(
+    f"coalesce({name}, '')" for name in ("named.query_id", "best_hit", "gene", "entry_name", "accession", "description")
+)
 _WITH_TEXT = (
-    "(protein_results.query_id like :part escape '\\' or best_hit like :part escape '\\' or exists"
-    " (select 1 from proteins as named where named.query_id = protein_results.query_id and"
-    " (named.gene like :part escape '\\' or named.entry_name like :part escape '\\'"
-    " or named.accession like :part escape '\\' or named.description like :part escape '\\')))"
+    f"instr((select lower({_NAMES}) from proteins as named"
+    " where named.query_id = protein_results.query_id), lower(:text)) > 0"
 )
 
 
-def _filter(shown, text):
-    """(condition, its values) of a list of a run's proteins."""
-    part = re.sub(r"([\\%_])", r"\\\1", text)
-    return f"{SHOWN[shown]} and {_WITH_TEXT if text else 'true'}", {"part": f"%{part}%"}
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which proteins of a run are meant: one of SHOWN, those with a text in a name, the description or the best hit,
+    and those with a domain of a template."""
+
+    shown: str = "all"
+    text: str = ""
+    template: str = ""
+
+    @property
+    def is_part(self):
+        """Whether it only chooses one of PARTS, or all: how many these are is counted already."""
+        return not self.text and not self.template and self.shown in (*PARTS, "all")
+
+    @property
+    def sql(self):
+        """(condition, its values)."""
+        conditions = [SHOWN[self.shown]]
+        if self.text:
+            conditions.append(_WITH_TEXT)
+        if self.template:
+            conditions.append("result_id in (select result_id from domain_rows where template = :template)")
+        return " and ".join(conditions), {"text": self.text, "template": self.template}
 
 
-def count_proteins(conn, run_id, shown, text):
-    """How many proteins of a run the list has that is filtered by ``shown`` and a text."""
-    where, values = _filter(shown, text)
-    query = f"select count(*) from protein_results where run_id = :run and {where}"
-    return conn.execute(query, values | {"run": run_id}).fetchone()[0]
+def ids_of(conn, run_id, chosen, sort="position", backwards=False, offset=0, most=-1):
+    """The ids of the proteins of a run that a Filter leaves; those without the value that they are sorted by are last.
 
-
-def proteins_of(conn, run_id, shown="all", sort="evalue", backwards=False, offset=0, *, text="", most=PAGE_ROWS):
-    """A page of a run's proteins, ``most`` rows; those without the value that they are sorted by stand last.
-
-    With ``text`` only those that have it in a name, the description or the best hit.
+    ``most`` of them, all where it is -1.
     """
-    where, values = _filter(shown, text)
+    where, values = chosen.sql
     column, falling = SORTS[sort]
     order = "desc" if falling != backwards else "asc"
-    # first which proteins, from as few columns as that takes, then what the page tells of these
-    page = conn.execute(
+    # from as few columns as that takes
+    found = conn.execute(
         f"select query_id from protein_results {'join proteins using (query_id)' if column == 'length' else ''}"
         f" where run_id = :run and {where} order by {column} is null, {column} {order}, position"
         " limit :most offset :offset",
         values | {"run": run_id, "most": most, "offset": offset},
     )
-    ids = [query_id for (query_id,) in page]
+    return [query_id for (query_id,) in found]
+
+
+def proteins_of(conn, run_id, ids):
+    """What a page shows of some proteins of a run, in their order; ``spans`` are their domains."""
     found = rows(
         conn,
-        "select query_id, length, gene, description, phase, attempts, best_hit, best_evalue, best_score, hits, cpu_s,"
-        " max_rss_mb, node, step, reason, log, computed_in, started_at, finished_at,"
-        " (select probability from hit_rows where result_id = protein_results.result_id and template = best_hit"
-        "  order by rank limit 1) as probability"
-        " from protein_results join proteins using (query_id)"
+        "select query_id, result_id, length, gene, description, phase, attempts, best_hit, best_evalue, best_score,"
+        " coverage_class, domains, coverage, hits, cpu_s, max_rss_mb, node, step, reason, log, computed_in, started_at,"
+        " finished_at, (select probability from hit_rows where result_id = protein_results.result_id"
+        "  and template = best_hit order by rank limit 1) as probability,"
+        " (select secondary_structure from predictions where weights = runs.weights"
+        "  and md5 = protein_results.md5) as states"
+        " from protein_results join proteins using (query_id) join runs using (run_id)"
         f" where run_id = ? and query_id in ({', '.join('?' * len(ids))})",
         run_id,
         *ids,
     )
-    return sorted(found, key=lambda row: ids.index(row["query_id"]))
+    spans = _spans(conn, run_id, [row["result_id"] for row in found])
+    for row in found:
+        row["spans"] = spans.get(row.pop("result_id"), [])
+        states = row.pop("states") or ""
+        row["structure"] = {name: states.count(letter) / len(states) for name, letter in _STATES} if states else {}
+    place = {query_id: number for number, query_id in enumerate(ids)}
+    return sorted(found, key=lambda row: place[row["query_id"]])
+
+
+_STATES = (("helix", "H"), ("strand", "E"), ("coil", "C"))
+
+
+def _spans(conn, run_id, result_ids):
+    """result id -> its domains: template and its description, first and last residue."""
+    found = {}
+    for row in rows(
+        conn,
+        "select result_id, domain_rows.template, description, query_start, query_end from domain_rows"
+        " left join templates on templates.library_key = (select library_key from runs where run_id = ?)"
+        " and templates.template = domain_rows.template"
+        f" where result_id in ({', '.join('?' * len(result_ids))}) order by result_id, number",
+        run_id,
+        *result_ids,
+    ):
+        found.setdefault(row.pop("result_id"), []).append(row)
+    return found
+
+
+def top_templates(conn, run_id, limit):
+    """The templates of most domains of a run, with their description and how many proteins have one."""
+    return rows(
+        conn,
+        "select found.template, description, proteins, found.domains from ("
+        "  select template, count(distinct domain_rows.result_id) as proteins, count(*) as domains"
+        "  from protein_results join domain_rows using (result_id) where run_id = :run and protein_results.domains > 0"
+        "  group by template order by domains desc, template limit :most) as found"
+        " left join templates on templates.library_key = (select library_key from runs where run_id = :run)"
+        " and templates.template = found.template order by found.domains desc, found.template",
+        run=run_id,
+        most=limit,
+    )
 
 
 def reasons(conn, run_id, limit):
@@ -167,10 +230,17 @@ def reasons(conn, run_id, limit):
     )
 
 
+# of each finished protein, None where unknown
+MEASURES = (
+    *("best_evalue", "best_score", "score_mean is not null", "cpu_s", "max_rss_mb", "length", "coverage"),
+    *("protein_results.domains", "coverage_class"),
+)
+
+
 def measures(conn, run_id):
-    """(E-value, score, whether significant, CPU seconds, MB, residues) of each finished protein, None where unknown."""
+    """The values of MEASURES of each finished protein."""
     return conn.execute(
-        "select best_evalue, best_score, score_mean is not null, cpu_s, max_rss_mb, length"
+        f"select {', '.join(MEASURES)}"
         " from protein_results join proteins using (query_id) where run_id = ? and phase = 'done'",
         (run_id,),
     ).fetchall()

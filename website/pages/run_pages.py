@@ -7,14 +7,17 @@ import time
 from datasette import Response
 
 from proteofold.report.data import LIMIT, SIGNIFICANT
+from proteofold.science.verdict import COVERAGE_CLASSES
 from proteofold.store import queries
 from proteofold.store.database import path_of
 from proteofold.store.monitoring import activity
-from proteofold.system.words import duration
+from proteofold.system.words import counted, duration
+from website.drawing.bars import domain_strip, parts_bar
 from website.pages import run_data, words
 from website.pages.links import structure_picture, template_link
 from website.pages.listing import COLUMNS, PAGE_SIZES, SORT_WORDS, Listing, Pager, RunListing
 from website.pages.paths import (
+    compare_path,
     log_path,
     name_in,
     progress_path,
@@ -25,7 +28,7 @@ from website.pages.paths import (
     runs_path,
     table_path,
 )
-from website.pages.run_figures import FigureCache
+from website.pages.run_figures import FigureCache, drawn_proteome
 from website.pages.run_settings import settings_facts
 from website.requests import answers
 
@@ -45,14 +48,32 @@ RUNS_WORDS = {
 
 # What the parts of a run are called, in the order of run_data.PARTS
 PART_WORDS = {
-    "significant": f"with a hit of {SIGNIFICANT}",
-    "weak": f"with hits of E ≥ {LIMIT} only",
-    "none": "without any hit",
+    "covered": "covered by known structures",
+    "partly": "partly covered",
+    "dark": "dark: no known structure",
+    "unknown": "coverage not known",
     "failed": "failed",
     "running": "running",
     "waiting": "waiting",
 }
-_figures = FigureCache()
+# What else the list can show
+MORE_WORDS = {
+    "all": "all proteins",
+    "significant": f"with a hit of {SIGNIFICANT}",
+    "weak": f"with hits of E ≥ {LIMIT} only",
+    "none": "without any hit",
+}
+SHOWN_WORDS = {"all": MORE_WORDS["all"]} | PART_WORDS | MORE_WORDS
+FORMATS = (("FASTA", "fasta"), ("CSV", "csv"), ("ids", "txt"))
+_drawn = FigureCache()
+
+
+def run_bar(run):
+    """The bar of a run in a list of runs."""
+    waiting = max(run["total"] - run["succeeded"] - run["failed"], 0)
+    return parts_bar(
+        [("done", run["succeeded"]), ("failed", run["failed"]), ("waiting", waiting)], run["total"], "small"
+    )
 
 
 # --- The list ---------------------------------------------------------------------------------------
@@ -73,6 +94,7 @@ async def runs_page(datasette, request, more=None):
     pager, runs, authors = await answers.ask(datasette, request, read)
     for run in runs:
         run["path"] = run_path(datasette, run["run_id"])
+        run["bar"] = run_bar(run)
     here = runs_path(datasette)
     context = {
         "runs": runs,
@@ -107,7 +129,7 @@ async def run_page(datasette, request, extend=None):
             "left": _time_left.of(conn, run),
             "failures": queries.failures(conn, run_id, FAILURES_SHOWN) if counts["failed"] else [],
             "reasons": run_data.reasons(conn, run_id, REASONS_SHOWN) if counts["failed"] else [],
-            "figures": _figures.of(conn, run),
+            "proteome": _drawn.of(conn, [run], lambda: drawn_proteome(conn, run)),
             "sources": queries.computed_elsewhere(conn, run_id) if run["shared"] else {},
         }
 
@@ -120,9 +142,11 @@ async def run_page(datasette, request, extend=None):
         row["path"] = protein_path(datasette, row["query_id"])
     run, counts = found["run"], found["counts"]
     active = run["status"] in words.ACTIVE
+    here = run_path(datasette, run_id)
     context = found | _list_context(datasette, run_id, found, listing)
     context |= {
-        "parts_of_run": [(part, counts[part], PART_WORDS[part]) for part in run_data.PARTS if active or counts[part]],
+        "parts_of_run": _parts(run, counts, active),
+        "bar": parts_bar([(part, counts[part]) for part in run_data.PARTS], run["total"]),
         "progress": progress(run, counts, found["left"]),
         "active": active,
         "progress_path": progress_path(datasette, run_id),
@@ -130,8 +154,10 @@ async def run_page(datasette, request, extend=None):
         "settings": settings_facts(run["settings"]),
         "downloads": _downloads(datasette, run_id),
         "command": f"proteofold export {shlex.quote(run_id)}",
-        "choices": [("all", "all")] + [(part, PART_WORDS[part]) for part in run_data.PARTS],
+        "choices": [(name, text) for name, text in SHOWN_WORDS.items() if name != "unknown" or counts["unknown"]],
         "sorts": SORT_WORDS,
+        "template_path": lambda template: listing.path(here, template=template, show="", page=""),
+        "compare_path": compare_path(datasette, run_id),
         "sizes": PAGE_SIZES,
         "table": results_path(datasette, run_id),
         "failed_table": results_path(datasette, run_id, status="FAILED"),
@@ -140,6 +166,14 @@ async def run_page(datasette, request, extend=None):
     if extend:
         context |= await extend(run, found["failures"])
     return await answers.page(datasette, request, "run.html", context)
+
+
+def _parts(run, counts, active):
+    """(part, number, part of the run in percent, words) of what a run's tiles show."""
+    shown = [part for part in run_data.PARTS if counts[part] or part in COVERAGE_CLASSES]
+    if active:
+        shown = [part for part in run_data.PARTS if part != "unknown" or counts[part]]
+    return [(part, counts[part], words.percent(counts[part], run["total"]), PART_WORDS[part]) for part in shown]
 
 
 async def run_proteins(datasette, request):
@@ -159,8 +193,8 @@ async def run_proteins(datasette, request):
 
 
 def _listed(conn, run_id, counts, listing):
-    pager = listing.pager(conn, run_id, counts)
-    return {"pager": pager, "proteins": listing.proteins(conn, run_id, pager.offset)}
+    pager, proteins = listing.read(conn, run_id, counts)
+    return {"pager": pager, "proteins": proteins}
 
 
 def _list_context(datasette, run_id, found, listing):
@@ -168,6 +202,7 @@ def _list_context(datasette, run_id, found, listing):
     here = run_path(datasette, run_id)
     for row in found["proteins"]:
         row["path"] = protein_path(datasette, row["query_id"])
+        row["strip"] = domain_strip(row["length"], row["spans"], _strip_words(row)) if row["spans"] else ""
         if row["computed_in"] not in (None, run_id):
             row["computed_path"] = run_path(datasette, row["computed_in"])
     return {
@@ -180,8 +215,17 @@ def _list_context(datasette, run_id, found, listing):
         "log_path": lambda query_id: log_path(datasette, run_id, query_id),
         "template_link": template_link,
         "structure_picture": structure_picture,
+        "shown_words": SHOWN_WORDS,
+        "files": [
+            (name, f"{here}/proteins.{ending}?{listing.arguments(view='', rows='')}") for name, ending in FORMATS
+        ],
         "words": words,
     }
+
+
+def _strip_words(row):
+    listed = "; ".join(f"{span['query_start']}\u2013{span['query_end']}: {span['template']}" for span in row["spans"])
+    return f"{counted(len(row['spans']), 'domain')} in {row['length']:,} residues: {listed}"
 
 
 def _downloads(datasette, run_id):

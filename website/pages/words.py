@@ -43,6 +43,13 @@ def number(value, digits=0):
     return "" if value is None else f"{value:,.{digits}f}"
 
 
+def percent(part, total):
+    """A part in percent: 0%, below 1%, 42%, 100% only where it is all."""
+    if not part or not total:
+        return "0%"
+    return "below 1%" if 100 * part < total else f"{100 * part // total}%"
+
+
 def moment(text):
     """A time of the store to the minute: 2026-11-22 15:44."""
     return (text or "")[:16].replace("T", " ")

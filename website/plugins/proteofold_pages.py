@@ -4,7 +4,7 @@ from datasette import hookimpl
 from datasette.jump import JumpSQL
 
 from proteofold.store import lookup
-from website.pages import run_data, words
+from website.pages import run_data, run_pages, words
 from website.pages.paths import DATABASE, protein_path, run_path, runs_path
 from website.requests import answers
 
@@ -58,6 +58,7 @@ def extra_template_vars(datasette, view_name, request):
         runs = await answers.ask(datasette, request, run_data.newest_runs, NEWEST_RUNS)
         for run in runs:
             run["path"] = run_path(datasette, run["run_id"])
+            run["bar"] = run_pages.run_bar(run)
         questions = await datasette.list_queries(DATABASE, actor=request.actor, limit=50)
         told = {"runs": runs, "runs_path": runs_path(datasette), "questions": questions.queries}
         return told | {"database": DATABASE, "words": words}

@@ -224,6 +224,25 @@ RUN_PROTEINS = answered(
                     "best_evalue": NUMBER_OR_NULL,
                     "best_score": NUMBER_OR_NULL,
                     "probability": NUMBER_OR_NULL,
+                    "coverage_class": {"enum": [*COVERAGE_CLASSES, None]},
+                    "domains": NUMBER_OR_NULL,
+                    "coverage": NUMBER_OR_NULL,
+                    "spans": listed(
+                        described(
+                            {
+                                "template": TEXT,
+                                "description": TEXT_OR_NULL,
+                                "query_start": NUMBER,
+                                "query_end": NUMBER,
+                            }
+                        ),
+                        description="Its domains",
+                    ),
+                    "structure": {
+                        "type": "object",
+                        "additionalProperties": {"type": "number"},
+                        "description": "Parts of helix, strand and coil in the predicted secondary structure, 0 to 1",
+                    },
                     "hits": NUMBER_OR_NULL,
                     "cpu_s": NUMBER_OR_NULL,
                     "max_rss_mb": NUMBER_OR_NULL,

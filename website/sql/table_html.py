@@ -21,7 +21,7 @@ _LABELS = {
 }
 _CONTROL = re.compile(r'<(select|input type="text") name="(_filter_column|_filter_op|_filter_value|_sort)(?=[_"])')
 _COLUMNS = re.compile(r'<dl class="column-descriptions">.*?</dl>', re.DOTALL)
-_KEY_CELL = re.compile(r'(<td class="col-\w+ type-pk">)<a href="[^"]*">([^<]*)</a>')
+_KEY_CELL = re.compile(r'(<td class="col-\w+ type-pk"[^>]*>)<a href="[^"]*">([^<]*)</a>')
 _BEGINNING = 20
 _PAGES = {"proteins": protein_path, "runs": run_path}
 

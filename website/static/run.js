@@ -1,18 +1,25 @@
 /* Refreshes the numbers of a run's page while the run goes on; without it the page has a link that reloads it. */
 "use strict";
 
-const SECONDS = 5, SECONDS_AT_MOST = 60, SECONDS_OF_LIST = 15;
+const SECONDS = 5, SECONDS_AT_MOST = 60, SECONDS_OF_LIST = 15, SECONDS_OF_PLOTS = 30;
 const page = document.querySelector("[data-progress]");
 const message = document.getElementById("live");
 const bar = page.querySelector("[role=progressbar]");
 const list = document.getElementById("listed");
-const listedAtFirst = Number(bar.getAttribute("aria-valuenow"));
-let wait = SECONDS, listed = "", listedAt = 0;
+let wait = SECONDS, listed = "", listedAt = 0, drawn = bar.getAttribute("aria-valuenow"), drawnAt = 0;
 
 function show(told) {
+  let start = 0;
   for (const [part, count] of Object.entries(told.counts)) {
+    const width = told.total ? 100 * count / told.total : 0;
     for (const place of page.querySelectorAll(`[data-count="${part}"]`)) place.textContent = count.toLocaleString("en");
-    for (const place of page.querySelectorAll(`[data-part="${part}"]`)) place.style.flexGrow = count;
+    for (const place of page.querySelectorAll(`[data-percent="${part}"]`))
+      place.textContent = count && width < 1 ? "below 1%" : `${Math.floor(width)}%`;
+    for (const place of bar.querySelectorAll(`[data-part="${part}"]`)) {
+      place.setAttribute("x", `${start}%`);
+      place.setAttribute("width", `${width.toFixed(3)}%`);
+    }
+    start += width;
   }
   for (const place of page.querySelectorAll("[data-live]"))
     if (told[place.dataset.live] !== "") place.textContent = told[place.dataset.live];
@@ -35,7 +42,7 @@ function say(text, reload) {
     link.href = location.href;
     link.textContent = "Reload";
     link.addEventListener("click", event => { event.preventDefault(); location.reload(); });
-    message.append(" ", link, " for its plots.");
+    message.append(" ", link, " to see its results.");
   }
 }
 
@@ -52,19 +59,21 @@ async function refreshList(told) {
   [listed, listedAt] = [state, list.querySelector("table") ? Date.now() : 0];
 }
 
-/* Whether the reader has something of the page in hand: it must not go from under it. */
-function isInUse() {
-  return page.contains(document.activeElement) || String(getSelection()) || page.querySelector("details[open]");
+/* Plots, templates and failures anew when more proteins are finished. */
+async function refreshPlots(told) {
+  if (String(told.finished) === drawn || Date.now() - drawnAt < 1000 * SECONDS_OF_PLOTS) return;
+  [drawn, drawnAt] = [String(told.finished), Date.now()];
+  await refreshParts(["residues", "proteome", "failures", "plots"]);
 }
 
 /* The page as it is when a run has ended, with its plots, downloads and what can be done now; whether it is shown. */
 async function showEnded() {
   page.querySelector('form[action$="/stop"]')?.remove();
-  if (isInUse()) return false;
+  if (isInUse(page)) return false;
   const answer = await fetch(location.href);
   if (!answer.ok) return false;
   const ended = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
-  if (!ended || ended.dataset.progress || isInUse()) return false;
+  if (!ended || ended.dataset.progress || isInUse(page)) return false;
   const top = list.getBoundingClientRect().top;
   for (const part of [...page.childNodes]) if (part !== message) part.remove();
   message.before(ended.querySelector("h1"));
@@ -106,11 +115,11 @@ async function refresh() {
         return;
       }
       await refreshList(told);
-      const more = told.finished > listedAtFirst;
-      say(more ? "More proteins are finished than the plots show." : "The numbers refresh by themselves.", more);
+      await refreshPlots(told);
+      say("The page refreshes by itself.", false);
     } catch {
       wait = Math.min(2 * wait, SECONDS_AT_MOST);
-      say("The site does not answer: the numbers stand still. Trying again.", false);
+      say("The site does not answer. Trying again.", false);
     }
   }
   setTimeout(refresh, 1000 * wait);

@@ -18,11 +18,22 @@ async function refreshHealth() {
     } catch {
       list.replaceChildren(line(false, "the site does not answer"));
     }
+    const dot = list.closest("details").querySelector("summary");
+    dot.className = list.querySelector(".bad") ? "bad" : "good";
+    dot.firstElementChild.textContent = dot.dataset[dot.className];
   }
   setTimeout(refreshHealth, 1000 * HEALTH_SECONDS);
 }
 
 setTimeout(refreshHealth, 1000 * HEALTH_SECONDS);
+
+/* What the header opens is closed by a click elsewhere, or by Escape. */
+function closeMenus(keep) {
+  for (const menu of document.querySelectorAll("details.health[open]")) if (!menu.contains(keep)) menu.open = false;
+}
+
+addEventListener("click", event => closeMenus(event.target));
+addEventListener("keydown", event => { if (event.key === "Escape") closeMenus(null); });
 
 /* Who clicks twice orders once: the answer to the second click would be that the name is taken. */
 const DOUBLE_CLICK_MS = 1000;
