@@ -54,7 +54,7 @@ def test_finished_run_is_checked_planned_and_cleaned(at_the_prompt):
     lines = [
         line.replace("/path/to/proteofold", str(ROOT)) for name in sections for line in map("".join, commands(name))
     ]
-    assert len(lines) == 7
+    assert len(lines) >= 7
     (at_the_prompt.folder / "nodes.yaml").write_text(re.search(r"^(- \{name: .+\n)+", USAGE, re.MULTILINE)[0])
     for line in lines:
         at_the_prompt(line)
@@ -63,7 +63,7 @@ def test_finished_run_is_checked_planned_and_cleaned(at_the_prompt):
 
 def test_store_answers(at_the_prompt):
     lines = [line.replace("my-proteome", "test") for line in map("".join, commands("The results store"))]
-    assert len(lines) == 6
+    assert len(lines) >= 6
     (at_the_prompt.folder / "my_list.txt").write_text("P69905\n")
     printed = {line: at_the_prompt(line) for line in lines}
     assert "test" in printed["proteofold runs"]
@@ -73,7 +73,7 @@ def test_store_answers(at_the_prompt):
 
 def test_single_steps_lead_from_fasta_to_summary(at_the_prompt, small_library):
     lines = [line for line, _ in commands("Single steps by hand") if line]
-    assert len(lines) == 4
+    assert len(lines) >= 4
     protein = (at_the_prompt.folder / "proteins.fasta").read_text().split(">")[1]
     (at_the_prompt.folder / "my.fasta").write_text(f">{protein}")
     for line in lines:
