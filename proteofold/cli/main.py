@@ -92,9 +92,12 @@ def clean(results, dry_run):
     unlisted = find_unlisted(results)
     if not dry_run:
         remove_unlisted(results, unlisted)
+    parts = [counted(unlisted.counts[f"{kind}s"], kind) for kind in ("result", "prediction")]
+    if aligned := unlisted.counts["alignments"]:
+        parts.append(counted(aligned, "alignment"))
     click.echo(
-        f"{'would be removed' if dry_run else 'removed'}: {counted(unlisted.counts['results'], 'result')} and "
-        f"{counted(unlisted.counts['predictions'], 'prediction')} that no run lists, {unlisted.size / 1e6:,.1f} MB"
+        f"{'would be removed' if dry_run else 'removed'}: {' and '.join(parts)} that no run lists, "
+        f"{unlisted.size / 1e6:,.1f} MB"
     )
 
 

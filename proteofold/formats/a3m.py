@@ -87,4 +87,5 @@ def _rows(path):
 
 
 def _row(chunks):
-    return "".join("".join(chunks).split()).replace(".", "")
+    # a stop in a relative is a column of unknown residue; HH-suite would pass over it and shift the row
+    return "".join("".join(chunks).split()).replace(".", "").replace("*", "X")

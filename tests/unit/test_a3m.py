@@ -37,6 +37,10 @@ def test_rows_below_the_query_are_read_with_gaps_and_insertions(tmp_path):
     assert relatives(tmp_path, ">q\nMKVLA\n>a one\nM-VLA\n>b\nMKabVLA\n") == [("a", "M-VLA"), ("b", "MKabVLA")]
 
 
+def test_stop_in_a_relative_is_an_unknown_residue(tmp_path):
+    assert relatives(tmp_path, ">q\nMKVLA\n>a\nMK*LA\n") == [("a", "MKXLA")]
+
+
 def test_query_alone_has_no_relatives(tmp_path):
     assert relatives(tmp_path, ">q\nMKVLA\n") == []
 
@@ -66,7 +70,7 @@ def test_alignments_of_many_programs_are_read(tmp_path, text):
         (">q\nMKVLL\n", "line 1: the first record, q, is not the sequence of the query"),
         (">q\nMK-VLA\n", "line 1: the first record, q, is not the sequence of the query"),
         (">q\nMKVLA\n>a\nM-VL\n", "line 3: a has 4 columns, the query has 5"),
-        (">q\nMKVLA\n>a\nM-VL*\n", r"line 3: a: '\*' is no letter"),
+        (">q\nMKVLA\n>a\nM-VL1\n", "line 3: a: '1' is no letter"),
         (gzip.compress(b">q\nMKVLA\n" * 99)[:20], "cannot be read"),
     ],
 )

@@ -97,6 +97,24 @@ def test_results_that_another_run_lists_stay(folder, make_run, clean):
     assert files_of(one, "b") and not files_of(one, "a")
 
 
+def test_query_alignments_that_no_run_lists_are_removed(folder, make_run, clean):
+    settings = {
+        "msa": {"alignments": "uniref-n2-01234567"},
+        "depends_on": {"predictions": {}, "search": {}, "alignments": {}},
+    }
+    run = make_run("one", {"a": "MKV", "b": "MKVL"}, **settings)
+    kept, gone = (run.alignments.a3m(run.members[protein].entry) for protein in ("a", "b"))
+    for path in (kept, gone):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    folder.plan("one", {"a": "MKV"}, **settings)
+    assert "1 alignment" in clean()
+    assert kept.exists() and not gone.exists()
+    folder.plan("one", {"a": "MKV"})
+    clean()
+    assert not run.alignments.path.exists()
+
+
 def test_search_that_no_run_uses_goes_as_a_whole(folder, make_run, clean):
     run = make_run("one", {"a": "MKV"})
     folder.plan("one", {"a": "MKV"}, search="few.fast.76543210")

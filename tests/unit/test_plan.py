@@ -112,6 +112,23 @@ def test_giant_that_fits_no_node_is_searched_in_shards(make_run):
     assert "client, in 2 shards" in plan_page(made)
 
 
+def test_query_alignments_are_counted_until_they_are_there(make_run):
+    plain = make_plan(make_run({"a": 400, "b": 300}), NODES)
+    run = make_run({"a": 400, "b": 300})
+    database = Library("uniref", 30_000_000, 6_000_000_000, 20_000, "key")
+    run.settings["msa"] = {"alignments": "uniref-n2", "iterations": 2, "library": database._asdict()}
+    made = make_plan(run, NODES)
+    expected = sum(cost.alignment_cpu_s(length, database, 2) for length in (400, 300))
+    assert made.alignment_cpu_s == pytest.approx(expected) and plain.alignment_cpu_s == 0
+    assert made.wall_s > plain.wall_s + cost.alignment_cpu_s(400, database, 2) - 1
+    assert "for query alignments" in facts_of(made)["CPU time"]
+    assert made.left[0].mem_mb > plain.left[0].mem_mb
+    there = run.alignments.a3m(run.members["a"].entry)
+    there.parent.mkdir(parents=True)
+    there.write_bytes(b"")
+    assert make_plan(run, NODES).alignment_cpu_s == pytest.approx(cost.alignment_cpu_s(300, database, 2))
+
+
 def test_what_fits_no_node_is_named_with_what_would_help(make_run):
     made = make_plan(make_run(dict([TITIN, ("a", 400)])), [NodeKind("worker", 4, 2, 2000)])
     (giant,) = made.unfit
