@@ -26,6 +26,7 @@ PAGES = {
     "report": "/-/runs/first/report",
     "cluster": "/-/cluster",
     "tokens": "/-/tokens",
+    "account": "/-/account",
     "protein": f"/-/protein/{MYG}",
 }
 
