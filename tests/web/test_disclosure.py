@@ -41,7 +41,7 @@ def told(users_site, names):
     """All that readers are answered, by path."""
     values = {"run_id": "first", "query_id": "lonely", "file": "overview.html", "code": "1abc"}
     ours = [
-        re.sub(r"\{(\w+)\}", lambda found: values[found[1]], route.path)
+        re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], "none"), route.path)
         for route in ROUTES
         if route.right == READER and route.method == "GET"
     ]
