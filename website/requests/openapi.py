@@ -78,9 +78,13 @@ def _name_schema(route, name):
 
 
 def _answer(route):
-    kind = "application/json" if isinstance(route.answer, dict) else route.answer
-    schema = route.answer if isinstance(route.answer, dict) else {"type": "string", "format": "binary"}
-    return {"description": route.summary, "content": {kind: {"schema": schema}}}
+    if isinstance(route.answer, dict):
+        content = {"application/json": {"schema": route.answer}}
+    elif route.answer == "*/*":  # files of several kinds, JSON among them
+        content = {route.answer: {"schema": {}}}
+    else:
+        content = {route.answer: {"schema": {"type": "string", "format": "binary"}}}
+    return {"description": route.summary, "content": content}
 
 
 def _refusals(route):
