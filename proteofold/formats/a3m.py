@@ -13,6 +13,8 @@ MOST_ROWS = 65_000
 
 _INSERTIONS = re.compile("[a-z]+")
 _NOT_OF_A_ROW = re.compile("[^A-Za-z-]")
+# What MMseqs2, and so ColabFold, writes for rare residues, in the query, too (its SubstitutionMatrix.cpp).
+_AS_MMSEQS2 = str.maketrans("BJOUZ", "DLXXE")
 
 
 def is_annotation(name):
@@ -37,15 +39,16 @@ def format_a3m(query_id, sequence, prediction, relatives=()):
 def read_relatives(path, sequence):
     """The rows below the query in an alignment of the query, as (name, row) pairs, MOST_ROWS at most.
 
-    The first record must be the query, whose ``sequence`` is given. Reads what hhblits, HHpred, MMseqs2 and ColabFold
-    write: plain or gzip, with NUL bytes between blocks, lines that begin with ``#``, and annotation (ss_pred,
-    consensus), which is left out. Raises FastaError, which names file and line, for any other text.
+    The first record must be the query, whose ``sequence`` is given; rare residues may be written as MMseqs2 does.
+    Reads what hhblits, HHpred, MMseqs2 and ColabFold write: plain or gzip, with NUL bytes between blocks, lines that
+    begin with ``#``, and annotation (ss_pred, consensus), which is left out. Raises FastaError, which names file and
+    line, for any other text.
     """
     rows = [(line, name, row) for line, name, row in _rows(path) if not is_annotation(name)]
     if not rows:
         raise FastaError(path, 0, "holds no alignment: give an A3M file that begins with the query")
     line, name, query = rows[0]
-    if query.upper() != sequence:
+    if query.upper() not in (sequence, sequence.translate(_AS_MMSEQS2)):
         raise FastaError(
             path,
             line,

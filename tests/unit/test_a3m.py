@@ -41,6 +41,14 @@ def test_stop_in_a_relative_is_an_unknown_residue(tmp_path):
     assert relatives(tmp_path, ">q\nMKVLA\n>a\nMK*LA\n") == [("a", "MKXLA")]
 
 
+def test_query_with_rare_residues_may_be_written_as_mmseqs2_does(tmp_path):
+    sequence = "MBJOUZX"
+    for query in (sequence, "MDLXXEX"):
+        assert relatives(tmp_path, f">q\n{query}\n>a\nM------\n", sequence) == [("a", "M------")]
+    with pytest.raises(UserError, match="not the sequence of the query"):
+        relatives(tmp_path, ">q\nMDLXXEK\n", sequence)
+
+
 def test_query_alone_has_no_relatives(tmp_path):
     assert relatives(tmp_path, ">q\nMKVLA\n") == []
 
