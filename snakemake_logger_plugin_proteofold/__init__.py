@@ -42,8 +42,11 @@ _HIDDEN = (
 _INTERRUPT = signal.SIGUSR1
 
 _PREDICTION = "predict_secondary_structure"
+_ALIGNMENT = "align_query"
 _SEARCH = "search_templates"
 _LAST_STEP = "summarise_hits"
+_ON_NODES = (_PREDICTION, _ALIGNMENT, _SEARCH)
+_BEFORE_SEARCH = (_PREDICTION, _ALIGNMENT)
 
 
 class LogHandler(LogHandlerBase):
@@ -109,13 +112,13 @@ class LogHandler(LogHandlerBase):
             self.jobs[record.jobid] = job = (record.rule_name, dict(record.wildcards or {}))
             self.local |= {record.jobid} if record.local else set()
             self.progress.started(*job)
-            if job[0] in (_PREDICTION, _SEARCH):
+            if job[0] in _ON_NODES:
                 self._note(record, *job, "running" if record.local else "submitted")
         elif event == LogEvent.JOB_FINISHED and record.job_id in self.jobs:
             job = self.jobs.pop(record.job_id)
             self.progress.finished(*job)
-            if job[0] in (_PREDICTION, _LAST_STEP):
-                self._note(record, *job, "waiting" if job[0] == _PREDICTION else "done")
+            if job[0] in (*_BEFORE_SEARCH, _LAST_STEP):
+                self._note(record, *job, "waiting" if job[0] in _BEFORE_SEARCH else "done")
         elif event == LogEvent.JOB_ERROR and not self._ended_with_run(record):
             job = self.jobs.get(record.jobid, (record.rule_name, {}))
             logs = list(record.log or [])
@@ -129,7 +132,7 @@ class LogHandler(LogHandlerBase):
 
     def _ended_with_run(self, record):
         """Whether a job ended because the run was interrupted, and not by an error of its own."""
-        if record.rule_name in (_SEARCH, _PREDICTION):
+        if record.rule_name in _ON_NODES:
             log = next(iter(record.log or []), "")
             if not is_unfinished(last_words(log)):
                 return False
@@ -159,6 +162,7 @@ class LogHandler(LogHandlerBase):
         """Give the store an event for each protein of a job."""
         if not self.recorder:
             return
+        step = "alignment" if rule == _ALIGNMENT else "secondary_structure" if "batch" in wildcards else None
         concerned = [*self.proteins.get(wildcards.get("batch"), ()), self.protein_of.get(wildcards.get("entry"))]
         for protein in filter(None, concerned):
             self.recorder.add(
@@ -167,7 +171,7 @@ class LogHandler(LogHandlerBase):
                     phase,
                     record.created,
                     node=platform.node() if phase == "running" else None,
-                    step="secondary_structure" if "batch" in wildcards and phase != "waiting" else None,
+                    step=step if phase != "waiting" else None,
                 )
             )
 

@@ -43,6 +43,9 @@ class Member:
     description: str = ""
 
 
+# So many times as large a compressed alignment is taken to be: alike rows with many gaps.
+_UNPACKED = 8
+
 MANIFEST_COLUMNS = tuple(column.name for column in fields(Member))
 _row_of = attrgetter(*MANIFEST_COLUMNS)  # dataclasses.astuple takes ten times as long, and each job on a node reads all
 
@@ -95,7 +98,9 @@ class Run:
         if self.alignments:
             return hhsuite.alignment_mb(hhsuite.ALIGNED_ROWS * member.length)
         path = self.alignment(member)
-        return hhsuite.alignment_mb(path.stat().st_size) if path and path.exists() else 0
+        if not path or not path.exists():
+            return 0
+        return hhsuite.alignment_mb(path.stat().st_size * (_UNPACKED if path.suffix == ".gz" else 1))
 
     @property
     def made_of(self):

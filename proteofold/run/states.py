@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 _ORDER = {"waiting": 0, "submitted": 1, "running": 2, "failed": 3, "done": 4}
 _ACTIVE = ("submitted", "running")
-_BEFORE_SEARCH = "secondary_structure"
+_BEFORE_SEARCH = ("secondary_structure", "alignment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +14,8 @@ class Event:
 
     ``protein`` is the file stem, ``phase`` one of schema.PHASES, ``at`` seconds since 1970. Events of one protein
     carry different times, to the millisecond; of two at the same one the later in the order waiting, submitted,
-    running, failed, done counts. ``step`` tells which part of the work: secondary_structure, a3m, search or summary;
-    None is the search.
+    running, failed, done counts. ``step`` tells which part of the work: secondary_structure, alignment, a3m, search or
+    summary; None is the search.
     """
 
     protein: str
@@ -73,13 +73,14 @@ def apply_event(state, event):
     at = timestamp(event.at)
     if state.updated_at and (at, _ORDER[event.phase]) <= (state.updated_at, _ORDER[state.phase]):
         return False
-    if state.phase == "done" and (event.phase == "waiting" or event.step == _BEFORE_SEARCH):
+    if state.phase == "done" and (event.phase == "waiting" or event.step in _BEFORE_SEARCH):
         return False  # its batch is predicted again for another protein
-    predicted_before = state.step == _BEFORE_SEARCH
+    predicted_before = state.step in _BEFORE_SEARCH
     began = event.phase == "submitted" or (
-        event.phase == "running" and (state.phase not in _ACTIVE or (predicted_before and event.step != _BEFORE_SEARCH))
+        event.phase == "running"
+        and (state.phase not in _ACTIVE or (predicted_before and event.step not in _BEFORE_SEARCH))
     )
-    if began and event.step != _BEFORE_SEARCH:
+    if began and event.step not in _BEFORE_SEARCH:
         state.attempts += 1
     node, started_at, was_running = state.node, state.started_at, state.phase == "running"
     state.wait_again()

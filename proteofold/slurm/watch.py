@@ -33,6 +33,8 @@ class Watch:
         folder, _, name = job.name.rpartition(":")
         if folder == self._run.search.name and name in self._run.by_entry:
             proteins, step = (self._run.by_entry[name].protein,), None
+        elif self._run.alignments and folder == self._run.alignments.name and name in self._run.by_entry:
+            proteins, step = (self._run.by_entry[name].protein,), "alignment"
         elif folder == self._run.predictions.name:
             proteins, step = self._batches.get(name, ()), "secondary_structure"
         else:

@@ -13,7 +13,7 @@ from proteofold.slurm.watch import Watch
 def watch(slurm):
     """Function that has Slurm asked again and returns the events."""
     members = [Member(f"sp|{name}", name, 10, "m", f"{name}-0123abcd", "b1") for name in ("P1", "P2")]
-    settings = {"search": "lib", "predictions": "demo-1"}
+    settings = {"search": "lib", "predictions": "demo-1", "msa": {"alignments": "uniref-n2"}}
     run = Run(RunFolder(Path("results/demo")), {member.protein: member for member in members}, settings)
     watch = Watch(slurm.job_folder, run)
 
@@ -38,6 +38,11 @@ def test_node_of_a_search_is_told_once_when_it_begins(slurm, watch):
 def test_batch_runs_for_all_its_proteins(slurm, watch):
     slurm.jobs((1, "RUNNING", "demo-1:b1", "worker1"))
     assert watch() == [(name, "running", "worker1", "secondary_structure") for name in ("P1", "P2")]
+
+
+def test_alignment_of_a_query_runs_for_its_protein(slurm, watch):
+    slurm.jobs((1, "RUNNING", "uniref-n2:P2-0123abcd", "worker1"))
+    assert watch() == [("P2", "running", "worker1", "alignment")]
 
 
 def test_failures_and_other_jobs_are_left_to_snakemake(slurm, watch):
