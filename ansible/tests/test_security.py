@@ -41,7 +41,7 @@ def test_secrets_are_for_their_owners_only(testbed):
 
 def test_the_key_that_copies_the_program_opens_nothing_else(testbed):
     opens = "ssh -n -i ~/.ssh/to_workers -o IdentitiesOnly=yes -o BatchMode=yes"
-    assert on("client", f"{opens} {WORKER1} true || echo refused", user="pfdeploy").strip() == "refused"
+    assert on("client", f"{opens} {WORKER1} id || echo refused", user="pfdeploy").strip() == "refused"
     there = f"{WORKER1}:../../var/lib/pfdeploy/"
     copied = f"rsync -e '{opens.replace(' -n', '')}' /etc/hostname {there} </dev/null || echo refused"
     assert on("client", copied, user="pfdeploy").strip() == "refused"
