@@ -86,7 +86,8 @@ def test_files_of_a_private_site_are_closed_to_other_users_of_the_machine(tmp_pa
     from proteofold.store import open_store
 
     results = tmp_path / "results"
-    results.mkdir(mode=0o755)
+    results.mkdir()
+    results.chmod(0o755)  # whatever the umask of who runs the tests
     (results / "run").mkdir()
     store = results / "proteofold.db"
     open_store(store).close()
