@@ -26,18 +26,25 @@ def folder_name(text):
     return _NOT_IN_FOLDER_NAMES.sub("_", text).lstrip(".-")[:40] or "unnamed"
 
 
-class PredictionFolder:
-    """``results/shared/predictions/<weights>``: secondary structure, by batches of proteins."""
+class _SharedFolder:
+    """A folder that all runs share, named by what its files depend on; ``settings.json`` has the same in words."""
 
     def __init__(self, path):
         self.path = Path(path)
         self.settings = self.path / "settings.json"
-        self.fasta_folder, self.horiz_folder = self.path / "fas", self.path / "horiz"
 
     @property
     def name(self):
-        """What the predictions depend on, as one name."""
+        """What the files depend on, as one name."""
         return self.path.name
+
+
+class PredictionFolder(_SharedFolder):
+    """``results/shared/predictions/<weights>``: secondary structure, by batches of proteins."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.fasta_folder, self.horiz_folder = self.path / "fas", self.path / "horiz"
 
     def fasta(self, batch):
         return self.fasta_folder / f"{batch}.fas"
@@ -52,17 +59,8 @@ class PredictionFolder:
         return self.path / "logs" / f"{batch}.log"
 
 
-class AlignmentFolder:
+class AlignmentFolder(_SharedFolder):
     """``results/shared/alignments/<alignments>``: each query aligned with its relatives in a sequence database."""
-
-    def __init__(self, path):
-        self.path = Path(path)
-        self.settings = self.path / "settings.json"
-
-    @property
-    def name(self):
-        """What the alignments depend on, as one name."""
-        return self.path.name
 
     def a3m(self, entry):
         return self.path / f"a3m/{digits_of(entry)}/{entry}.a3m.gz"
@@ -74,18 +72,12 @@ class AlignmentFolder:
         return self.path / f"logs/{digits_of(entry)}/{entry}.align.log"
 
 
-class SearchFolder:
+class SearchFolder(_SharedFolder):
     """``results/shared/searches/<search>``: what the search of each protein found, and its summary."""
 
     def __init__(self, path):
-        self.path = Path(path)
-        self.settings = self.path / "settings.json"
+        super().__init__(path)
         self.out_folder = self.path / f"out-{SUMMARY_VERSION}"
-
-    @property
-    def name(self):
-        """What the searches depend on, as one name."""
-        return self.path.name
 
     def hhr(self, entry):
         return self.path / f"hhr/{digits_of(entry)}/{entry}.hhr.gz"

@@ -2,12 +2,9 @@
 
 import functools
 
-from proteofold.plan import cost
+from proteofold.plan import cost, plan as models
 
-from proteofold.science import hhsuite
 from proteofold.system.memory import RAISED, SNAKEMAKE_MB
-from proteofold.science.alignment import ALIGN_STEP_MB
-from proteofold.science.search import SEARCH_STEP_MB
 from proteofold.science.weights import batch_mem_mb
 
 # A job may take so many times what its model says, and at least so many minutes, before Slurm ends it: nodes differ,
@@ -38,15 +35,13 @@ def search_mem_mb(wildcards, attempt):
 
     What is more than a machine or node has is not given; `proteofold search` then takes parts of the library.
     """
-    protein = member(wildcards)
-    needed = hhsuite.search_mem_mb(protein.length, RUN.library, RUN.settings["mode"]) + RUN.alignment_mb(protein)
-    return within_machine(needed + SEARCH_STEP_MB + BESIDE_MB, attempt)
+    needed = models.search_mem_mb(member(wildcards), RUN, RUN.settings["mode"])
+    return within_machine(needed + BESIDE_MB, attempt)
 
 
 def alignment_mem_mb(wildcards, attempt):
     """hhblits by its model, and the Python process around it."""
-    needed = hhsuite.alignment_mem_mb(member(wildcards).length, RUN.database)
-    return within_machine(needed + ALIGN_STEP_MB + BESIDE_MB, attempt)
+    return within_machine(models.alignment_mem_mb(member(wildcards), RUN) + BESIDE_MB, attempt)
 
 
 def prediction_minutes(wildcards, attempt):
