@@ -24,6 +24,12 @@ _stall_option = click.option(
 )
 
 
+def _to_option(default, about):
+    """The option that names the folder of what is fetched."""
+    path = click.Path(file_okay=False)
+    return click.option("--to", "folder", type=path, default=default, show_default=True, help=about)
+
+
 @click.group()
 def fetch():
     """Fetch official data, and copy a template library's hot files to a local disk.
@@ -35,14 +41,7 @@ def fetch():
 
 @fetch.command(short_help="Fetch PDB70 and switch to it when it is whole.")
 @click.option("--parts", default=",".join(hhsuite.PARTS), show_default=True, help="What to keep of it.")
-@click.option(
-    "--to",
-    "folder",
-    type=click.Path(file_okay=False),
-    default="resources/templates",
-    show_default=True,
-    help="Folder of the releases.",
-)
+@_to_option("resources/templates", "Folder of the releases.")
 @_url_option("pdb70")
 @_checksum_option
 @_stall_option
@@ -74,14 +73,7 @@ def pdb70(parts, folder, url, checksum, stall):
 
 
 @fetch.command(short_help="Fetch the official S4PRED weights.")
-@click.option(
-    "--to",
-    "folder",
-    type=click.Path(file_okay=False),
-    default="resources/s4pred",
-    show_default=True,
-    help="They come to lie in its folder weights.",
-)
+@_to_option("resources/s4pred", "They come to lie in its folder weights.")
 @_url_option("weights")
 @_checksum_option
 @_stall_option
@@ -128,14 +120,7 @@ def proteome(proteome_id, path, url, stall):
 @fetch.command(short_help="Fetch the structures of a run's templates.")
 @click.argument("run")
 @click.option("--template", "templates", multiple=True, help="Only this one, such as 1M17_A; repeatable.")
-@click.option(
-    "--to",
-    "folder",
-    type=click.Path(file_okay=False),
-    default="resources/structures",
-    show_default=True,
-    help="Folder of the mmCIF files.",
-)
+@_to_option("resources/structures", "Folder of the mmCIF files.")
 @_url_option("structures")
 @_stall_option
 @store_option
@@ -174,14 +159,7 @@ def structures(run, templates, folder, url, stall, store_path):
 
 
 @fetch.command(short_help="Fetch the CATH classification of templates.")
-@click.option(
-    "--to",
-    "folder",
-    type=click.Path(file_okay=False),
-    default="resources/classification",
-    show_default=True,
-    help="Folder of the releases.",
-)
+@_to_option("resources/classification", "Folder of the releases.")
 @_url_option("classification")
 @click.option(
     "--names-url",

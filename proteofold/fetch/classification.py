@@ -16,8 +16,8 @@ _LARGEST, _LARGEST_UNPACKED = 1 << 28, 2 << 30
 def fetch_classification(domains, names, meter, folder=FOLDER, patience=None):
     """Fetch the lists of the Sources ``domains`` and ``names`` into ``folder``; returns the record of the release.
 
-    A release is named by the date of the list of domains, and fetched once: ``record["fetched"]`` tells. Releases that
-    were used before stay beside it. UserError says what is wrong.
+    A release is named by the date of the list of domains, and fetched once; ``record["fetched"]`` is True then.
+    Releases that were used before stay beside it. UserError says what is wrong.
     """
     folder, patience = Path(folder), patience or Patience()
     link = folder / CURRENT
@@ -27,8 +27,7 @@ def fetch_classification(domains, names, meter, folder=FOLDER, patience=None):
     record = place.read_record(whole)
     fetched = record is None
     if fetched:
-        if whole.exists():
-            raise UserError(f"{whole} stands in the way and is not whole: remove it, and start again.")
+        place.refuse_rest(whole)
         part = folder / f".{whole.name}.part"
         with place.alone_in(part):
             record = _fetch(domains, names, part, whole, release, meter, patience)

@@ -43,8 +43,7 @@ def fetch_pdb70(source, meter, parts=hhsuite.PARTS, folder=FOLDER, patience=None
     record = place.read_record(whole)
     fetched = record is None
     if fetched:
-        if whole.exists():
-            raise UserError(f"{whole} stands in the way and is not whole: remove it, and start again.")
+        place.refuse_rest(whole)
         part = folder / f".{whole.name}.part"
         _tell_of_others(part, meter)
         length = asking.look().length

@@ -118,6 +118,12 @@ def refuse_real_folder(link):
         raise UserError(f"{link} stands in the way and was not fetched: rename it, and start again.")
 
 
+def refuse_rest(whole):
+    """Raise UserError if something without a record is where a release is to lie."""
+    if whole.exists():
+        raise UserError(f"{whole} stands in the way and is not whole: remove it, and start again.")
+
+
 def switch(link, whole):
     """Have a link lead to a folder beside it, at once; returns False if it does so already."""
     if link.is_symlink() and os.readlink(link) == whole.name:
