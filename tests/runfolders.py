@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from pathlib import Path
 
 from proteofold.formats.fasta import protein_stem
 from proteofold.formats.hhr import Hit, parse_hhr
@@ -13,6 +14,7 @@ from proteofold.run.manifest import Member, Run, load_run, write_run
 from proteofold.run.planning import entry_of
 from proteofold.run.results import sha256, write_out
 from proteofold.science.batches import make_batch, new_batches, read_batch
+from proteofold.science.classification import FILE, write_classification
 from proteofold.science.summary import summarise
 from proteofold.science.weights import BATCH_RESIDUES
 from proteofold.system.process import Usage, format_usage
@@ -65,6 +67,24 @@ def format_hhr(query_id, found):
             f"                    |||\nT {hit.template[:14]:14}    1 MKV    3 (90)\n\n"
         )
     return (head + "".join(rows) + "\n" + "".join(blocks)).encode()
+
+
+# Two superfamilies of a fold, and one of another; 9ZZZ is not in it.
+CATH_DOMAINS = [
+    "1abcA00 v4_4_0 1.10.8.10 1-200:A",
+    "2xyzB00 v4_4_0 1.10.8.50 1-200:B",
+    "3farC00 v4_4_0 3.40.50.300 1-90:C",
+]
+CATH_NAMES = ["1.10.8 Helicase", "1.10.8.10 DNA helicase", "1.10.8.50 RNA <b>helicase</b>", "3.40.50 Rossmann fold"]
+CATH_NAMES += ["3.40.50.300 P-loop"]
+
+
+def add_classification(working, name="cath-20261101", domains=CATH_DOMAINS, names=CATH_NAMES):
+    """Put a classification into a working folder; returns what the settings of a run have of it."""
+    release = Path("resources/classification") / name
+    (working / release).mkdir(parents=True)
+    write_classification(working / release / FILE, domains, names)
+    return str(release)
 
 
 class FolderOfRuns:

@@ -3,10 +3,13 @@
 from operator import itemgetter
 from pathlib import Path
 
-from proteofold.science.classification import CURRENT, FOLDER, NOT_IN_CATH, NOT_MAPPED
+from proteofold.science.classification import CURRENT, FOLDER, NOT_IN_CATH, NOT_MAPPED, fold_of
 
 # What is appended to the row of a domain in domains.csv; both are empty without a superfamily.
 CLASS_COLUMNS = ("superfamily", "superfamily_name")
+
+# What stands for no superfamily.
+_NONE = (None, NOT_IN_CATH, NOT_MAPPED)
 
 
 def chosen_classification(folder=FOLDER):
@@ -29,6 +32,12 @@ def superfamilies(classification, domains):
 
 def class_values(classification, superfamily):
     """The values of CLASS_COLUMNS for one of the ``superfamilies``."""
-    if superfamily in (None, NOT_IN_CATH, NOT_MAPPED):
+    if superfamily in _NONE:
         return "", ""
     return superfamily, classification.name_of(superfamily)
+
+
+def node_names(classification, found):
+    """code -> name of some of the ``superfamilies`` and of their folds."""
+    codes = {code for code in found if code not in _NONE}
+    return {code: classification.name_of(code) for code in codes | set(map(fold_of, codes))}

@@ -156,7 +156,9 @@ class Run:
     @cached_property
     def classification(self):
         """The Classification of templates that the run uses; None without one."""
-        return open_classification(self.settings.get("classification"))
+        chosen = self.settings.get("classification")
+        # runs are started in the folder around their results, and read from anywhere
+        return open_classification(chosen and self.folder.path.absolute().parent.parent / chosen)
 
     @cached_property
     def thresholds(self):

@@ -7,6 +7,7 @@ from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from proteofold.formats.hhr import HIT_COLUMNS
+from proteofold.run.classes import node_names, superfamilies
 from proteofold.run.failures import failure_of
 from proteofold.run.layout import RESULTS
 from proteofold.run.manifest import load_run
@@ -14,6 +15,7 @@ from proteofold.run.predictions import read_prediction
 from proteofold.run.results import DamagedError, read_out, read_search
 from proteofold.run.states import STATE_COLUMNS, timestamp
 from proteofold.run.verdicts import DOMAIN_COLUMNS, judged, read_judged
+from proteofold.science.classification import NOT_IN_CATH, NOT_MAPPED
 from proteofold.science.summary import SUMMARY_COLUMNS
 from proteofold.system.errors import UserError
 from proteofold.system.process import read_usage
@@ -27,7 +29,8 @@ _NOT_IN_HIT_ROWS = {"query_id", "description", "template_coverage"}
 HIT_ROW_COLUMNS = tuple(name for name in HIT_COLUMNS if name not in _NOT_IN_HIT_ROWS)
 
 # the id of the protein belongs to the result
-DOMAIN_ROW_COLUMNS = tuple(name for name in DOMAIN_COLUMNS if name not in ("query_id", "description"))
+_OF_DOMAIN = tuple(name for name in DOMAIN_COLUMNS if name not in ("query_id", "description"))
+DOMAIN_ROW_COLUMNS = (*_OF_DOMAIN, "superfamily")
 
 _VALUES = (*SUMMARY_COLUMNS[1:], "hits", "cpu_s", "max_rss_mb", "coverage_class", "domains", "coverage")
 RESULT_COLUMNS = (*("run_id", "query_id", "position", "md5", "entry"), *_VALUES, *STATE_COLUMNS)
@@ -36,7 +39,7 @@ PREDICTION_COLUMNS = ("secondary_structure", "confidence")
 
 _state_values = attrgetter(*STATE_COLUMNS)
 _hit_values = attrgetter(*HIT_ROW_COLUMNS)
-_domain_values = itemgetter(*DOMAIN_ROW_COLUMNS)
+_domain_values = itemgetter(*_OF_DOMAIN)
 _NO_NUMBER = {"", "nan", "-nan", "inf", "-inf"}
 _INFINITE = {math.inf, -math.inf}
 
@@ -45,9 +48,10 @@ class Result(NamedTuple):
     """What the result files of a finished protein hold.
 
     ``values`` are the columns from best_hit to coverage; ``hits`` the values of HIT_ROW_COLUMNS, one hit after the
-    other; ``domains`` rows of DOMAIN_ROW_COLUMNS; ``descriptions`` maps templates to text; ``prediction`` has the
-    values of PREDICTION_COLUMNS, None where a file is missing or damaged; ``node`` and ``computed_in``, the run that
-    computed the result, are None if the file that tells them is.
+    other; ``domains`` rows of DOMAIN_ROW_COLUMNS; ``descriptions`` maps templates to text, ``nodes`` the superfamilies
+    and folds of the domains to their names; ``prediction`` has the values of PREDICTION_COLUMNS, None where a file is
+    missing or damaged; ``node`` and ``computed_in``, the run that computed the result, are None if the file that tells
+    them is.
     """
 
     values: tuple
@@ -58,6 +62,7 @@ class Result(NamedTuple):
     hits: list
     domains: list
     descriptions: dict
+    nodes: dict
     prediction: tuple
 
 
@@ -120,13 +125,18 @@ class RunFiles:
         of_verdict = verdict.coverage_class, len(verdict.domains), verdict.coverage
         values = (out.row[1] or None, *map(_real, out.row[2:]), count, cpu_s, max_rss_mb, *of_verdict)
         domains = [dict(zip(DOMAIN_COLUMNS, row, strict=True)) for row in verdict.domain_rows(member.query_id)]
+        classes = superfamilies(self.run.classification, domains)
         texts = {hit.template: hit.description for hit in hits}
         texts |= {domain["template"]: domain["description"] for domain in domains}
         descriptions = {template: text for template, text in texts.items() if template not in self.described}
         flat = [None if value in _INFINITE else value for hit in hits for value in _hit_values(hit)]
         times = timestamp(finished - (wall_s or 0)), timestamp(finished)
-        rows = [[None if value in _INFINITE else value for value in _domain_values(domain)] for domain in domains]
-        return Result(values, node, *times, computed_in, flat, rows, descriptions, self.prediction(member))
+        rows = [
+            [*(None if value in _INFINITE else value for value in _domain_values(domain)), _superfamily(found)]
+            for domain, found in zip(domains, classes, strict=True)
+        ]
+        nodes = node_names(self.run.classification, classes)
+        return Result(values, node, *times, computed_in, flat, rows, descriptions, nodes, self.prediction(member))
 
     @cached_property
     def _collected(self):
@@ -225,6 +235,11 @@ def prediction_in_files(folder, query_id):
         return None
     states, confidence = RunFiles(run).prediction(member)
     return {"md5": member.md5, "secondary_structure": states, "confidence": confidence} if states else None
+
+
+def _superfamily(found):
+    """One of the ``superfamilies`` as the store has it."""
+    return "" if found in (NOT_IN_CATH, NOT_MAPPED) else found
 
 
 def _real(text):

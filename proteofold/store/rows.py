@@ -28,6 +28,10 @@ _WRITE_DOMAIN = (
     f" values (?, {', '.join('?' * len(DOMAIN_ROW_COLUMNS))})"
 )
 _WRITE_TEMPLATE = "insert into templates (library_key, template, description) values (?, ?, ?) on conflict do nothing"
+_WRITE_NODE = (
+    "insert into cath_nodes (code, name) values (?, ?)"
+    " on conflict (code) do update set name = excluded.name where name <> excluded.name"
+)
 
 # The same sequence and weights give the same prediction: what is there already is not written again.
 _NEW_PREDICTION = ", ".join(f"coalesce(excluded.{name}, {name})" for name in PREDICTION_COLUMNS)
@@ -39,19 +43,21 @@ _WRITE_PREDICTION = (
 
 
 def write_hits(conn, library_key, results, known=()):
-    """Write the hits and domains of (result_id, Result) pairs, and those of their templates that are not in ``known``.
+    """Write the hits and domains of (result_id, Result) pairs, nodes of CATH, and templates that are not in ``known``.
 
     Returns the templates that were written.
     """
-    new, domains = {}, []
+    new, nodes, domains = {}, {}, []
     for result_id, result in results:
         domains += [(result_id, *row) for row in result.domains]
+        nodes |= result.nodes
         if result.hits:
             conn.execute(_write_hits(len(result.hits) // len(HIT_ROW_COLUMNS)), (result_id, *result.hits))
         for template in result.descriptions.keys() - known:
             new[template] = result.descriptions[template]
     conn.executemany(_WRITE_DOMAIN, domains)
     conn.executemany(_WRITE_TEMPLATE, [(library_key, *entry) for entry in new.items()])
+    conn.executemany(_WRITE_NODE, nodes.items())
     return new.keys()
 
 

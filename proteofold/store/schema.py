@@ -355,9 +355,37 @@ _ALIGNMENT_VALUES = (
     """,
 )
 
+# CATH's superfamily of each domain: '' where it has none, NULL without a classification and in rows of before
+_SUPERFAMILIES = (
+    "alter table domain_rows add column superfamily text",
+    "create index domain_rows_superfamily on domain_rows (superfamily) where superfamily is not null",
+    """
+    create table cath_nodes (
+        code text not null primary key,
+        name text not null
+    ) strict, without rowid
+    """,
+    "drop view domains",
+    """
+    create view domains as
+    select protein_results.run_id, protein_results.query_id, domain_rows.number, domain_rows.query_start,
+        domain_rows.query_end, domain_rows.template, templates.description, domain_rows.probability,
+        domain_rows.evalue, domain_rows.score, domain_rows.aligned_columns, domain_rows.identity,
+        domain_rows.template_start, domain_rows.template_end, domain_rows.template_length, domain_rows.superfamily,
+        cath_nodes.name as superfamily_name
+    from domain_rows
+    join protein_results on protein_results.result_id = domain_rows.result_id
+    join runs on runs.run_id = protein_results.run_id
+    left join templates on templates.library_key = runs.library_key and templates.template = domain_rows.template
+    left join cath_nodes on cath_nodes.code = domain_rows.superfamily
+    """,
+    f"insert into sqlite_stat1 values ('domain_rows', 'domain_rows_superfamily', '{_RESULTS} {_RUNS * 40}')",
+    "analyze sqlite_schema",
+)
+
 MIGRATIONS = (
     *(_FIRST, _PREDICTIONS, (*_HITS_BY_PART, *_FOR_THE_PLANNER), _EFFICIENCY, _NAMES_IN_ANY_CASE),
-    *(_DOMAINS, _ALIGNMENT_VALUES),
+    *(_DOMAINS, _ALIGNMENT_VALUES, _SUPERFAMILIES),
 )
 
 

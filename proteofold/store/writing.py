@@ -220,11 +220,11 @@ def write_ended(conn, run, ended):
 def _stored_results(conn, run):
     """query_id -> (position, entry, finished_at) of the finished proteins that the store has, of the same search.
 
-    None if their domains were chosen with other thresholds.
+    None if their domains were chosen with other thresholds, or have superfamilies of another classification.
     """
     found = conn.execute("select settings from runs where run_id = ?", (run_id_of(run),)).fetchone()
     stored = json.loads(found[0] or "{}") if found else {}
-    if stored.get("domains") != run.settings.get("domains"):
+    if _of_domains(stored) != _of_domains(run.settings):
         return {}
     rows = conn.execute(
         "select query_id, position, entry, finished_at from protein_results join runs using (run_id)"
@@ -232,6 +232,12 @@ def _stored_results(conn, run):
         (run_id_of(run), run.settings["search"]),
     )
     return {row[0]: row[1:] for row in rows}
+
+
+def _of_domains(settings):
+    """What the domains of a run depend on beside its hits."""
+    # the store has no folders of this machine
+    return settings.get("domains"), Path(settings.get("classification") or "").name
 
 
 def remove_others(conn, run):

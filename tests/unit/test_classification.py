@@ -289,3 +289,9 @@ def test_run_stays_with_the_release_that_was_in_use_when_it_was_planned(run, rel
     (release.parent / "cath").unlink()
     (release.parent / "cath").symlink_to("cath-20271101")
     assert load_run(run.folder.path).classification.version == "v4_4_0"
+
+
+def test_classification_is_found_from_another_folder(run, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert load_run(run.folder.path).classification.version == "v4_4_0"

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from runfolders import span_hit
+from runfolders import add_classification, span_hit
 
 from proteofold.formats.hhr import read_hhr
 from proteofold.run.merge import merge_run
@@ -113,6 +113,37 @@ def test_store_has_the_domains_of_the_tables(store, judged, results, merged):
     merge_run(judged.folder.path)
     with open(judged.folder.path / "domains.csv", newline="") as handle:
         assert len(list(csv.reader(handle))) == 4
+
+
+def superfamilies(conn):
+    return conn.execute(
+        "select query_id, number, superfamily, superfamily_name from domains order by query_id, number"
+    ).fetchall()
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_domains_have_the_superfamily_of_their_template(store, results, merged):
+    chosen = add_classification(results.path.parent)
+    run = results.plan(proteins={"A": "A" * 200, "B": "C" * 200}, classification=chosen)
+    there = {"template_start": 1, "template_end": 40, "template_length": 200}
+    results.finish(run, "A", [span_hit(1, 40, "1ABC_A", **there), span_hit(51, 90, "9ZZZ_A", rank=2, **there)])
+    results.finish(run, "B", [span_hit(1, 50, "2XYZ_B", **there)])
+    if merged:
+        merge_run(run.folder.path)
+    import_run(store, run.folder.path)
+    assert superfamilies(store) == [
+        ("A", 1, "1.10.8.10", "DNA helicase"),
+        ("A", 2, "", None),
+        ("B", 1, "1.10.8.50", "RNA <b>helicase</b>"),
+    ]
+    nodes = dict(store.execute("select code, name from cath_nodes"))
+    assert nodes.keys() == {"1.10.8", "1.10.8.10", "1.10.8.50"} and nodes["1.10.8"] == "Helicase"
+
+
+def test_without_a_classification_no_superfamily_is_known(store, judged):
+    import_run(store, judged.folder.path)
+    assert {row[2:] for row in superfamilies(store)} == {(None, None)}
+    assert store.execute("select count(*) from cath_nodes").fetchone() == (0,)
 
 
 def test_domains_of_removed_results_leave_the_store(store, judged):

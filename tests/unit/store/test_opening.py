@@ -148,3 +148,10 @@ def test_planner_is_told_of_every_index_of_the_results(store):
     indexes = {row[1] for row in store.execute("pragma index_list(protein_results)")}
     key = {name for name in indexes if name.startswith("sqlite_autoindex_protein_results_2")}
     assert told == indexes - key | {"protein_results"}
+
+
+@pytest.mark.parametrize("condition", ["superfamily = 'x'", "superfamily > 'x' and superfamily < 'y'"])
+def test_the_proteins_with_a_domain_of_a_superfamily_are_looked_up_by_index(store, condition):
+    query = f"explain query plan select query_id from domains where {condition} and run_id = 'demo'"
+    plan = "\n".join(row[3] for row in store.execute(query))
+    assert "domain_rows_superfamily (superfamily" in plan and "SCAN" not in plan

@@ -6,7 +6,7 @@ import sqlite3
 import time
 
 import pytest
-from runfolders import span_hit
+from runfolders import CATH_NAMES, add_classification, span_hit
 
 from proteofold.run.layout import digits_of
 from proteofold.run.merge import merge_run
@@ -484,6 +484,20 @@ def test_other_thresholds_give_other_domains_without_an_import(results, store, m
     changed = results.plan(proteins={"A": "A" * 100}, domains={"min_columns": 41})
     start_run(store, changed, at=make.start + 10)
     assert column(store, "coverage_class") == ["dark"] and column(store, "domains") == [0]
+
+
+def test_another_classification_gives_other_superfamilies_without_an_import(results, store, make):
+    def start(at, **settings):
+        run = results.plan(proteins={"A": "A" * 100}, **settings)
+        results.finish(run, "A", [span_hit(1, 40, template_start=1, template_end=40, template_length=90)])
+        start_run(store, run, at=make.start + at)
+        return store.execute("select superfamily, superfamily_name from domains").fetchall()
+
+    working = results.path.parent
+    assert start(0) == [(None, None)]
+    assert start(10, classification=add_classification(working)) == [("1.10.8.10", "DNA helicase")]
+    renamed = add_classification(working, "cath-20271101", names=[f"{name} of today" for name in CATH_NAMES])
+    assert start(20, classification=renamed) == [("1.10.8.10", "DNA helicase of today")]
 
 
 def test_readers_see_no_folders_of_the_machine(results, store, make, events, tmp_path):
