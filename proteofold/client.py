@@ -236,9 +236,24 @@ class Client:
         """A run, and how far it is."""
         return self._ask("GET", f"/runs/{_quoted(run_id)}")
 
-    def proteins(self, run_id: str, show: str = "all", sort: str = "evalue", page: int = 1) -> dict[str, Any]:
-        """A page of the proteins of a run with their best hits: ``proteins``, ``total``, ``page``, ``pages``."""
-        return self._ask("GET", f"/runs/{_quoted(run_id)}/proteins", params={"show": show, "sort": sort, "page": page})
+    def proteins(
+        self,
+        run_id: str,
+        show: str = "all",
+        sort: str = "evalue",
+        page: int = 1,
+        template: str | None = None,
+        cath: str | None = None,
+        text: str | None = None,
+    ) -> dict[str, Any]:
+        """A page of the proteins of a run with their best hits: ``proteins``, ``total``, ``page``, ``pages``.
+
+        Only those with a domain of a ``template``, or of a superfamily or fold (``cath``, such as 1.10.490.10), or with
+        a ``text`` in a name.
+        """
+        chosen = {"template": template, "cath": cath, "q": text}
+        params = {"show": show, "sort": sort, "page": page} | {name: value for name, value in chosen.items() if value}
+        return self._ask("GET", f"/runs/{_quoted(run_id)}/proteins", params=params)
 
     def run_protein(self, run_id: str, query_id: str) -> RunProtein:
         """A protein of a run, by its id: its result, domains and verdict, and its hits."""

@@ -86,6 +86,16 @@ def hits_of(conn, run_id, query_id, limit):
     )
 
 
+def superfamilies_of(conn, run_id, query_id):
+    """(code, name) of the superfamily of each domain of a protein in a run, '' without; [] where none is known."""
+    found = conn.execute(
+        "select superfamily, coalesce(superfamily_name, '') from domains where run_id = ? and query_id = ?"
+        " order by number",
+        (run_id, query_id),
+    ).fetchall()
+    return found if all(code is not None for code, _ in found) else []
+
+
 def computed_elsewhere(conn, run_id):
     """Which other runs computed results of a run: run -> proteins, most first."""
     return dict(

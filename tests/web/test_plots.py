@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from proteofold.store import open_store
 from website.drawing import plots
 from website.drawing.plots import Scale
 from website.pages.run_figures import FigureCache, proteome
@@ -122,15 +123,17 @@ def test_tables_of_lengths_tell_median_and_highest():
     assert figure.rows == [("below 100", "3", "3.0 s", "8.0 s"), ("6,400 and more", "1", "9.0 s", "9.0 s")]
 
 
-def test_figures_are_drawn_again_when_the_run_has_changed(monkeypatch):
-    drawn = []
-    monkeypatch.setattr("website.pages.run_figures.path_of", lambda conn: "store")
+def test_figures_are_drawn_again_when_the_run_has_changed(tmp_path):
+    drawn, conn = [], open_store(tmp_path / "store.db")
     cache = FigureCache(most=2)
     run = dict.fromkeys(("date_resumed", "date_finished", "duration_s", "settings"), None)
     run |= {"run_id": "a", "status": "SUCCESS", "total": 1000, "succeeded": 500, "failed": 0, "shared": 0}
     for change in ({}, {}, {"succeeded": 501}, {"status": "RUNNING"}, {"status": "RUNNING", "succeeded": 509}):
-        cache.of(None, [run | change], lambda: drawn.append(1))
+        cache.of(conn, [run | change], lambda: drawn.append(1))
     # the last is in the same percent of a run that goes on
     assert len(drawn) == 3
-    cache.of(None, [run], lambda: drawn.append(1))
+    cache.of(conn, [run], lambda: drawn.append(1))
     assert len(drawn) == 4, "of the oldest nothing is kept"
+    conn.execute("update next_result set result_id = result_id + 1")
+    cache.of(conn, [run], lambda: drawn.append(1))
+    assert len(drawn) == 5, "the run was imported again"

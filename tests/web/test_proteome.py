@@ -1,12 +1,13 @@
 """The proteome of a run: classes, templates, the lists that are downloaded, and two runs side by side."""
 
+import contextlib
 import csv
 import io
 import re
 from html import unescape
 
 import pytest
-from runfolders import FolderOfRuns, make_hit, span_hit
+from runfolders import FolderOfRuns, add_classification, make_hit, span_hit
 
 from proteofold.store import add_fasta, import_run, open_store
 from website.pages import run_data
@@ -19,6 +20,7 @@ PROTEINS = {
     "broken": "F" * 60,
 }
 NOISE = make_hit(1, "9NOI_A", evalue=3.0, probability=5.0, query_start=1, query_end=50)
+PLACE = {"template_start": 1, "template_end": 40, "template_length": 90}
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +33,19 @@ def site(tmp_path_factory, open_site):
     )
     add_fasta(conn, folder / "all.fasta")
     first = {
-        "full": [span_hit(1, 40, "1ABC_A", 120.0), span_hit(51, 90, "2XYZ_B", 90.0, rank=2)],
-        "half": [span_hit(1, 50, "1ABC_A", probability=97.5)],
+        "full": [
+            span_hit(1, 40, "1ABC_A", 120.0, **PLACE),
+            span_hit(51, 90, "2XYZ_B", 90.0, rank=2, **PLACE),
+        ],
+        "half": [span_hit(1, 50, "1ABC_A", probability=97.5, **PLACE)],
         "dark1": [],
         "dark2": [NOISE],
     }
     second = first | {"half": [], "dark1": [span_hit(1, 40, "3NEW_A")], "full": [span_hit(1, 90, "4OTH_A")]}
+    chosen = add_classification(folder)
     for run_id, found in (("first", first), ("second", second)):
-        run = results.plan(run_id, PROTEINS, search=f"few.lean.{run_id}")
+        classified = {"classification": chosen} if run_id == "first" else {}
+        run = results.plan(run_id, PROTEINS, search=f"few.lean.{run_id}", **classified)
         for protein, hits in found.items():
             results.finish(run, protein, hits)
         if run_id == "first":
@@ -105,6 +112,49 @@ def test_a_template_leads_to_the_proteins_with_a_domain_of_it(site):
     told = site.get("/-/api/v1/runs/first/proteins", params={"template": "2XYZ_B"}).json()
     assert [row["query_id"] for row in told["proteins"]] == ["full"]
     assert [span["template"] for span in told["proteins"][0]["spans"]] == ["1ABC_A", "2XYZ_B"]
+
+
+def test_superfamilies_and_folds_are_counted_and_lead_to_their_proteins(site):
+    page = site.get("/-/runs/first")
+    assert "2 superfamilies and 1 fold of CATH, in 3 of 3 domains." in page.text
+    assert "RNA &lt;b&gt;helicase&lt;/b&gt;" in page.text and "RNA <b>" not in page.text
+    paths = {text: address for address, text in site.links(page) if "cath=" in address}
+    for code, names in (("1.10.8.10", ["full", "half"]), ("1.10.8.50", ["full"]), ("1.10.8", ["full", "half"])):
+        shown = site.get(paths[code].partition("#")[0])
+        assert sorted(listed(shown)) == names and f"with a domain of CATH <b>{code}</b>" in shown.text
+        told = site.get("/-/api/v1/runs/first/proteins", params={"cath": code}).json()
+        assert sorted(row["query_id"] for row in told["proteins"]) == names
+    assert listed(site.get("/-/runs/first?cath=1.10.8.1")) == [], "a code is no part of a longer number"
+    rows = list(csv.DictReader(io.StringIO(site.get("/-/runs/first/proteins.csv?cath=1.10.8.50").text)))
+    assert [(row["query_id"], row["superfamilies"]) for row in rows] == [("full", "1.10.8.10 1.10.8.50")]
+
+
+def test_domains_of_a_protein_carry_their_superfamily(site):
+    page = site.get("/-/protein/full")
+    assert ("https://www.cathdb.info/version/latest/superfamily/1.10.8.50", "1.10.8.50") in site.links(page)
+    (row,) = site.get("/-/api/v1/runs/first/proteins", params={"q": "full"}).json()["proteins"]
+    assert [span["superfamily_name"] for span in row["spans"]] == ["DNA helicase", "RNA <b>helicase</b>"]
+
+
+def test_without_a_classification_the_pages_say_so(site):
+    page = site.get("/-/runs/second").text
+    assert "the run had no classification of templates. <code>proteofold fetch classification</code>" in page
+    assert listed(site.get("/-/runs/second?cath=1.10.8.10")) == []
+
+
+def test_superfamilies_of_an_earlier_store_are_asked_for(tmp_path, open_site):
+    chosen = add_classification(tmp_path)
+    run = FolderOfRuns(tmp_path).plan(proteins={"A": "A" * 90}, classification=chosen)
+    FolderOfRuns.finish(run, "A", [span_hit(1, 60, **PLACE)])
+    with contextlib.closing(open_store(tmp_path / "store.db")) as conn:
+        import_run(conn, run.folder.path)
+        conn.execute("update domain_rows set superfamily = null")
+        site = open_site(tmp_path / "store.db")
+        assert "import the run again" in site.get("/-/runs/demo").text
+        assert "Superfamilies are not known" in site.get("/-/protein/A").text
+        import_run(conn, run.folder.path)
+    assert "1 superfamily and 1 fold of CATH, in 1 of 1 domains." in site.get("/-/runs/demo").text
+    assert "Superfamilies are not known" not in site.get("/-/protein/A").text
 
 
 def test_noise_is_not_shown_as_a_hit(site):

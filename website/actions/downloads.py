@@ -76,7 +76,7 @@ async def protein_file(visit):
 
 PROTEIN_COLUMNS = (
     *("query_id", "gene", "description", "length", "phase", "coverage_class", "domains", "coverage", "templates"),
-    *("best_hit", "best_evalue", "probability", "best_score", "helix", "strand", "coil", "reason"),
+    *("superfamilies", "best_hit", "best_evalue", "probability", "best_score", "helix", "strand", "coil", "reason"),
 )
 _KINDS = {"fasta": "text/x-fasta", "csv": "text/csv", "txt": "text/plain"}
 _AT_ONCE = 500
@@ -129,6 +129,7 @@ def _write_csv(text, conn, run_id, parts):
         for row in run_data.proteins_of(conn, run_id, ids):
             row |= {name: f"{part:.3f}" for name, part in row["structure"].items()}
             row["templates"] = " ".join(span["template"] for span in row["spans"])
+            row["superfamilies"] = " ".join(span["superfamily"] for span in row["spans"] if span["superfamily"])
             table.writerow([row.get(name) for name in PROTEIN_COLUMNS])
 
 

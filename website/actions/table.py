@@ -211,6 +211,7 @@ PROGRAMS = (
             Query("show", schemas.PROTEINS_SHOWN, "Only these"),
             Query("sort", schemas.PROTEINS_SORTED, "In which order"),
             Query("template", schemas.TEXT, "Only those with a domain of this template"),
+            Query("cath", schemas.TEXT, "Only those with a domain of this superfamily or fold, by its code of CATH"),
             Query("q", schemas.TEXT, "Only those with this text in a name, the description or the best hit"),
             Query("rows", schemas.PAGE_SIZES, "Proteins per page"),
             PAGE,

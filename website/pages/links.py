@@ -40,6 +40,12 @@ def template_links(template):
     ]
 
 
+def node_url(code):
+    """CATH's page of a superfamily or fold."""
+    kind = "superfamily" if code.count(".") == 3 else "node"
+    return f"https://www.cathdb.info/version/latest/{kind}/{code}"
+
+
 def structure_picture(template):
     """Picture of a template's structure at the Protein Data Bank, or None for a name that is no PDB entry."""
     entry = _PDB_CHAIN.fullmatch(template or "")

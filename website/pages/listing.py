@@ -74,14 +74,14 @@ class Listing:
         self.sort = one_of(arguments.get("sort"), run_data.SORTS, "evalue")
         self.backwards = arguments.get("order") == "backwards"
         self.view = one_of(arguments.get("view"), VIEWS, "cards")
-        self.text, self.template = (_text(arguments.get(name)) for name in ("q", "template"))
+        self.text, self.template, self.node = (_text(arguments.get(name)) for name in ("q", "template", "cath"))
         self.most = int(one_of(arguments.get("rows"), map(str, PAGE_SIZES), run_data.PAGE_ROWS))
         self.page = page_of(arguments.get("page"))
 
     @property
     def chosen(self):
         """The Filter of the list."""
-        return run_data.Filter(self.shown, self.text, self.template)
+        return run_data.Filter(self.shown, self.text, self.template, self.node)
 
     def read(self, conn, run_id, counts):
         """(the Pager of this list, the proteins on its page); ``counts`` are those of the run."""
@@ -97,7 +97,7 @@ class Listing:
 
     def arguments(self, **changes):
         """The arguments of the address of the same list, with some changed."""
-        told = {"show": self.shown, "template": self.template, "q": self.text, "sort": self.sort}
+        told = {"show": self.shown, "template": self.template, "cath": self.node, "q": self.text, "sort": self.sort}
         told |= {"order": "backwards" if self.backwards else "", "view": self.view if self.view != "cards" else ""}
         told |= {"rows": self.most if self.most != run_data.PAGE_ROWS else ""} | changes
         return urlencode({name: value for name, value in told.items() if value})

@@ -15,7 +15,7 @@ from website.drawing.prediction import structure_shown
 from website.drawing.strip import hit_bars, legend, overview, step_of
 from website.pages import words
 from website.pages.hit_listing import COLUMNS, COVERAGES, PROBABILITIES, SIZES, HitListing
-from website.pages.links import chain_of, protein_links, template_link, template_links
+from website.pages.links import chain_of, node_url, protein_links, template_link, template_links
 from website.pages.paths import log_path, name_in, protein_file_path, protein_path, row_path, run_path, table_path
 from website.pages.protein_result import found_by
 from website.requests import answers, identity
@@ -69,6 +69,7 @@ async def protein_page(datasette, request, results=(), more=None, may_retry=None
         "template_links": template_links,
         "chain_of": chain_of,
         "template_link": template_link,
+        "node_url": node_url,
         "steps": legend(),
         "step_of": step_of,
         "residue_kinds": RESIDUES,

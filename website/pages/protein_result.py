@@ -1,7 +1,7 @@
 """What the latest result of a protein found: all of its hits, the verdict on them, and their alignments."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePath
 
@@ -67,7 +67,11 @@ def found_by(conn, folders, latest, protein):
     if missing:
         rows = queries.hits_of(conn, latest["run_id"], protein["query_id"], STORED_HITS + 1)
         hits, data, folder = [_hit(row) for row in rows], None, None
-    return Found(judge(hits, length, thresholds), hits, data, folder, missing if latest["hits"] else None)
+    verdict = judge(hits, length, thresholds)
+    superfamilies = queries.superfamilies_of(conn, latest["run_id"], protein["query_id"])
+    if len(superfamilies) == len(verdict.domains):  # not where the store lacks hits that are domains
+        verdict = replace(verdict, superfamilies=tuple(superfamilies))
+    return Found(verdict, hits, data, folder, missing if latest["hits"] else None)
 
 
 def _hit(row):

@@ -121,16 +121,17 @@ _WITH_TEXT = (
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which proteins of a run are meant: one of SHOWN, those with a text in a name, the description or the best hit,
-    and those with a domain of a template."""
+    those with a domain of a template, and those with a domain of a node of CATH: a superfamily, fold, or above."""
 
     shown: str = "all"
     text: str = ""
     template: str = ""
+    node: str = ""
 
     @property
     def is_part(self):
         """Whether it only chooses one of PARTS, or all: how many these are is counted already."""
-        return not self.text and not self.template and self.shown in (*PARTS, "all")
+        return not (self.text or self.template or self.node) and self.shown in (*PARTS, "all")
 
     @property
     def sql(self):
@@ -140,7 +141,14 @@ class Filter:
             conditions.append(_WITH_TEXT)
         if self.template:
             conditions.append("result_id in (select result_id from domain_rows where template = :template)")
-        return " and ".join(conditions), {"text": self.text, "template": self.template}
+        if self.node:
+            conditions.append(
+                "result_id in (select result_id from domain_rows"
+                " where superfamily = :node or (superfamily > :below and superfamily < :beyond))"
+            )
+        values = {"text": self.text, "template": self.template, "node": self.node}
+        # the codes of what belongs to a node begin with its own and a dot; "/" follows the dot
+        return " and ".join(conditions), values | {"below": f"{self.node}.", "beyond": f"{self.node}/"}
 
 
 def ids_of(conn, run_id, chosen, sort="position", backwards=False, offset=0, most=-1):
@@ -189,11 +197,12 @@ _STATES = (("helix", "H"), ("strand", "E"), ("coil", "C"))
 
 
 def _spans(conn, run_id, result_ids):
-    """result id -> its domains: template and its description, first and last residue."""
+    """result id -> its domains: template and its description, first and last residue, superfamily."""
     found = {}
     for row in rows(
         conn,
-        "select result_id, domain_rows.template, description, query_start, query_end from domain_rows"
+        "select result_id, domain_rows.template, description, query_start, query_end, superfamily,"
+        " name as superfamily_name from domain_rows left join cath_nodes on code = superfamily"
         " left join templates on templates.library_key = (select library_key from runs where run_id = ?)"
         " and templates.template = domain_rows.template"
         f" where result_id in ({', '.join('?' * len(result_ids))}) order by result_id, number",
@@ -217,6 +226,42 @@ def top_templates(conn, run_id, limit):
         run=run_id,
         most=limit,
     )
+
+
+# The code of the fold of a superfamily: without its last number.
+_FOLD = "rtrim(rtrim(superfamily, '0123456789'), '.')"
+
+
+def classes(conn, run_id, limit):
+    """What CATH says of the domains of a run.
+
+    A dict: ``known`` domains were looked up, of which ``classified`` have a superfamily; ``superfamilies`` and
+    ``folds`` are how many there are, ``top_superfamilies`` and ``top_folds`` those of most domains, with code, name,
+    domains and proteins.
+    """
+    of_run = "from protein_results join domain_rows using (result_id) where run_id = ? and protein_results.domains > 0"
+    (known, classified) = conn.execute(
+        f"select count(superfamily), count(nullif(superfamily, '')) {of_run}", (run_id,)
+    ).fetchone()
+    found = {"known": known, "classified": classified}
+    for kind, code in (("superfamilies", "superfamily"), ("folds", _FOLD)):
+        nodes = rows(
+            conn,
+            f"select {code} as code, count(*) as domains, count(distinct result_id) as proteins {of_run}"
+            " and superfamily <> '' group by 1 order by 2 desc, 1",
+            run_id,
+        )
+        top = nodes[:limit]
+        for node in top:
+            node["name"] = _name_of(conn, node["code"])
+        found |= {kind: len(nodes), f"top_{kind}": top}
+    return found
+
+
+def _name_of(conn, code):
+    """The name of a node of CATH, '' where it has none."""
+    row = conn.execute("select name from cath_nodes where code = ?", (code,)).fetchone()
+    return row[0] if row else ""
 
 
 def reasons(conn, run_id, limit):

@@ -19,7 +19,7 @@ from website.drawing import plots
 from website.pages import run_data
 from website.pages.words import ACTIVE, evalue
 
-# Rows of the table of templates
+# Rows of the tables of templates, superfamilies and folds
 TEMPLATES_SHOWN = 10
 
 _LENGTH = "length of the protein (residues)"
@@ -50,13 +50,14 @@ class Figure:
 class Proteome:
     """What the proteins of a run are covered by, and how: numbers, and Figures of it and of all else.
 
-    ``templates`` are rows of ``run_data.top_templates``.
+    ``templates`` are rows of ``run_data.top_templates``, ``classes`` is what ``run_data.classes`` returns.
     """
 
     residues: int
     residues_in_domains: int
     domains: int
     templates: list
+    classes: dict
     coverage: list
     figures: list
 
@@ -72,7 +73,9 @@ class FigureCache:
 
         Of runs that go on it is drawn anew for each percent they get on.
         """
-        key = (path_of(conn), *map(_state, runs))
+        # an import gives new result ids
+        (results,) = conn.execute("select result_id from next_result").fetchone()
+        key = (path_of(conn), results, *map(_state, runs))
         with self._lock:
             if key in self._drawn:
                 self._drawn.move_to_end(key)
@@ -97,7 +100,11 @@ def _state(run):
 def drawn_proteome(conn, run):
     """The Proteome of a run as the store has it."""
     run_id = run["run_id"]
-    return proteome(run_data.measures(conn, run_id), run_data.top_templates(conn, run_id, TEMPLATES_SHOWN))
+    return proteome(
+        run_data.measures(conn, run_id),
+        run_data.top_templates(conn, run_id, TEMPLATES_SHOWN),
+        run_data.classes(conn, run_id, TEMPLATES_SHOWN),
+    )
 
 
 class Measures:
@@ -112,8 +119,8 @@ class Measures:
         self.coverage_class = numpy.array([row[-1] or "" for row in rows])
 
 
-def proteome(rows, templates=()):
-    """The Proteome of a run, from what ``run_data.measures`` and ``run_data.top_templates`` return."""
+def proteome(rows, templates=(), classes=None):
+    """The Proteome of a run, from what ``measures``, ``top_templates`` and ``classes`` of run_data return."""
     measures = Measures(rows)
     known = ~numpy.isnan(measures.coverage)
     lengths, domains = measures.length[known], measures.domains[known]
@@ -122,6 +129,7 @@ def proteome(rows, templates=()):
         int(numpy.rint(measures.coverage[known] * lengths).sum()),
         int(domains.sum()),
         list(templates),
+        classes,
         [_coverage(measures.coverage[known], measures.coverage_class[known]), _domains(domains)] if known.any() else [],
         figures(measures) if rows else [],
     )

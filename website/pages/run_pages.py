@@ -157,6 +157,8 @@ async def run_page(datasette, request, extend=None):
         "choices": [(name, text) for name, text in SHOWN_WORDS.items() if name != "unknown" or counts["unknown"]],
         "sorts": SORT_WORDS,
         "template_path": lambda template: listing.path(here, template=template, show="", page=""),
+        "node_path": lambda code: listing.path(here, cath=code, show="", page=""),
+        "has_classification": bool((run["settings"] or {}).get("classification")),
         "compare_path": compare_path(datasette, run_id),
         "sizes": PAGE_SIZES,
         "table": results_path(datasette, run_id),

@@ -234,6 +234,9 @@ RUN_PROTEINS = answered(
                                 "description": TEXT_OR_NULL,
                                 "query_start": NUMBER,
                                 "query_end": NUMBER,
+                                "superfamily": TEXT_OR_NULL
+                                | {"description": "Code of CATH; empty where it has none, null if none is known"},
+                                "superfamily_name": TEXT_OR_NULL,
                             }
                         ),
                         description="Its domains",
