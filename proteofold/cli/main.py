@@ -73,6 +73,34 @@ def check(config_files):
     )
 
 
+@cli.command(short_help="Cut a large run into parts.")
+@click.argument("config_files", metavar="CONFIGFILE...", type=_FILE, nargs=-1, required=True)
+@click.option("--size", type=click.IntRange(1), default=40_000, show_default=True, help="Most proteins in a part.")
+@click.option("--folder", type=click.Path(file_okay=False), default="parts", show_default=True, help="Where to write.")
+def parts(config_files, size, folder):
+    """Write configurations of ordinary runs over slices of the proteins of CONFIGFILE, for hundreds of thousands.
+
+    Each part plans in the time and memory of a proteome, and all share their results. When the parts are done,
+    'proteofold merge --configfile' with the whole configuration writes its tables.
+
+    \b
+    Example:
+      proteofold parts my.yaml --size 40000
+    """
+    from pathlib import Path
+
+    from proteofold.run.config import load_config
+    from proteofold.run.parts import write_parts
+    from proteofold.system.words import counted
+
+    config = load_config(*config_files)
+    written, name = write_parts(config, size, Path(folder)), config["run"]
+    given = " ".join(f"--configfile {path}" for path in config_files)
+    click.echo(f"{counted(len(written), 'part')} of up to {counted(size)} written to {folder}/. Run them, then merge:")
+    click.echo(f'  for part in {folder}/{name}.part*.yaml; do snakemake --configfile "$part" --cores all; done')
+    click.echo(f"  proteofold merge {given}")
+
+
 @cli.command(short_help="Remove results that no run lists.")
 @click.option("--results", default="results", show_default=True, type=click.Path(exists=True, file_okay=False))
 @click.option("--dry-run", is_flag=True, help="Only report what would be removed.")

@@ -297,7 +297,14 @@ def build_library(folder, prefix, predict):
 
 
 @click.command(short_help="Merge the results of a run.")
-@click.argument("run_folder", type=click.Path(exists=True, file_okay=False))
+@click.argument("run_folder", type=click.Path(exists=True, file_okay=False), required=False)
+@click.option(
+    "--configfile",
+    "config_files",
+    type=_FILE,
+    multiple=True,
+    help="Merge the run of this configuration; may be repeated.",
+)
 @click.option(
     "--block", help="Collect the hits of one block of proteins only; the workflow does this before it merges."
 )
@@ -307,11 +314,20 @@ def build_library(folder, prefix, predict):
 @click.option("--report", is_flag=True, help="Draw the pages of the report too.")
 @click.option("--interrupted", is_flag=True, help="The run was interrupted: unfinished proteins have not failed.")
 @_step
-def merge(run_folder, block, marks, report, interrupted):
+def merge(run_folder, config_files, block, marks, report, interrupted):
     """Write the merged tables of RUN_FOLDER from the proteins that are done; the workflow does this by itself.
 
+    With --configfile the run needs not have been started: its proteins are those of the configuration, and their
+    results those that other runs, such as its parts, have computed with the same settings.
+
     Proteins without a result are listed in failed.csv; the exit code is 2 when there are any.
+
+    \b
+    Example, after 'proteofold parts my.yaml --size 40000' and all parts:
+      proteofold merge --configfile my.yaml
     """
+    if bool(run_folder) == bool(config_files):
+        raise click.UsageError("Give a run folder or --configfile.")
     from proteofold.plan.efficiency import write_efficiency
     from proteofold.run.failures import DAMAGED
     from proteofold.run.lock import claim_run
@@ -319,7 +335,9 @@ def merge(run_folder, block, marks, report, interrupted):
     from proteofold.run.merge import collect_block, merge_run
     from proteofold.system.process import PARENT_VARIABLE
 
-    if PARENT_VARIABLE not in os.environ:  # a rule's run is locked by its Snakemake
+    if config_files:
+        run_folder = _folder_of(config_files)
+    elif PARENT_VARIABLE not in os.environ:  # a rule's run is locked by its Snakemake
         claim_run(run_folder)
     if block:
         if damaged := collect_block(run_folder, block):
@@ -335,11 +353,23 @@ def merge(run_folder, block, marks, report, interrupted):
     succeeded = counts["with_hit"] + counts["without_hit"]
     click.echo(f"{succeeded} of {counts['proteins']} proteins merged into {run_folder}/merge_results.csv")
     if counts["failed"]:
-        click.echo(
-            f"{counts['failed']} failed: see {run_folder}/failed.csv; rerun the same command to repeat only those"
-        )
+        again = "start the parts again, then merge" if config_files else "rerun the same command"
+        click.echo(f"{counts['failed']} failed: see {run_folder}/failed.csv; {again} to repeat only those")
     if succeeded < counts["proteins"]:
         sys.exit(2)
+
+
+def _folder_of(config_files):
+    """Write the folder of the run that a configuration describes, as its head would; returns its path."""
+    from proteofold.run.config import load_config
+    from proteofold.run.lock import claim_run
+    from proteofold.run.manifest import write_run
+    from proteofold.run.planning import plan_run
+
+    run = plan_run(load_config(*config_files)).run
+    claim_run(run.folder.path)
+    write_run(run)
+    return run.folder.path
 
 
 @click.command(short_help="Draw the report of a run.")

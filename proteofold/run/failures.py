@@ -16,7 +16,8 @@ DAMAGED = "damaged, removed; rerun"
 
 _NO_REASON = "exited without an error message: it was killed, its machine went down, or the disk was full"
 _NO_LOG = "left no log: it was killed before it began, or could not be started"
-_NOT_STARTED = "not started: the run ended before"
+# The reason of a protein of which no step left a log.
+NOT_STARTED = "not started: the run ended before"
 
 
 def failure_of(run, member):
@@ -41,7 +42,7 @@ def failure_of(run, member):
         logs = {"template_library": run.folder.path / LIBRARY_LOG, **logs}
     there = {step: log for step, log in logs.items() if log.is_file()}
     if not there:
-        return (member.query_id, "secondary_structure" if "batch" in logs else "a3m", _NOT_STARTED, "")
+        return (member.query_id, "secondary_structure" if "batch" in logs else "a3m", NOT_STARTED, "")
     step = max(there, key=lambda step: (_failed(there[step]), there[step].stat().st_mtime_ns))
     return (member.query_id, step, last_words(there[step]), str(there[step]))
 
@@ -56,7 +57,7 @@ def last_words(log):
 
 def is_unfinished(reason):
     """Whether the reason of a missing result may be that the run was interrupted, rather than an error of the step."""
-    return reason in (_NOT_STARTED, _NO_LOG, _NO_REASON) or STOPPED in reason
+    return reason in (NOT_STARTED, _NO_LOG, _NO_REASON) or STOPPED in reason
 
 
 def disk_failure(log, *folders):

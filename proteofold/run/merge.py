@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from proteofold.formats.gff3 import GFF3_HEADER
 from proteofold.formats.hits_csv import hits_csv_gz, hits_csv_gz_header
-from proteofold.run.failures import DAMAGED, FAILURE_COLUMNS, failure_of, is_unfinished
+from proteofold.run.failures import DAMAGED, FAILURE_COLUMNS, NOT_STARTED, failure_of, is_unfinished
 from proteofold.run.layout import RunFolder
 from proteofold.run.manifest import load_run, read_settings
+from proteofold.run.parts import failures_of_parts
 from proteofold.run.proteome import PROTEOME_FILES, Proteome
 from proteofold.run.results import DamagedError, done, read_hits, read_out, remove
 from proteofold.run.verdicts import (
@@ -73,16 +74,17 @@ def merge_run(path, marks=(), interrupted=False):
 
     ``marks`` are names of the files that stand for what the tables are made of; marks of other names are removed.
 
-    A protein without a result becomes a row of failed.csv, one whose result is damaged, too: it is removed. In an
-    ``interrupted`` run only those that really failed are listed; the others are counted as unfinished.
-    ``overview.json`` holds the counts and the checksums of the tables, by which the next start knows that they are
-    whole.
+    A protein without a result becomes a row of failed.csv, one whose result is damaged, too: it is removed. What a part
+    of the run (parts.py) says of a protein counts where the run itself has not started it. In an ``interrupted`` run
+    only those that really failed are listed; the others are counted as unfinished. ``overview.json`` holds the counts
+    and the checksums of the tables, by which the next start knows that they are whole.
     """
     run = load_run(path)
     folder, finished = run.folder, run.done()
     of_damaged_batches = _remove_damaged_predictions(run, finished)
     counts = Counter(proteins=len(run.members), with_hit=0, without_hit=0, failed=0)
     std, gmean, proteome = _Mean(), _Mean(), Proteome()
+    of_parts = failures_of_parts(run)
     with contextlib.ExitStack() as stack:
         results, best, domains, verdicts, failed = (
             csv.writer(stack.enter_context(_replacing_table(folder.path / name)), lineterminator="\n")
@@ -116,6 +118,8 @@ def merge_run(path, marks=(), interrupted=False):
                     counts["without_hit" if out.row[4] == "nan" else "with_hit"] += 1
                     continue
                 failure = damaged.get(member.entry) or failure_of(run, member)
+                if failure[2] == NOT_STARTED:
+                    failure = of_parts.get(member.query_id, failure)
                 if member.batch in of_damaged_batches:
                     failure = (member.query_id, "secondary_structure", DAMAGED, failure[3])
                 if interrupted and is_unfinished(failure[2]):
