@@ -45,6 +45,10 @@ format:
     .venv/bin/ruff format .
     .venv/bin/snakefmt workflow
 
+# Build the documentation site
+docs *arguments:
+    bin/docs {{arguments}}
+
 # Run the benchmarks, or some sections of them
 bench *sections:
     bin/bench {{sections}}

@@ -36,6 +36,8 @@ _UNAUTHORISED = 401
 class ClientError(UserError):
     """The site refused a request, or does not answer; ``status`` is that of HTTP, None without an answer."""
 
+    topic = "platform"
+
     def __init__(self, message: str, status: int | None = None):
         super().__init__(message)
         self.status = status
@@ -138,14 +140,14 @@ class Client:
         url = url or os.environ.get(URL_VARIABLE)
         token = token or os.environ.get(TOKEN_VARIABLE)
         if not url:
-            raise UserError(f"Where is the site? Give its address, or set {URL_VARIABLE}=https://...")
+            raise UserError(f"Where is the site? Give its address, or set {URL_VARIABLE}=https://...", topic="platform")
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         try:
             self._http = httpx2.Client(
                 base_url=url.rstrip("/") + API, headers=headers, timeout=_TIMEOUT, transport=transport
             )
         except (httpx2.InvalidURL, ValueError, UnicodeEncodeError) as error:
-            raise UserError(f"{url!r}, or the token, will not do: {error}") from None
+            raise UserError(f"{url!r}, or the token, will not do: {error}", topic="platform") from None
 
     def __enter__(self) -> "Client":
         return self
@@ -175,7 +177,7 @@ class Client:
         try:
             size, file = path.stat().st_size, path.open("rb")
         except OSError as error:
-            raise UserError(f"{path}: {error.strerror}") from None
+            raise UserError(f"{path}: {error.strerror}", topic="platform") from None
 
         def pieces():
             sent = 0
@@ -329,7 +331,7 @@ class Client:
         except httpx2.HTTPError as error:
             raise _silent(self._http.base_url, error) from None
         except OSError as error:
-            raise UserError(f"{path}: {error.strerror}") from None
+            raise UserError(f"{path}: {error.strerror}", topic="platform") from None
         finally:
             part.unlink(missing_ok=True)
         return path
@@ -357,7 +359,7 @@ class Client:
 def _quoted(name: str) -> str:
     # what a path would take for a folder, quoted or not, is nobody's name
     if name in ("", ".", ".."):
-        raise UserError(f"There is no {name!r}.")
+        raise UserError(f"There is no {name!r}.", topic="platform")
     return quote(name, safe="")
 
 

@@ -14,7 +14,8 @@ from proteofold.cli.store import add_commands, store_error
 from proteofold.cli.top import top
 from proteofold.system import paths
 from proteofold.system.disks import describe
-from proteofold.system.errors import UserError, missing_extra
+from proteofold.system.errors import UserError, missing_extra, with_help
+from proteofold.system.process import PARENT_VARIABLE
 
 _FILE = click.Path(exists=True, dir_okay=False)
 
@@ -26,11 +27,13 @@ class _Group(click.Group):
         try:
             return super().invoke(context)
         except UserError as error:
-            raise click.ClickException(str(error)) from None
+            # the log of a job ends with the reason itself (run/failures.py)
+            in_job = PARENT_VARIABLE in os.environ
+            raise click.ClickException(str(error) if in_job else with_help(error)) from None
         except Exception as error:
-            told = missing_extra(error) or store_error(context, error)
-            if told := told or (isinstance(error, OSError) and describe(error)):
-                raise click.ClickException(told) from None
+            message = missing_extra(error) or store_error(context, error)
+            if message := message or (isinstance(error, OSError) and describe(error)):
+                raise click.ClickException(message) from None
             raise
 
 

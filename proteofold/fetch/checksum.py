@@ -51,5 +51,6 @@ def _library():
             continue
     raise UserError(
         "OpenSSL's libcrypto, which computes the checksum, is not installed: install libssl3 (Debian, Ubuntu) or "
-        "openssl-libs (AlmaLinux, RHEL), or leave the checksum out with --checksum none."
+        "openssl-libs (AlmaLinux, RHEL), or leave the checksum out with --checksum none.",
+        topic="hh-suite",
     )

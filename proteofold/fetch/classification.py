@@ -44,14 +44,14 @@ def _fetch(domains, names, part, whole, release, meter, patience):
             identity = stream.identity
     if place.release_of(identity) != release:
         place.clear(part)
-        raise UserError(f"{domains.url} changed while it was fetched: run the same command again.")
+        raise UserError(f"{domains.url} changed while it was fetched: run the same command again.", topic="download")
     try:
         (part / FILE).unlink(missing_ok=True)
         lists = [single.unpacked_lines(folder / single.FETCHED, _LARGEST_UNPACKED) for folder in parts]
         version, count, superfamilies = write_classification(part / FILE, *lists)
     except UserError as error:
         place.clear(part)
-        raise UserError(f"{domains.url} and {names.url}: {error} Nothing of them is kept.") from None
+        raise UserError(f"{domains.url} and {names.url}: {error} Nothing of them is kept.", topic="download") from None
     except OSError as error:
         raise place.disk_error(error, part) from None
     for folder in parts:

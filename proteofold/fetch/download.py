@@ -48,6 +48,8 @@ class StartAgainError(Exception):
 class AbsentError(UserError):
     """The server has no such file."""
 
+    topic = "download"
+
 
 class _Broken(Exception):
     """This connection is of no use any more, the next may be."""
@@ -108,12 +110,14 @@ class Stream:
         if not self._answered and self._failures >= min(_TRIES_WITHOUT_ANSWER, self._patience.tries):
             raise UserError(
                 f"{self.url}: no connection to {self._host} in {self._failures} tries ({reason}). Check the network, "
-                "and the variable https_proxy where it needs a proxy; another address may be given with --url."
+                "and the variable https_proxy where it needs a proxy; another address may be given with --url.",
+                topic="download",
             )
         if self._failures >= self._patience.tries:
             raise UserError(
                 f"{self.url}: gave up after {self._failures} tries in a row that brought nothing ({reason}). What was "
-                "fetched is kept, and the same command goes on from there; another address may be given with --url."
+                "fetched is kept, and the same command goes on from there; another address may be given with --url.",
+                topic="download",
             )
         if self.offset and self.length is None:
             raise StartAgainError(f"{self.url}: {reason}; this server cannot continue a download.")
@@ -140,7 +144,8 @@ class Stream:
             if isinstance(error.reason, ssl.SSLCertVerificationError):
                 raise UserError(
                     f"{self.url}: the server's certificate is not trusted ({error.reason.verify_message}). Install "
-                    "ca-certificates, or name a bundle in SSL_CERT_FILE."
+                    "ca-certificates, or name a bundle in SSL_CERT_FILE.",
+                    topic="download",
                 ) from None
             raise
         self._answered = True

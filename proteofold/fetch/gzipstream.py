@@ -42,6 +42,8 @@ class _ZStream(ctypes.Structure):
 class DamagedError(UserError):
     """Bytes that are not what they should be."""
 
+    topic = "download"
+
 
 class GzipStream:
     """Unpacks a gzip file of one or several members piece by piece; ``state`` is what ``save`` gave.

@@ -34,7 +34,7 @@ def copy_library(prefix, folder, mode, meter, link_a3m=False, peers=()):
     link = Path(folder)
     place.refuse_real_folder(link)
     if prefix.parent == link.resolve():
-        raise UserError(f"{folder} is the folder of the library itself: name another one to copy to.")
+        raise UserError(f"{folder} is the folder of the library itself: name another one to copy to.", topic="download")
     parts = hhsuite.PARTS_READ[mode]
     library = hhsuite.read_library(prefix, parts)
     copied = tuple(part for part in parts if not (link_a3m and part == "a3m"))
@@ -59,7 +59,7 @@ def copy_library(prefix, folder, mode, meter, link_a3m=False, peers=()):
                 _link_files(hhsuite.library_files(prefix, ["a3m"]), part)
             copy = hhsuite.read_library(part / prefix.name, parts)
             if copy.key != library.key:
-                raise UserError(f"{prefix} changed while it was copied: start again.")
+                raise UserError(f"{prefix} changed while it was copied: start again.", topic="download")
             record = {"source": source, "parts": parts, "copied": copied, "bytes": sizes, "key": library.key}
             record |= {"block": _BLOCK, "checksums": checksums}
             names = {os.path.basename(name) for name in hhsuite.library_files(prefix, parts)}
@@ -119,7 +119,7 @@ def warm(prefix, mode, meter):
                     total += len(piece)
                     meter.add(len(piece))
     except OSError as error:
-        raise UserError(f"{error.filename or prefix}: cannot be read ({error.strerror}).") from None
+        raise UserError(f"{error.filename or prefix}: cannot be read ({error.strerror}).", topic="download") from None
     return total
 
 
@@ -134,7 +134,7 @@ def _copy_files(files, part, meter):
         _copy_file(source, target, before.st_size, done, lambda digest, name=name: journal.add(name, digest), meter)
         after = source.stat()
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise UserError(f"{source} changed while it was copied: start again.")
+            raise UserError(f"{source} changed while it was copied: start again.", topic="download")
     checksums = {name: journal.blocks(name) for name in files}
     for name in files:
         _check_file(part / name, checksums[name], meter)
@@ -153,7 +153,9 @@ def _copy_file(source, target, size, done, note, meter):
             while done < end:
                 piece = reader.read(min(_PIECE, end - done))
                 if not piece:
-                    raise UserError(f"{source} ends at byte {done:,}, before it had {size:,}: start again.")
+                    raise UserError(
+                        f"{source} ends at byte {done:,}, before it had {size:,}: start again.", topic="download"
+                    )
                 writer.write(piece)
                 digest.update(piece)
                 done += len(piece)
@@ -167,7 +169,9 @@ def _copy_file(source, target, size, done, note, meter):
 def _check_file(path, blocks, meter):
     if not _has_blocks(path, blocks, meter):
         place.clear(path.parent)
-        raise UserError(f"{path} is not what was copied: the disk or its controller fails? Start again.")
+        raise UserError(
+            f"{path} is not what was copied: the disk or its controller fails? Start again.", topic="download"
+        )
 
 
 def _has_blocks(path, blocks, meter):

@@ -36,7 +36,7 @@ def fetch_weights(source, meter, folder=FOLDER, patience=None):
             check_tensors(part)
         except UserError as error:
             place.clear(part)
-            raise UserError(f"{source.url}: {error} What was unpacked is removed.") from None
+            raise UserError(f"{source.url}: {error} What was unpacked is removed.", topic="download") from None
         record = {
             "url": source.url,
             "identity": unpacker.identity,

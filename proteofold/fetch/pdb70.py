@@ -97,7 +97,7 @@ def _fetch(source, part, whole, parts, meter, patience):
         library = hhsuite.read_library(part / NAME, parts)
     except UserError as error:
         place.clear(part)
-        raise UserError(f"{source.url}: {error} What was unpacked is removed.") from None
+        raise UserError(f"{source.url}: {error} What was unpacked is removed.", topic="download") from None
     record = {
         "url": source.url,
         "identity": unpacker.identity,
@@ -132,5 +132,7 @@ def _compare_with_list(folder, names, meter):
                 digest.update(piece)
                 meter.add(len(piece))
         if digest.hexdigest() != expected:
-            raise UserError(f"{name} has the checksum {digest.hexdigest()}, the archive's list says {expected}.")
+            raise UserError(
+                f"{name} has the checksum {digest.hexdigest()}, the archive's list says {expected}.", topic="download"
+            )
     return len(listed)

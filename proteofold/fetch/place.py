@@ -40,14 +40,17 @@ def require_room(folder, needed, what):
     if needed > free:
         raise UserError(
             f"{what} takes about {needed / 1e9:.1f} GB on the disk of {folder}, which has {free / 1e9:.1f} GB left: "
-            "free some, or choose a folder on another disk."
+            "free some, or choose a folder on another disk.",
+            topic="download",
         )
 
 
 def disk_error(error, folder):
     """The UserError for an OSError that ended the writing of a folder."""
     what = error.strerror or error
-    return UserError(f"{error.filename or folder}: {what}. Once that is repaired, the same command goes on.")
+    return UserError(
+        f"{error.filename or folder}: {what}. Once that is repaired, the same command goes on.", topic="download"
+    )
 
 
 @contextlib.contextmanager
@@ -57,12 +60,14 @@ def alone_in(folder):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({error.strerror}): choose a folder that may be written.") from None
+        raise UserError(
+            f"{folder}: cannot be made ({error.strerror}): choose a folder that may be written.", topic="download"
+        ) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{folder}: another process is writing to it; let it end.") from None
+            raise UserError(f"{folder}: another process is writing to it; let it end.", topic="download") from None
         yield
     finally:
         os.close(descriptor)
@@ -84,7 +89,9 @@ def read_record(folder):
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError:
-        raise UserError(f"{Path(folder, RECORD)} is damaged: remove the folder {folder} and fetch again.") from None
+        raise UserError(
+            f"{Path(folder, RECORD)} is damaged: remove the folder {folder} and fetch again.", topic="download"
+        ) from None
     return record
 
 
@@ -115,13 +122,13 @@ def sync(path):
 def refuse_real_folder(link):
     """UserError where a link is to stand and something else does, for example a folder that was filled by hand."""
     if link.exists() and not link.is_symlink():
-        raise UserError(f"{link} stands in the way and was not fetched: rename it, and start again.")
+        raise UserError(f"{link} stands in the way and was not fetched: rename it, and start again.", topic="download")
 
 
 def refuse_rest(whole):
     """Raise UserError if something without a record is where a release is to lie."""
     if whole.exists():
-        raise UserError(f"{whole} stands in the way and is not whole: remove it, and start again.")
+        raise UserError(f"{whole} stands in the way and is not whole: remove it, and start again.", topic="download")
 
 
 def switch(link, whole):

@@ -18,7 +18,9 @@ _LARGEST = 100 << 30  # bytes; all of UniProt has less
 def checked_id(proteome_id):
     """A proteome's id in capitals; UserError for what is none."""
     if not _ID.fullmatch(proteome_id.upper()):
-        raise UserError(f"{proteome_id!r} is no id of a proteome: expected UP and nine digits, as in UP000005640.")
+        raise UserError(
+            f"{proteome_id!r} is no id of a proteome: expected UP and nine digits, as in UP000005640.", topic="download"
+        )
     return proteome_id.upper()
 
 
@@ -52,11 +54,17 @@ def _check(part, url, proteome_id, announced):
     try:
         proteins, residues = _count(part)
     except FastaError as error:
-        raise UserError(f"{url}: what came is not whole or not FASTA ({error.what}). Try again later.") from None
+        raise UserError(
+            f"{url}: what came is not whole or not FASTA ({error.what}). Try again later.", topic="download"
+        ) from None
     if not proteins:
-        raise UserError(f"{url}: no proteins came. Is there a proteome {proteome_id} at uniprot.org/proteomes?")
+        raise UserError(
+            f"{url}: no proteins came. Is there a proteome {proteome_id} at uniprot.org/proteomes?", topic="download"
+        )
     if announced not in (None, str(proteins)):
-        raise UserError(f"{url}: {announced} proteins were announced, {proteins} came. Try again later.")
+        raise UserError(
+            f"{url}: {announced} proteins were announced, {proteins} came. Try again later.", topic="download"
+        )
     return proteins, residues
 
 

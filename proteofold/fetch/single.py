@@ -44,7 +44,7 @@ def download(source, part, meter, patience, largest):
         except StartAgainError as reason:
             meter.say(f"{reason} Starting from the beginning.")
             place.clear(part)
-    raise UserError(f"{source.url}: broke off {_STARTS} times: try again later.")
+    raise UserError(f"{source.url}: broke off {_STARTS} times: try again later.", topic="download")
 
 
 def unpacked_pieces(path, largest):

@@ -30,7 +30,9 @@ def read_source(name, url=None, checksum=None):
     checksum = checksum or entry.get("checksum")
     checksum = None if checksum in (None, "none") else checksum.lower()
     if checksum and not _CHECKSUM.fullmatch(checksum):
-        raise UserError(f"checksum {checksum!r}: expected md5:<32 hex digits>, sha256:<64 hex digits> or none.")
+        raise UserError(
+            f"checksum {checksum!r}: expected md5:<32 hex digits>, sha256:<64 hex digits> or none.", topic="download"
+        )
     return Source(checked_url(url), checksum)
 
 
@@ -42,7 +44,12 @@ def checked_url(url):
     except ValueError:
         good = False
     if not good or not url.isprintable() or not url.isascii() or " " in url:
-        raise UserError(f"address {url!r}: expected http://... or https://..., blanks and the like as %20.")
+        raise UserError(
+            f"address {url!r}: expected http://... or https://..., blanks and the like as %20.", topic="download"
+        )
     if parts.username is not None:
-        raise UserError("an address with a user or password in it would stand in logs: use a mirror that needs none.")
+        raise UserError(
+            "an address with a user or password in it would stand in logs: use a mirror that needs none.",
+            topic="download",
+        )
     return url

@@ -34,6 +34,8 @@ _KINDS = {
 class HostileError(UserError):
     """An archive with a member that has no place in it."""
 
+    topic = "download"
+
 
 class TarStream:
     """Writes files of a tar archive into ``folder``; ``state`` is what ``save`` gave.

@@ -46,16 +46,20 @@ class Unpacker:
                 place.clear(self._folder)
                 raise UserError(
                     f"{self._source.url}: {error}. What was unpacked is removed; the same command fetches it again. If "
-                    "that ends here, too, choose another address with --url."
+                    "that ends here, too, choose another address with --url.",
+                    topic="download",
                 ) from None
             except HostileError as error:
                 place.clear(self._folder)
                 raise UserError(
-                    f"{self._source.url}: {error}. Nothing of it is kept. Is this the archive that was meant?"
+                    f"{self._source.url}: {error}. Nothing of it is kept. Is this the archive that was meant?",
+                    topic="download",
                 ) from None
             except OSError as error:
                 raise place.disk_error(error, self._folder) from None
-        raise UserError(f"{self._source.url} changed {_STARTS} times while it was fetched: try again later.")
+        raise UserError(
+            f"{self._source.url} changed {_STARTS} times while it was fetched: try again later.", topic="download"
+        )
 
     def _run_once(self):
         state = self._read_checkpoint()

@@ -29,6 +29,8 @@ class Record(namedtuple("Record", "id description sequence line")):
 class FastaError(UserError):
     """A file that is not FASTA; ``line`` is where (counted from 1, 0 for the whole file)."""
 
+    topic = "inputs"
+
     def __init__(self, path, line, what):
         where = f"{path}, line {line}" if line else f"{path}"
         super().__init__(f"{where}: {what}")

@@ -57,15 +57,16 @@ def _load(path):
             text = handle.read()
         loaded, repeated = yaml.safe_load(text), _repeated_key(yaml.compose(text))
     except OSError as error:
-        raise UserError(f"configuration {path}: cannot be read ({error.strerror}).") from None
+        raise UserError(f"configuration {path}: cannot be read ({error.strerror}).", topic="configuration") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: wrong encoding, or a date like 2024-13-45
-        raise UserError(f"configuration {path}: not YAML: {error}") from None
+        raise UserError(f"configuration {path}: not YAML: {error}", topic="configuration") from None
     if loaded is not None and not isinstance(loaded, dict):
-        raise UserError(f"configuration {path}: expected 'key: value' lines.")
+        raise UserError(f"configuration {path}: expected 'key: value' lines.", topic="configuration")
     if repeated:
         key, line, first = repeated
         raise UserError(
-            f"configuration {path}, line {line}: '{key}' is given twice, first in line {first}. Remove one."
+            f"configuration {path}, line {line}: '{key}' is given twice, first in line {first}. Remove one.",
+            topic="configuration",
         )
     return loaded or {}
 
@@ -154,7 +155,9 @@ def template_choice(config):
         try:
             return TemplateChoice(hhsuite.read_library(str(folder / "pdb70"), parts))
         except UserError as error:
-            raise UserError(f"{error} 'proteofold fetch pdb70' brings it: docs/data.md.") from None
+            raise UserError(
+                f"{error} 'proteofold fetch pdb70' brings it: docs/data.md.", topic="configuration"
+            ) from None
     if isinstance(choice, dict):
         predict = choice.get("predict")
         return _library_to_build(Path(choice["build"]), predict and weights_folder(predict))
@@ -168,7 +171,8 @@ def database_choice(config):
         return hhsuite.read_database(choice)
     if config["templates"] != "demo":
         raise UserError(
-            "configuration, msa: database: demo is the library of 'templates: demo', and goes with that only."
+            "configuration, msa: database: demo is the library of 'templates: demo', and goes with that only.",
+            topic="configuration",
         )
     return template_choice(config).library
 
@@ -184,5 +188,7 @@ def _library_to_build(source, weights, name=None):
         try:
             hhsuite.read_library(prefix)
         except UserError as error:
-            raise UserError(f"{error} Remove the folder {prefix.parent}, and the next start builds it.") from None
+            raise UserError(
+                f"{error} Remove the folder {prefix.parent}, and the next start builds it.", topic="configuration"
+            ) from None
     return TemplateChoice(Library(str(prefix), len(columns), sum(columns), max(columns), key), str(source), weights)

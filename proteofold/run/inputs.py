@@ -67,7 +67,7 @@ class Checked:
             lines = "\n".join(f"  - {error}" for error in self.errors[:_MOST_ERRORS])
             if len(self.errors) > _MOST_ERRORS:
                 lines += f"\n  and {len(self.errors) - _MOST_ERRORS} more"
-            raise UserError(f"{count} in the inputs; nothing was run:\n{lines}")
+            raise UserError(f"{count} in the inputs; nothing was run:\n{lines}", topic="inputs")
 
 
 def check_inputs(config, read_weights=False):
@@ -336,9 +336,11 @@ def read_queries(paths, wanted=None):
         if wanted is None or record.id in wanted
     ]
     if sequences.checked.errors:
-        raise UserError("\n".join(sequences.checked.errors))
+        raise UserError("\n".join(sequences.checked.errors), topic="inputs")
     if not queries:
-        raise UserError(f"{', '.join(map(str, paths))}: holds no FASTA record (no line starts with '>').")
+        raise UserError(
+            f"{', '.join(map(str, paths))}: holds no FASTA record (no line starts with '>').", topic="inputs"
+        )
     sequences.tell()
     return queries, sequences.checked.notes
 

@@ -27,7 +27,8 @@ def claim_run(run_folder):
                 handle.close()
                 raise UserError(
                     f"another Snakemake process works on {run_folder}. Wait until it ends, or give this run another "
-                    "name."
+                    "name.",
+                    topic="run-in-use",
                 ) from None
             time.sleep(0.1)
     _held.append(handle)

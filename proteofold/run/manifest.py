@@ -198,12 +198,13 @@ def read_settings(folder):
     except FileNotFoundError:
         raise UserError(
             f"{folder.path} is not the folder of a run: {folder.settings} is missing. A workflow that imports"
-            " proteofold as a module has to call its onstart (docs/usage.md)."
+            " proteofold as a module has to call its onstart (docs/usage.md).",
+            topic="damaged-run",
         ) from None
     except ValueError:
         settings = None
     if not isinstance(settings, dict) or not settings.keys() >= _NEEDED_SETTINGS:
-        raise UserError(f"{folder.settings} is damaged. {_REWRITE}")
+        raise UserError(f"{folder.settings} is damaged. {_REWRITE}", topic="damaged-run")
     return settings
 
 
@@ -233,11 +234,13 @@ def read_members(path):
         # ids hold neither tabs nor line ends (inputs.py), so nothing is quoted, quotes least of all
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
-        raise UserError(f"{path} is missing. {_REWRITE}") from None
+        raise UserError(f"{path} is missing. {_REWRITE}", topic="damaged-run") from None
     if lines[0] != "\t".join(MANIFEST_COLUMNS).encode():
-        raise UserError(f"{path}, line 1: expected the columns {', '.join(MANIFEST_COLUMNS)}. {_REWRITE}")
+        raise UserError(
+            f"{path}, line 1: expected the columns {', '.join(MANIFEST_COLUMNS)}. {_REWRITE}", topic="damaged-run"
+        )
     if lines[-1]:
-        raise UserError(f"{path}, line {len(lines)}: cut short. {_REWRITE}")
+        raise UserError(f"{path}, line {len(lines)}: cut short. {_REWRITE}", topic="damaged-run")
     members = []
     for number, line in enumerate(lines[1:-1], 2):
         try:
@@ -245,7 +248,7 @@ def read_members(path):
             members.append(Member(query_id, protein, int(length), md5, entry, batch, description))
         except ValueError:
             columns = ", ".join(MANIFEST_COLUMNS)
-            raise UserError(f"{path}, line {number}: not a row of {columns}. {_REWRITE}") from None
+            raise UserError(f"{path}, line {number}: not a row of {columns}. {_REWRITE}", topic="damaged-run") from None
     return members
 
 

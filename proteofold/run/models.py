@@ -25,7 +25,8 @@ def model_of(run, member, domain=None, rank=None, structures=STRUCTURES):
         command = f"proteofold fetch structures {run.name}"
         raise UserError(
             f"{paths[0]} is missing: '{command} --template {hit.template}' fetches it, and '{command}' those of all "
-            "domains of the run."
+            "domains of the run.",
+            topic="structures",
         )
     return build_model(alignment, hit, member.query_id, read_chain(path, chain))
 
@@ -38,17 +39,20 @@ def templates_of_domains(folder):
             return list(dict.fromkeys(row["template"] for row in csv.DictReader(handle)))
     except FileNotFoundError:
         raise UserError(
-            f"{path} is missing: the results of the run are not merged yet. Rerun its snakemake command."
+            f"{path} is missing: the results of the run are not merged yet. Rerun its snakemake command.",
+            topic="structures",
         ) from None
     except (KeyError, ValueError, csv.Error):
-        raise UserError(f"{path} is damaged. Rerun the snakemake command of the run; it is written again.") from None
+        raise UserError(
+            f"{path} is damaged. Rerun the snakemake command of the run; it is written again.", topic="structures"
+        ) from None
 
 
 def _hit_and_alignment(run, member, domain, rank):
     try:
         packed = read_packed_hhr(run.search, member.entry, read_out(run.search, member.entry))
     except FileNotFoundError:
-        raise UserError(f"{member.query_id} has no result in the run {run.name}.") from None
+        raise UserError(f"{member.query_id} has no result in the run {run.name}.", topic="structures") from None
     hits = parse_hhr(unpack(packed), run.search.hhr(member.entry)).hits
     if rank is not None:
         chosen, what = {hit.rank: hit for hit in hits}.get(rank), f"{len(hits)} hits"
@@ -58,5 +62,5 @@ def _hit_and_alignment(run, member, domain, rank):
         what = f"{len(domains)} domains. A model of any hit is made with --hit"
     if chosen is None:
         wanted = f"hit {rank}" if rank is not None else f"domain {domain or 1}"
-        raise UserError(f"{member.query_id} has no {wanted} in the run {run.name}: it has {what}.")
+        raise UserError(f"{member.query_id} has no {wanted} in the run {run.name}: it has {what}.", topic="structures")
     return chosen, next(iter(read_alignments(packed, chosen.rank)))

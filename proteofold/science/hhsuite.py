@@ -81,7 +81,8 @@ def read_library(prefix, parts=PARTS):
         hint = f" Is the prefix {near[0]}?" if near and str(prefix) not in near else ""
         raise UserError(
             f"template library {prefix}: missing {', '.join(missing)}. 'templates:' is the path of the files "
-            f"without _hhm.ffdata and so on.{hint}"
+            f"without _hhm.ffdata and so on.{hint}",
+            topic="template-library",
         )
     problems, entries = [], {}
     # _a3m is parsed by every search that finds it
@@ -95,7 +96,10 @@ def read_library(prefix, parts=PARTS):
             examples = ", ".join(map(library_check.shown, odd[:3]))
             problems.append(f"{len(odd)} templates are not in both _{part} and _hhm, e.g. {examples}")
     if problems:
-        raise UserError(f"template library {prefix}: " + "; ".join(problems) + ". Fetch or build it again.")
+        raise UserError(
+            f"template library {prefix}: " + "; ".join(problems) + ". Fetch or build it again.",
+            topic="template-library",
+        )
     key = hashlib.sha256()
     for part in ("cs219", "hhm"):
         with open(f"{prefix}_{part}.ffindex", "rb") as handle:
@@ -127,7 +131,8 @@ def read_database(prefix):
     if missing:
         raise UserError(
             f"sequence database {prefix}: missing {', '.join(missing)}. 'msa: database:' is the path of the files "
-            "without _cs219.ffdata and so on."
+            "without _cs219.ffdata and so on.",
+            topic="template-library",
         )
     index = f"{prefix}_cs219.ffindex"
     try:
@@ -135,7 +140,10 @@ def read_database(prefix):
     except (ValueError, IndexError):
         described = None
     if not described or not described.templates:
-        raise UserError(f"sequence database {prefix}: {index} is empty or not an index of HH-suite. Fetch it again.")
+        raise UserError(
+            f"sequence database {prefix}: {index} is empty or not an index of HH-suite. Fetch it again.",
+            topic="template-library",
+        )
     with open(index, "rb") as handle:
         return described._replace(key=hashlib.file_digest(handle, "sha256").hexdigest()[:16])
 
@@ -260,7 +268,8 @@ def find_program(name):
         return found
     raise UserError(
         f"HH-suite's {name} is not installed: run bin/setup, or 'apt-get install hhsuite hhsuite-data', or "
-        "start Snakemake with --software-deployment-method conda."
+        "start Snakemake with --software-deployment-method conda.",
+        topic="hh-suite",
     )
 
 
@@ -292,7 +301,9 @@ def context_data(name):
         path = os.path.join(folder, name)
         if os.path.isfile(path):
             return path
-    raise UserError(f"HH-suite's {name} is not found: install hhsuite-data, or set HHLIB to HH-suite's folder.")
+    raise UserError(
+        f"HH-suite's {name} is not found: install hhsuite-data, or set HHLIB to HH-suite's folder.", topic="hh-suite"
+    )
 
 
 def hhsuite_version():

@@ -58,7 +58,10 @@ def _remove_rest(prefix, folder):
     """Remove the folder of a library that is not whole; UserError if it holds anything else."""
     own = {os.path.basename(path) for path in hhsuite.library_files(prefix)}
     if others := sorted(existing_names(folder) - own):
-        raise UserError(f"{folder} holds {others[0]}: build the library {prefix.name} in a folder of its own.")
+        raise UserError(
+            f"{folder} holds {others[0]}: build the library {prefix.name} in a folder of its own.",
+            topic="template-library",
+        )
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -114,7 +117,7 @@ def _make_profiles(source, prefix):
             lines.write(f"{name}\t{profiles.tell()}\t{len(made.stdout) + 1}\n")
             profiles.write(made.stdout + b"\0")
     if failed:
-        raise UserError(_failed_templates(source, failed))
+        raise UserError(_failed_templates(source, failed), topic="template-library")
 
 
 def _failed_templates(source, failed):
@@ -143,5 +146,5 @@ def _entries(prefix, part):
     entries = library_check.read_index(prefix, part, problems)
     library_check.check_part(prefix, part, entries, problems)
     if problems:
-        raise UserError("; ".join(problems))
+        raise UserError("; ".join(problems), topic="template-library")
     return entries

@@ -111,7 +111,10 @@ def pdb_chain(template):
     """The PDB code in lower case and the chain of a template, ``1M17_A``; UserError if its name is none of a chain."""
     found = _PDB_CHAIN.fullmatch(template)
     if not found:
-        raise UserError(f"template {template}: expected a chain of the PDB such as 1M17_A; others have no structure.")
+        raise UserError(
+            f"template {template}: expected a chain of the PDB such as 1M17_A; others have no structure.",
+            topic="structures",
+        )
     return found[1].lower(), found[2]
 
 
@@ -143,7 +146,7 @@ def build_model(alignment, hit, query_id, chain):
             residues.append(ModelResidue(query, letter, confidence, found[template], atoms))
         query, template = query + _is_letter(letter), template + _is_letter(other)
     if not residues:
-        raise UserError(f"{alignment.template}: none of the aligned residues has coordinates.")
+        raise UserError(f"{alignment.template}: none of the aligned residues has coordinates.", topic="structures")
     return Model(
         query_id,
         alignment.query_length,
@@ -174,7 +177,8 @@ def _confidences(alignment):
         return values, "score of the aligned pair, from 10 (very bad) to 90 (very good), from HH-suite's match line"
     raise UserError(
         f"hit {alignment.rank}, {alignment.template}: its alignment is kept without the confidence that a model needs. "
-        f"The first {ALIGNED_HITS} hits and all confident ones have it."
+        f"The first {ALIGNED_HITS} hits and all confident ones have it.",
+        topic="structures",
     )
 
 
@@ -204,7 +208,8 @@ def _find_residues(alignment, chain):
     if fitting < _LEAST_FITTING * comparable:
         raise UserError(
             f"{alignment.template}: only {fitting} of {len(aligned)} aligned residues fit the chain in the mmCIF file. "
-            "Is it the file of another entry, or of a revised one?"
+            "Is it the file of another entry, or of a revised one?",
+            topic="structures",
         )
     return [residue if residue and residue.atoms else None for residue in found]
 

@@ -69,7 +69,9 @@ def predict(sequences, weights, *, device="cpu", precision="fp32", batch_residue
                 outputs = network([tokens(sequences[i]).to(device) for i in batch])
                 for i, output in zip(batch, outputs, strict=True):
                     if not output.isfinite().all():
-                        raise UserError(f"S4PRED weights: {path} gives no probabilities: its numbers are damaged.")
+                        raise UserError(
+                            f"S4PRED weights: {path} gives no probabilities: its numbers are damaged.", topic="weights"
+                        )
                     share = output.cpu() * 0.2
                     totals[i] = share if totals[i] is None else totals[i] + share
             del network
@@ -81,7 +83,9 @@ def device_for(choice):
     if choice != "cpu" and torch.cuda.is_available():
         return "cuda"
     if choice == "gpu":
-        raise UserError("s4pred: device: gpu, but PyTorch finds no GPU here: choose cpu or auto, see bin/setup --gpu.")
+        raise UserError(
+            "s4pred: device: gpu, but PyTorch finds no GPU here: choose cpu or auto, see bin/setup --gpu.", topic="gpu"
+        )
     return "cpu"
 
 
@@ -102,7 +106,7 @@ def load_network(path, dtype=torch.float32):
     if found != wanted:
         odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
         what = ", ".join(f"{name} is {found.get(name)}, not {wanted.get(name)}" for name in odd[:3])
-        raise UserError(f"S4PRED weights: {path}: {what}. Is this a weights file of S4PRED?")
+        raise UserError(f"S4PRED weights: {path}: {what}. Is this a weights file of S4PRED?", topic="weights")
     network.load_state_dict({name: tensor.to(dtype) for name, tensor in state.items()}, assign=True)
     return network.eval()
 
@@ -116,7 +120,9 @@ def network_sizes(state, path):
         if not embedding or not hidden:
             raise ValueError("empty tensors")
     except (KeyError, ValueError, IndexError, AttributeError) as error:
-        raise UserError(f"S4PRED weights: {path} lacks the tensors of an S4PRED network ({error}).") from None
+        raise UserError(
+            f"S4PRED weights: {path} lacks the tensors of an S4PRED network ({error}).", topic="weights"
+        ) from None
     return {"embedding": embedding, "hidden": hidden, "layers": layers}
 
 
@@ -129,9 +135,9 @@ def _read_state(path):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"S4PRED weights: cannot read {path} ({reason}). Is the file whole?") from None
+        raise UserError(f"S4PRED weights: cannot read {path} ({reason}). Is the file whole?", topic="weights") from None
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise UserError(f"S4PRED weights: {path} does not hold a state_dict.")
+        raise UserError(f"S4PRED weights: {path} does not hold a state_dict.", topic="weights")
     return state
 
 

@@ -69,7 +69,8 @@ def read_templates(folder):
     if not paths:
         raise UserError(
             f"templates: build: {folder} holds no {', '.join(ENDINGS)} file (.gz too): "
-            f"give a folder of template sequences or alignments.{_other_files(folder)}"
+            f"give a folder of template sequences or alignments.{_other_files(folder)}",
+            topic="template-library",
         )
     templates, problems = {}, []
     for path in paths:
@@ -81,7 +82,7 @@ def read_templates(folder):
         except UserError as error:
             problems.append(str(error))
     if problems:
-        raise UserError("\n".join(problems))
+        raise UserError("\n".join(problems), topic="template-library")
     return [templates[name] for name in sorted(templates)]
 
 
@@ -114,11 +115,14 @@ def _suffix(path):
 def _templates_of(path):
     records = [record._replace(sequence=_without_stop(record)) for record in read_fasta(path, comment="#")]
     if not records:
-        raise UserError(f"{path}: no record: an empty file is no template. Remove it or fill it.")
+        raise UserError(
+            f"{path}: no record: an empty file is no template. Remove it or fill it.", topic="template-library"
+        )
     for record in records:
         if "\ufffd" in record.id or not record.id.isprintable():
             raise UserError(
-                f"{path}, line {record.line}: {ascii(record.id)}: an id must be printable UTF-8. Re-encode it."
+                f"{path}, line {record.line}: {ascii(record.id)}: an id must be printable UTF-8. Re-encode it.",
+                topic="template-library",
             )
     if _suffix(path) in _ALIGNMENT:
         _check_residues(path, records, _NOT_OF_A3M, "Only residues and gaps ('-', '.') are allowed.")
@@ -136,7 +140,9 @@ def _without_stop(record):
 def _check_residues(path, records, foreign, advice):
     for record in records:
         if not is_annotation(record.id) and (found := foreign.search(record.sequence)):
-            raise UserError(f"{path}, line {record.line}: {record.id} holds {found[0]!r}. {advice}")
+            raise UserError(
+                f"{path}, line {record.line}: {record.id} holds {found[0]!r}. {advice}", topic="template-library"
+            )
 
 
 def _template(path, records):
@@ -144,21 +150,26 @@ def _template(path, records):
     if first is None:
         raise UserError(
             f"{path}, line {records[0].line}: no template sequence: HH-suite takes {records[0].id!r} for annotation. "
-            "Rename it."
+            "Rename it.",
+            topic="template-library",
         )
     if first.id.startswith("@") or not first.id[0].isascii():
         raise UserError(
             f"{path}, line {first.line}: {first.id}: HH-suite would leave out {first.id[0]!r}. Begin the template's id "
-            "with an ASCII character other than '@'."
+            "with an ASCII character other than '@'.",
+            topic="template-library",
         )
     columns = _columns(first.sequence)
     if columns < 2:
-        raise UserError(f"{path}, line {first.line}: no template sequence of two residues or more.")
+        raise UserError(
+            f"{path}, line {first.line}: no template sequence of two residues or more.", topic="template-library"
+        )
     for record in records:
         if _columns(record.sequence) != columns:
             raise UserError(
                 f"{path}, line {record.line}: {record.id} has {_columns(record.sequence)} match columns "
-                f"(upper case and '-'), the template {first.id} has {columns}: not an A3M alignment."
+                f"(upper case and '-'), the template {first.id} has {columns}: not an A3M alignment.",
+                topic="template-library",
             )
     text = "".join(
         format_fasta(f"{record.id} {record.description}".strip(), record.sequence, width=None) for record in records

@@ -27,7 +27,8 @@ def weight_files(folder):
     if missing:
         raise UserError(
             f"S4PRED weights: {folder} lacks {', '.join(missing)}. 'proteofold fetch weights' brings the official "
-            "ones; or set s4pred: weights: to 'demo' or a folder that holds weights_1.pt to weights_5.pt."
+            "ones; or set s4pred: weights: to 'demo' or a folder that holds weights_1.pt to weights_5.pt.",
+            topic="weights",
         )
     return paths
 
@@ -47,7 +48,7 @@ def check_tensors(folder):
     outcome = subprocess.run(command, capture_output=True, text=True, check=False)
     if outcome.returncode:
         last_words = outcome.stderr.strip().splitlines()[-1:] or [f"exit code {outcome.returncode}"]
-        raise UserError(last_words[0])
+        raise UserError(last_words[0], topic="weights")
 
 
 def batch_residues(device):

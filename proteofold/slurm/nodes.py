@@ -87,7 +87,7 @@ def slurm_nodes():
     try:
         nodes = ask_nodes(os.environ.get("SBATCH_PARTITION"))
     except SlurmError as error:
-        raise UserError(f"{error}. {advice}") from None
+        raise UserError(f"{error}. {advice}", topic="slurm") from None
     alike = {}
     for node in nodes:
         if node.is_usable:
@@ -95,7 +95,7 @@ def slurm_nodes():
     if not alike:
         left_out = sorted(f"{node.node} ({node.state})" for node in nodes)
         shown = f": {', '.join(left_out[:5])}" if left_out else ""
-        raise UserError(f"Slurm has no node that runs jobs{shown}. {advice}")
+        raise UserError(f"Slurm has no node that runs jobs{shown}. {advice}", topic="slurm")
     return [NodeKind(_joint_name(names), len(names), cores, mem) for (mem, cores), names in sorted(alike.items())]
 
 

@@ -13,6 +13,8 @@ TIMEOUT_S = 20
 class SlurmError(UserError):
     """A command of Slurm failed; the message is what it said."""
 
+    topic = "slurm"
+
 
 class SlurmSilentError(SlurmError):
     """Slurm did not answer, or cannot at the moment: the same question may be answered later."""

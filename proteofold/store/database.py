@@ -35,7 +35,8 @@ def open_store(path, create=True):
         if not create:
             raise UserError(
                 f"{path}: there is no store yet. A run makes it; 'proteofold store import results/<run>' makes it of "
-                "the runs that are there."
+                "the runs that are there.",
+                topic="store",
             )
         path.parent.mkdir(parents=True, exist_ok=True)
     conn = None
@@ -53,8 +54,8 @@ def open_store(path, create=True):
         if conn is not None:
             conn.close()
         if isinstance(error, UserError):
-            raise UserError(f"{path}: {error}") from None
-        raise UserError(f"{path}: {advice(path, error)}") from None
+            raise UserError(f"{path}: {error}", topic="store") from None
+        raise UserError(f"{path}: {advice(path, error)}", topic="store") from None
     return conn
 
 
@@ -72,7 +73,7 @@ def open_for_reading(path):
     try:
         (version,) = conn.execute("pragma user_version").fetchone()
         if version != len(MIGRATIONS):
-            raise UserError(f"{path}: the store is of version {version}, not {len(MIGRATIONS)}")
+            raise UserError(f"{path}: the store is of version {version}, not {len(MIGRATIONS)}", topic="store")
     except (UserError, sqlite3.Error):
         conn.close()
         raise
@@ -135,5 +136,6 @@ def refuse_network(path):
         raise UserError(
             f"{path}: the store cannot lie on a network file system ({mount} is {kind}): SQLite's locks and shared "
             "memory do not work there, and the file would be damaged. Choose a local disk with --store, for example "
-            "/var/lib/proteofold/proteofold.db; the run folders may stay where they are."
+            "/var/lib/proteofold/proteofold.db; the run folders may stay where they are.",
+            topic="store",
         )

@@ -72,7 +72,8 @@ def _load(folder):
         why = getattr(error, "strerror", None) or str(error)
         raise UserError(
             f"{folder}: not the folder of a run ({why}). Give a folder that holds settings.json and manifest.tsv, such "
-            "as results/demo."
+            "as results/demo.",
+            topic="store",
         ) from None
 
 
@@ -173,7 +174,8 @@ def _read(reader, workers):
         except BrokenProcessPool:
             raise UserError(
                 f"{reader.files.run.folder.path}: a process that read its files was killed, most likely for want of "
-                "memory. The store has the rows of before; try again with --jobs 1."
+                "memory. The store has the rows of before; try again with --jobs 1.",
+                topic="store",
             ) from None
 
 

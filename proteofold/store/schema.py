@@ -413,5 +413,6 @@ def migrate(conn, migrations=None):
     if version > len(migrations):
         raise UserError(
             f"this store is of version {version}, made by a newer proteofold; this one knows version "
-            f"{len(migrations)}. Update proteofold, or choose another file with --store."
+            f"{len(migrations)}. Update proteofold, or choose another file with --store.",
+            topic="store",
         )

@@ -25,6 +25,8 @@ _PROBE_BYTES = 64 * 1024
 class DiskError(UserError):
     """A disk that takes no more: it is full, its user's quota is used up, or it is mounted read-only."""
 
+    topic = "disk"
+
 
 def disk_error(error, path):
     """An OSError of writing ``path`` as a DiskError that names the disk; None if it is not about the disk."""

@@ -1,8 +1,23 @@
-"""The error that is the user's to mend."""
+"""Errors that the user can fix."""
 
 
 class UserError(Exception):
-    """Something that the user can put right; the message says what, where and how. Shown without a traceback."""
+    """An error that the user can fix: the message names what is wrong, where, and what to do. No traceback is shown.
+
+    ``topic`` is the section of docs/errors.md that explains it; empty where the message is enough.
+    """
+
+    topic = ""
+
+    def __init__(self, message: object = "", topic: str = ""):
+        super().__init__(message)
+        if topic:
+            self.topic = topic
+
+
+def with_help(error: UserError) -> str:
+    """The message of an error, and a line that names its section of the documentation."""
+    return f"{error}\nHelp: docs/errors.md#{error.topic}" if error.topic else str(error)
 
 
 # Modules that the bare package does not install -> the extra of pyproject.toml that does.

@@ -1,9 +1,11 @@
-"""The documentation names what the code has: keys, defaults, columns, modes."""
+"""The documentation names what the code has: keys, defaults, columns, modes, commands, errors."""
 
 import re
+import subprocess
+import sys
 import textwrap
-from pathlib import Path
 
+import pytest
 import yaml
 
 from proteofold.formats.hhr import HIT_COLUMNS
@@ -60,12 +62,65 @@ def test_every_column_of_every_table_is_explained():
     assert all(f"`{name}`" in OUTPUT for name in MERGED)
 
 
+DOCUMENTS = [
+    *(paths.CHECKOUT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "config/README.md")),
+    *(paths.CHECKOUT / name for name in ("ansible/README.md", "benchmarks/results.md")),
+    *sorted((paths.CHECKOUT / "docs").glob("*.md")),
+]
+
+
+def anchors(document):
+    """The anchors of a document's headings, as GitHub and MkDocs make them."""
+    text = re.sub(r"^ *```.*?^ *```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for heading in re.findall(r"^#+ (.+)", text, re.MULTILINE):
+        yield re.sub(r"[^\w -]", "", re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", heading)).strip().lower().replace(" ", "-")
+
+
 def test_links_between_documents_lead_somewhere():
-    documents = [paths.CHECKOUT / "README.md", paths.CHECKOUT / "config" / "README.md"]
-    documents += sorted((paths.CHECKOUT / "docs").glob("*.md"))
-    for document in documents:
-        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
-            assert (document.parent / Path(target)).exists(), f"{document.name}: {target}"
+    broken = []
+    for document in DOCUMENTS:
+        for target, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)", document.read_text()):
+            path = (document.parent / target) if target else document
+            if not path.exists() or (anchor and anchor not in anchors(path)):
+                broken.append(f"{document.relative_to(paths.CHECKOUT)}: {target}#{anchor}")
+    assert broken == []
+
+
+def test_every_section_of_errors_that_the_code_names_exists_and_the_other_way_round():
+    sections = set(re.findall(r"^### (.+)", (paths.CHECKOUT / "docs" / "errors.md").read_text(), re.MULTILINE))
+    code = "".join(path.read_text() for path in (paths.CHECKOUT / "proteofold").rglob("*.py"))
+    named = set(re.findall(r'\btopic ?= ?"([a-z-]+)"', code))
+    assert named <= sections
+    # named by a message of their own, or by no error of ours
+    assert sections - named == {"missing-package", "failed-proteins"}
+
+
+def test_generated_pages_are_those_of_the_code():
+    command = [sys.executable, "-P", paths.CHECKOUT / "docs" / "tools" / "reference.py", "--check"]
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert outcome.returncode == 0, outcome.stderr
+
+
+def test_site_builds_without_a_broken_link(tmp_path):
+    pytest.importorskip("mkdocs", reason="bin/setup --docs installs it")
+    command = [sys.executable, "-P", "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path]
+    outcome = subprocess.run(command, cwd=paths.CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert "extreme-value" in (tmp_path / "method.html").read_text()
+    assert "search: mode" in (tmp_path / "configuration.html").read_text()
+
+
+def test_site_asks_no_other_site(tmp_path):
+    """Pages open without internet: no font, script or style of another address."""
+    pytest.importorskip("mkdocs", reason="bin/setup --docs installs it")
+    command = [sys.executable, "-P", "-m", "mkdocs", "build", "--quiet", "--site-dir", tmp_path]
+    subprocess.run(command, cwd=paths.CHECKOUT, capture_output=True, timeout=60, check=True)
+    loaded = [
+        address
+        for page in tmp_path.rglob("*.html")
+        for address in re.findall(r"<(?:script|link|img)\b[^>]*?(?:src|href)=\"?(https?://[^\"\s>]+)", page.read_text())
+    ]
+    assert loaded == []
 
 
 def configurations(document, folder):

@@ -24,6 +24,8 @@ TOOLS = (
     "rm",
     "sed",
     "sha256sum",
+    "tail",
+    "tee",
     "touch",
     "true",
     "uname",
@@ -63,7 +65,7 @@ class Checkout:
         self.programs.mkdir()
         shutil.copy(ROOT / "bin/setup", self.path / "bin")
         self._script(self.path / "ansible/setup", "#!/bin/sh\n")
-        for name in ("", "-test", "-gpu"):
+        for name in ("", "-test", "-docs", "-gpu"):
             lock = (
                 "setuptools==1 \\\n    --hash=sha256:00\n    # via\ntorch==2.13.0 \\\n    --hash=sha256:00\n    # via\n"
             )
@@ -86,13 +88,14 @@ class Checkout:
         self._script(self.programs / name, text)
 
     def setup(self, *options, within=(), **environment):
-        """Exit code of bin/setup, and what it and the programs it calls say."""
+        """Exit code of bin/setup, and its log: what it and the programs it calls print."""
         command = [*within, shutil.which("bash"), self.path / "bin/setup", *options]
         environment = {"PATH": str(self.programs), **environment}
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=60, cwd=self.path.parent
         )
-        return done.returncode, done.stderr
+        self.shown = done.stderr
+        return done.returncode, (self.path / "logs/setup.log").read_text()
 
 
 @pytest.fixture
@@ -107,6 +110,16 @@ def a_user():
     if command and subprocess.run([*command, "/bin/true"], capture_output=True).returncode:
         pytest.skip("this system lets root not become another user here")
     return command
+
+
+def test_what_installers_print_is_in_the_log_that_is_named_where_one_fails(checkout):
+    assert checkout.setup()[0] == 0
+    assert len(checkout.shown.splitlines()) < 12 and "pip " not in checkout.shown
+    checkout.program("python3", _PYTHON)
+    (checkout.path / "requirements.lock").write_text("setuptools==2\ntorch==3\n")
+    assert checkout.setup(OFFLINE="1")[0] != 0
+    assert "logs/setup.log" in checkout.shown and "ERROR: no network" in checkout.shown
+    assert "\033" not in checkout.shown and "\r" not in checkout.shown, "a bar is drawn on terminals only"
 
 
 def installs(said, lock):

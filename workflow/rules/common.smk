@@ -20,7 +20,7 @@ from proteofold.run import planning
 from proteofold.run import manifest as runs
 from proteofold.run.config import check_config_files, with_defaults
 from proteofold.plan.efficiency import note_machines
-from proteofold.system.errors import UserError
+from proteofold.system.errors import UserError, with_help
 from proteofold.run.lock import claim_run
 from proteofold.run.merge import MERGED
 from proteofold.report.draw import REPORT_FILES, REPORT_VERSION
@@ -54,7 +54,7 @@ def planned():
         check_config_files(CONFIG_FILES)
         plan = planning.plan_run(config)
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        raise WorkflowError(with_help(error)) from None
     for note in plan.notes:
         logger.warning(f"note: {note}")
     logger.info(f"{len(plan.run.members)} proteins", extra={"proteofold_plan": plan})
@@ -177,7 +177,7 @@ def begin_run():
             become_head(RUN.folder.slurm)
         note_machines(RUN.folder.path, machines_of_run())
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        raise WorkflowError(with_help(error)) from None
     except OSError as error:
         raise WorkflowError(disks.describe(error) or str(error)) from None
     logger.info("run starts", extra={"proteofold_run": RUN})
