@@ -15,7 +15,7 @@ HEIGHT = 220
 MOST_POINTS = 400
 _ACROSS, _UP = 48, 30
 # A cell's class d1 to d5 tells that it has at least this many of the fullest cell's points, as a power of them
-_SHADES = 5
+SHADES = 5
 _MOST_LABELS = 6
 
 
@@ -76,7 +76,7 @@ def histogram(label, bars, ticks, limit, x_label, y_label):
     """
     scale = Scale(0, 1.05 * max(height for _, height, _ in bars), False)
     width = 100 / len(bars)
-    parts = [_y_axis([(tick, scale.place(tick)) for tick in scale.ticks() if tick == int(tick)], y_label)]
+    parts = [y_axis([(tick, scale.place(tick)) for tick in scale.ticks() if tick == int(tick)], y_label)]
     for place, (kind, height, tip) in enumerate(bars):
         if height:
             # a bar of few proteins beside one of thousands stays visible
@@ -89,7 +89,7 @@ def histogram(label, bars, ticks, limit, x_label, y_label):
     if limit is not None:
         line = Markup('<line class="limit" x1="{0:.2f}%" x2="{0:.2f}%" y1="0" y2="{1}"/>')
         parts.append(line.format(100 * limit, HEIGHT))
-    return _svg(label, [*parts, _x_axis(ticks, x_label)])
+    return drawing(label, [*parts, x_axis(ticks, x_label)])
 
 
 def cloud(label, kind, x, y, scales, tips, x_label, y_label, diagonal=False):
@@ -102,12 +102,12 @@ def cloud(label, kind, x, y, scales, tips, x_label, y_label, diagonal=False):
     across, up = x_scale.place(x), y_scale.place(y)
     draw = _cells if len(x) > MOST_POINTS else _points
     parts = [
-        _y_axis([(tick, y_scale.place(tick)) for tick in y_scale.ticks()], y_label),
+        y_axis([(tick, y_scale.place(tick)) for tick in y_scale.ticks()], y_label),
         draw(kind, across, up, tips),
         Markup('<line class="limit" x1="0" y1="{}" x2="100%" y2="0"/>').format(HEIGHT) if diagonal else "",
-        _x_axis([(x_scale.place(tick), plain(tick)) for tick in x_scale.ticks()], x_label),
+        x_axis([(x_scale.place(tick), plain(tick)) for tick in x_scale.ticks()], x_label),
     ]
-    return _svg(label, parts)
+    return drawing(label, parts)
 
 
 def plain(value):
@@ -127,9 +127,9 @@ def _cells(kind, across, up, _):
     columns = numpy.minimum((across * _ACROSS).astype(int), _ACROSS - 1)
     rows = numpy.minimum(((1 - up) * _UP).astype(int), _UP - 1)
     cells, numbers = numpy.unique(rows * _ACROSS + columns, return_counts=True)
-    shades = 1 + numpy.floor((_SHADES - 1) * numpy.log(numbers) / max(math.log(numbers.max()), 1)).astype(int)
+    shades = 1 + numpy.floor((SHADES - 1) * numpy.log(numbers) / max(math.log(numbers.max()), 1)).astype(int)
     paths = []
-    for shade in range(1, _SHADES + 1):
+    for shade in range(1, SHADES + 1):
         found = _runs(cells[shades == shade])
         squares = "".join(f"M{first % _ACROSS} {first // _ACROSS}h{width}v1h-{width}z" for first, width in found)
         if squares:
@@ -150,7 +150,7 @@ def _runs(cells):
     return found
 
 
-def _y_axis(ticks, label):
+def y_axis(ticks, label):
     """Lines across the area, with their values on the left; ``ticks`` are (value, place)."""
     line = Markup('<line class="grid" x1="0" x2="100%" y1="{0:.1f}" y2="{0:.1f}"/>')
     text = Markup('<text class="tick" x="-6" y="{:.1f}" text-anchor="end">{}</text>')
@@ -161,23 +161,24 @@ def _y_axis(ticks, label):
     return Markup("").join([*parts, Markup('<text x="-52" y="-12">{}</text>').format(label)])
 
 
-def _x_axis(ticks, label):
+def x_axis(ticks, label, height=HEIGHT):
     """The base line with values below; ``ticks`` are (place, text)."""
-    parts = [Markup('<line class="axis" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(HEIGHT)]
+    parts = [Markup('<line class="axis" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(height)]
     for place, text in ticks:
         anchor = "end" if place > 0.95 else "middle"
         parts.append(
             Markup(
                 '<line class="axis" x1="{0:.2f}%" x2="{0:.2f}%" y1="{1}" y2="{2}"/>'
                 '<text class="tick" x="{0:.2f}%" y="{3}" text-anchor="{4}">{5}</text>'
-            ).format(100 * place, HEIGHT, HEIGHT + 4, HEIGHT + 17, anchor, text)
+            ).format(100 * place, height, height + 4, height + 17, anchor, text)
         )
     return Markup("").join(
-        [*parts, Markup('<text x="100%" y="{}" text-anchor="end">{}</text>').format(HEIGHT + 34, label)]
+        [*parts, Markup('<text x="100%" y="{}" text-anchor="end">{}</text>').format(height + 34, label)]
     )
 
 
-def _svg(label, parts):
+def drawing(label, parts, height=HEIGHT):
+    """An SVG with an area of so many pixels in height; ``label`` says what is on it."""
     return Markup('<svg class="plot" role="img" aria-label="{}" height="{}">{}</svg>').format(
-        label, HEIGHT, Markup("").join(parts)
+        label, height, Markup("").join(parts)
     )

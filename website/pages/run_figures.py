@@ -68,14 +68,14 @@ class FigureCache:
     def __init__(self, most=64):
         self._most, self._drawn, self._lock = most, OrderedDict(), threading.Lock()
 
-    def of(self, conn, runs, draw):
+    def of(self, conn, runs, draw, also=None):
         """What ``draw()`` returns for some runs (rows of ``runs``) as they are now.
 
-        Of runs that go on it is drawn anew for each percent they get on.
+        Of runs that go on it is drawn anew for each percent they get on, and when ``also`` is another value.
         """
         # an import gives new result ids
         (results,) = conn.execute("select result_id from next_result").fetchone()
-        key = (path_of(conn), results, *map(_state, runs))
+        key = (path_of(conn), results, also, *map(_state, runs))
         with self._lock:
             if key in self._drawn:
                 self._drawn.move_to_end(key)

@@ -7,6 +7,7 @@ import time
 from datasette import Response
 
 from proteofold.report.data import LIMIT, SIGNIFICANT
+from proteofold.run.states import timestamp
 from proteofold.science.verdict import COVERAGE_CLASSES
 from proteofold.store import queries
 from proteofold.store.database import path_of
@@ -30,11 +31,13 @@ from website.pages.paths import (
 )
 from website.pages.run_figures import FigureCache, drawn_proteome
 from website.pages.run_settings import settings_facts
+from website.pages.timeline import SLOWEST_SHOWN, drawn_timeline
 from website.requests import answers
 
 FAILURES_SHOWN = 10
 REASONS_SHOWN = 10
 AUTHORS_SHOWN = 200
+TIMELINE_KEPT_S = 10
 
 # What the list of runs can show, in the words of run_data.RUNS_SHOWN
 RUNS_WORDS = {
@@ -65,7 +68,7 @@ MORE_WORDS = {
 }
 SHOWN_WORDS = {"all": MORE_WORDS["all"]} | PART_WORDS | MORE_WORDS
 FORMATS = (("FASTA", "fasta"), ("CSV", "csv"), ("ids", "txt"))
-_drawn = FigureCache()
+_drawn, _timelines = FigureCache(), FigureCache()
 
 
 def run_bar(run):
@@ -126,10 +129,11 @@ async def run_page(datasette, request, extend=None):
         return _listed(conn, run_id, counts, listing) | {
             "run": run,
             "counts": counts,
-            "left": _time_left.of(conn, run),
+            "activity": _activity.of(conn, run),
             "failures": queries.failures(conn, run_id, FAILURES_SHOWN) if counts["failed"] else [],
             "reasons": run_data.reasons(conn, run_id, REASONS_SHOWN) if counts["failed"] else [],
             "proteome": _drawn.of(conn, [run], lambda: drawn_proteome(conn, run)),
+            "timeline": _timelines.of(conn, [run], lambda: drawn_timeline(conn, run), _draw_again(run)),
             "sources": queries.computed_elsewhere(conn, run_id) if run["shared"] else {},
         }
 
@@ -147,7 +151,13 @@ async def run_page(datasette, request, extend=None):
     context |= {
         "parts_of_run": _parts(run, counts, active),
         "bar": parts_bar([(part, counts[part]) for part in run_data.PARTS], run["total"]),
-        "progress": progress(run, counts, found["left"]),
+        "progress": progress(run, counts, found["activity"].get("seconds_left")),
+        "pace": _pace(found["activity"]),
+        "running_longest": [
+            (protein_path(datasette, row["query_id"]), row, words.span(row["seconds"]))
+            for row in found["activity"].get("running", ())
+        ],
+        "protein_path": lambda query_id: protein_path(datasette, query_id),
         "active": active,
         "progress_path": progress_path(datasette, run_id),
         "runs": runs_path(datasette),
@@ -248,8 +258,8 @@ def _downloads(datasette, run_id):
 # --- What changes while a run goes on ---------------------------------------------------------------
 
 
-class TimeLeft:
-    """How long runs still take, by their pace of late, worked out every few seconds however many readers ask."""
+class Activity:
+    """How runs go: what runs longest, and the pace of late; asked every few seconds however many readers there are."""
 
     KEPT_S = 5
 
@@ -257,20 +267,36 @@ class TimeLeft:
         self._told, self._lock = {}, threading.Lock()
 
     def of(self, conn, run):
-        """Seconds that a run still takes; None where nobody knows."""
+        """What ``monitoring.activity`` returns of a run that goes on, {} of others."""
         if run["status"] != "RUNNING":
-            return None
+            return {}
         key = (path_of(conn), run["run_id"])
         with self._lock:
-            left, at = self._told.get(key, (None, 0))
+            told, at = self._told.get(key, ({}, 0))
             if time.monotonic() - at > self.KEPT_S:
-                left = activity(conn, run["run_id"], time.time(), jobs=0)["seconds_left"]
-                self._told = {old: told for old, told in self._told.items() if time.monotonic() - told[1] < 60}
-                self._told[key] = (left, time.monotonic())
-        return left
+                told = activity(conn, run["run_id"], time.time(), jobs=SLOWEST_SHOWN)
+                self._told = {old: kept for old, kept in self._told.items() if time.monotonic() - kept[1] < 60}
+                self._told[key] = (told, time.monotonic())
+        return told
 
 
-_time_left = TimeLeft()
+_activity = Activity()
+
+
+def _draw_again(run):
+    """Changes every few seconds while a run goes on: time passes even if nothing is finished."""
+    return time.monotonic() // TIMELINE_KEPT_S if run["status"] in words.ACTIVE else None
+
+
+def _pace(told):
+    """How fast a run goes and when it will end, in words; nothing where that is not known."""
+    if not told.get("per_hour"):
+        return ""
+    pace = f"Currently about {told['per_hour']:,.0f} proteins per hour"
+    if told["seconds_left"] is None:
+        return f"{pace}."
+    ends = words.moment(timestamp(time.time() + told["seconds_left"]))
+    return f"{pace}; about {duration(told['seconds_left'])} left, until {ends} UTC."
 
 
 def progress(run, counts, left=None):
@@ -296,7 +322,7 @@ def progress(run, counts, left=None):
 
 def progress_of(conn, run):
     """The same of a run as it is now."""
-    return progress(run, run_data.counts(conn, run), _time_left.of(conn, run))
+    return progress(run, run_data.counts(conn, run), _activity.of(conn, run).get("seconds_left"))
 
 
 async def run_progress(datasette, request):

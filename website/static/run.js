@@ -59,11 +59,12 @@ async function refreshList(told) {
   [listed, listedAt] = [state, list.querySelector("table") ? Date.now() : 0];
 }
 
-/* Plots, templates and failures anew when more proteins are finished. */
+/* The timeline anew, and plots, templates and failures when more proteins are finished. */
 async function refreshPlots(told) {
-  if (String(told.finished) === drawn || Date.now() - drawnAt < 1000 * SECONDS_OF_PLOTS) return;
+  if (Date.now() - drawnAt < 1000 * SECONDS_OF_PLOTS) return;
+  const more = String(told.finished) === drawn ? [] : ["residues", "proteome", "failures", "plots"];
   [drawn, drawnAt] = [String(told.finished), Date.now()];
-  await refreshParts(["residues", "proteome", "failures", "plots"]);
+  await refreshParts(["timeline", ...more]);
 }
 
 /* The page as it is when a run has ended, with its plots, downloads and what can be done now; whether it is shown. */
