@@ -36,6 +36,10 @@ class Result:
     best_score: float
     significant: bool
     verdict: str = ""
+    coverage_class: str = ""
+    domains: int = 0
+    domain_coverage: float = 0.0  # part of the residues in domains
+    main_template: str = ""  # that of the domain with the most residues
     probability: float = math.nan
     significant_hits: int = 0
     covered: int = 0  # residues that hits with E < 1e-5 cover together
@@ -59,18 +63,29 @@ class Job:
 
 @dataclass(slots=True)
 class ReportData:
-    """A run as the report shows it: ``failed`` holds the rows of failed.csv, ``proteome`` proteome_summary.json."""
+    """A run as the report shows it: ``failed`` holds the rows of failed.csv, ``proteome`` proteome_summary.json.
+
+    ``lengths`` and ``described`` have the length and description of each protein, ``templates`` what the templates of
+    domains are.
+    """
 
     folder: Path
     settings: dict
     proteins: int
-    residues: int
+    lengths: dict
+    described: dict
     results: list
     failed: list
     proteome: dict
     jobs: dict = field(default_factory=dict)  # rule -> [Job]
     shared: int = 0  # results that were there before
     efficiency: Efficiency | None = None
+    templates: dict = field(default_factory=dict)
+
+    @property
+    def residues(self):
+        """Residues of all proteins."""
+        return sum(self.lengths.values())
 
     @property
     def significant(self):
@@ -91,15 +106,20 @@ def read_report_data(path):
         members = {member.query_id: member for member in run.members.values()}
         results = _read_results(folder.path / "merge_results.csv", members)
         for row in _read_csv(folder.path / "verdicts.csv"):
-            if row["query_id"] in results:
-                results[row["query_id"]].verdict = row["verdict"]
+            if result := results.get(row["query_id"]):
+                result.verdict, result.coverage_class = row["verdict"], row["class"]
+                result.domains, result.domain_coverage = int(row["domains"]), float(row["coverage"])
+        templates = _read_domains(folder.path / "domains.csv", results)
         proteome = json.loads((folder.path / SUMMARY_JSON).read_text(encoding="utf-8"))
         failed = [row for row in _read_csv(folder.path / "failed.csv") if row["query_id"] in members]
         _add_hits(folder.path / "hits.csv.gz", results)
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing: run 'proteofold merge {path}' first.") from None
-    residues = sum(member.length for member in members.values())
-    data = ReportData(folder.path, run.settings, len(members), residues, list(results.values()), failed, proteome)
+    lengths = {query_id: member.length for query_id, member in members.items()}
+    described = {query_id: member.description for query_id, member in members.items()}
+    found = list(results.values())
+    data = ReportData(folder.path, run.settings, len(members), lengths, described, found, failed, proteome)
+    data.templates = templates
     _read_jobs(data, run, results)
     data.efficiency = read_efficiency(folder.path)
     return data
@@ -118,6 +138,18 @@ def _read_results(path, members):
             values = float(row["best_evalue"]), float(row["best_score"]), significant
             results[member.query_id] = Result(member.query_id, member.length, row["best_hit"], *values)
     return results
+
+
+def _read_domains(path, results):
+    """Add to each result the template of its largest domain; returns what the templates are."""
+    templates, largest = {}, {}
+    for row in _read_csv(path):
+        templates[row["template"]] = row["description"]
+        residues = int(row["query_end"]) - int(row["query_start"])
+        if row["query_id"] in results and residues > largest.get(row["query_id"], -1):
+            largest[row["query_id"]] = residues
+            results[row["query_id"]].main_template = row["template"]
+    return templates
 
 
 def _add_hits(path, results):

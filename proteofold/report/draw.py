@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from proteofold.system.files import write_aside
 
 # Raised when a page shows something else for the same results.
-REPORT_VERSION = 2
+REPORT_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,13 @@ class ReportFile:
         return {"result": self.title}
 
 
+# All of the report in one file
+WHOLE_REPORT = "report.html"
+
 REPORT_FILES = (
     ReportFile("overview.html", "1 Overview", "1 Overview"),
     ReportFile("proteome.html", "1 Overview", "2 Proteome"),
+    ReportFile(WHOLE_REPORT, "1 Overview", "3 All in one file"),
     ReportFile("best_hits.html", "2 Hits", "1 Best hits (table)"),
     ReportFile("evalues.svg", "2 Hits", "2 E-values"),
     ReportFile("probabilities.svg", "2 Hits", "3 Probabilities"),
@@ -47,12 +51,12 @@ REPORT_FILES = (
 def draw_report(run_folder):
     """Write all of REPORT_FILES into the run's folder ``report``; needs the merged tables, not a complete run."""
     # imported here because Snakemake reads this module, without drawing anything, in every job
-    from proteofold.report import pages, plots
+    from proteofold.report import one_file, pages, plots
     from proteofold.report.data import read_report_data
 
     data = read_report_data(run_folder)
     folder = data.folder / "report"
     for file in REPORT_FILES:
         stem, _, kind = file.name.rpartition(".")
-        module = plots if kind == "svg" else pages
+        module = plots if kind == "svg" else one_file if file.name == WHOLE_REPORT else pages
         write_aside(folder / file.name, getattr(module, stem)(data))

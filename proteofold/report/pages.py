@@ -6,22 +6,22 @@ from html import escape
 from pathlib import Path
 
 from proteofold.report.data import SIGNIFICANT
-from proteofold.report.html_parts import facts, page, plain_table, table
+from proteofold.report.html_parts import facts, page, parts_bar, plain_table, table
 from proteofold.system.words import counted, duration
 
 # A link is the address and what group 1 of the pattern finds; Python and JavaScript read these patterns alike.
 # The first is UniProt's own for accessions (https://www.uniprot.org/help/accession_numbers).
-_UNIPROT = {
+UNIPROT = {
     "pattern": r"^(?:(?:sp|tr)\|)?([OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2})"
     r"(?:-[0-9]+)?(?:\||$)",
     "address": "https://www.uniprot.org/uniprotkb/",
 }
-_RCSB = {"pattern": "^([0-9][A-Za-z0-9]{3})_[A-Za-z0-9]+$", "address": "https://www.rcsb.org/structure/"}
+RCSB = {"pattern": "^([0-9][A-Za-z0-9]{3})_[A-Za-z0-9]+$", "address": "https://www.rcsb.org/structure/"}
 
 _BEST_HITS = (
-    {"name": "Protein", "kind": "text", "link": _UNIPROT},
+    {"name": "Protein", "kind": "text", "link": UNIPROT},
     {"name": "Length", "kind": "integer"},
-    {"name": "Best hit", "kind": "text", "link": _RCSB},
+    {"name": "Best hit", "kind": "text", "link": RCSB},
     {"name": "E-value", "kind": "evalue"},
     {"name": "Probability (%)", "kind": "tenths", "falling": True},
     {"name": "Score", "kind": "tenths", "falling": True},
@@ -30,7 +30,7 @@ _BEST_HITS = (
     {"name": "Verdict", "kind": "text"},
 )
 _DARK = (
-    {"name": "Protein", "kind": "text", "link": _UNIPROT},
+    {"name": "Protein", "kind": "text", "link": UNIPROT},
     {"name": "Length", "kind": "integer", "falling": True},
     *({"name": f"{name} (%)", "kind": "integer", "falling": True} for name in ("Helix", "Strand", "Coil")),
     {"name": "Verdict", "kind": "text"},
@@ -40,14 +40,15 @@ _DOMAINS = (
     {"name": "Proteins", "kind": "integer"},
 )
 _TEMPLATES = (
-    {"name": "Template", "kind": "text", "link": _RCSB},
+    {"name": "Template", "kind": "text", "link": RCSB},
+    {"name": "What it is", "kind": "text"},
     {"name": "Domains", "kind": "integer"},
     {"name": "Proteins", "kind": "integer"},
     {"name": "Residues", "kind": "integer"},
 )
 _TEMPLATES_SHOWN = 25
-_FAILED = (
-    {"name": "Protein", "kind": "text", "link": _UNIPROT},
+FAILED = (
+    {"name": "Protein", "kind": "text", "link": UNIPROT},
     {"name": "Step", "kind": "text"},
     {"name": "Reason", "kind": "text"},
     {"name": "Log", "kind": "text"},
@@ -63,22 +64,14 @@ MODES = {
 
 def overview(data):
     """Counts that add up, what the proteins were searched with, and what that took."""
-    return page(f"Run {data.settings['run']}", _counts(data) + _settings(data) + _resources(data) + _files(data))
+    return page(f"Run {data.settings['run']}", _counts(data) + settings(data) + resources(data) + _files(data))
 
 
 def proteome(data):
     """The proteome at a glance: coverage classes, domains per protein, top templates, and the dark proteins."""
     found = data.proteome
     domains = [[count, proteins] for count, proteins in found["domains_per_protein"].items()]
-    templates = [
-        [row[name] for name in ("template", "domains", "proteins", "residues")]
-        for row in found["top_templates"][:_TEMPLATES_SHOWN]
-    ]
-    body = _coverage(found) + "<h2>Domains per protein</h2>" + plain_table(_DOMAINS, domains)
-    if templates:
-        body += "<h2>Templates of most domains</h2>" + plain_table(_TEMPLATES, templates)
-    if len(found["top_templates"]) > len(templates):
-        body += '<p class="soft">More of them are in proteome_summary.csv.</p>'
+    body = _coverage(found) + "<h2>Domains per protein</h2>" + plain_table(_DOMAINS, domains) + template_table(data)
     if not found["dark_proteins"]:
         return page("Proteome", body + "<h2>Dark proteins</h2><p>Every protein has a domain.</p>")
     verdicts = {result.query_id: result.verdict for result in data.results}
@@ -96,6 +89,22 @@ def proteome(data):
     return page("Proteome", body + table(_DARK, dark, [], sorted_by=None, whole=whole), script=True)
 
 
+def template_table(data):
+    """The templates of most domains, with what they are; nothing where there is no domain."""
+    rows = [
+        [row["template"], data.templates.get(row["template"], ""), row["domains"], row["proteins"], row["residues"]]
+        for row in data.proteome["top_templates"][:_TEMPLATES_SHOWN]
+    ]
+    if not rows:
+        return ""
+    more = len(data.proteome["top_templates"]) > len(rows)
+    return (
+        "<h2>Templates of most domains</h2>"
+        + plain_table(_TEMPLATES, rows)
+        + ('<p class="soft">More of them are in proteome_summary.csv.</p>' if more else "")
+    )
+
+
 def _coverage(found):
     """Proteins and residues of each coverage class, as a bar and in numbers."""
     least = f"{found['thresholds']['min_covered']:g}%"
@@ -106,7 +115,7 @@ def _coverage(found):
     ]
     classes = found["coverage_classes"]
     counts = [(kind, classes[name]["proteins"], classes[name]["residues"], words) for kind, name, words in parts]
-    bar = "".join(f'<span class="{kind}" style="flex-grow:{count}"></span>' for kind, count, *_ in counts if count)
+    bar = parts_bar([(kind, count) for kind, count, *_ in counts])
     legend = "".join(
         f'<li><span class="swatch {kind}"></span><b>{count:,}</b> {escape(words)} ({counted(residues, "residue")})</li>'
         for kind, count, residues, words in counts
@@ -117,7 +126,7 @@ def _coverage(found):
         ("Residues in domains", _of(found["residues_in_domains"], found["residues"])),
         ("Residues in confident hits", _of(found["residues_in_confident_hits"], found["residues"])),
     ]
-    return f'<div class="bar" aria-hidden="true">{bar}</div><ul class="legend">{legend}</ul>{facts(rows)}'
+    return f'{bar}<ul class="legend">{legend}</ul>{facts(rows)}'
 
 
 def best_hits(data):
@@ -129,14 +138,14 @@ def best_hits(data):
             result.query_id,
             result.length,
             result.best_hit,
-            _number(result.best_evalue),
-            _number(result.probability),
-            _number(result.best_score),
+            number(result.best_evalue),
+            number(result.probability),
+            number(result.best_score),
             result.significant_hits,
             math.floor(100 * result.coverage),
             result.verdict,
         ]
-        for result in sorted(data.results, key=_certainty)
+        for result in sorted(data.results, key=certainty)
     ]
     significant = len(data.significant)
     intro = (
@@ -158,26 +167,32 @@ def failed(data):
     """The table of the proteins without a result: step, reason and log."""
     if not data.failed:
         return page("Failed proteins", f"<p>No protein failed: {counted(len(data.results))} finished.</p>")
-    reasons = Counter((row["step"], row["reason"]) for row in data.failed)
-    items = [f"<li>{count:,} × {escape(step)}: {escape(why)}</li>" for (step, why), count in reasons.most_common(10)]
-    if len(reasons) > len(items):
-        items.append(f"<li>and {len(reasons) - len(items):,} other reasons</li>")
     intro = (
         f"<p>{counted(len(data.failed))} of {data.proteins:,} {'has' if len(data.failed) == 1 else 'have'} no result. "
         "The same snakemake command again runs only those. A log holds the whole story of a job.</p>"
-        f"<h2>Reasons</h2><ul>{''.join(items)}</ul>"
+        f"<h2>Reasons</h2>{reasons(data)}"
     )
     rows = [[row[column] for column in ("query_id", "step", "reason", "log")] for row in data.failed]
     whole = "The whole table is in failed.csv of the run."
-    return page("Failed proteins", intro + table(_FAILED, rows, [], sorted_by=None, whole=whole), script=True)
+    return page("Failed proteins", intro + table(FAILED, rows, [], sorted_by=None, whole=whole), script=True)
 
 
-def _certainty(result):
+def reasons(data):
+    """How often which step failed for which reason, as a list."""
+    found = Counter((row["step"], row["reason"]) for row in data.failed)
+    items = [f"<li>{count:,} × {escape(step)}: {escape(why)}</li>" for (step, why), count in found.most_common(10)]
+    if len(found) > len(items):
+        items.append(f"<li>and {len(found) - len(items):,} other reasons</li>")
+    return f"<ul>{''.join(items)}</ul>"
+
+
+def certainty(result):
+    """What results are sorted by: the most certain first, those without a hit last."""
     missing = math.isnan(result.best_evalue)
     return (missing, 0 if missing else result.best_evalue, 0 if missing else -result.best_score)
 
 
-def _number(value):
+def number(value):
     """A number as JSON can hold it: nan becomes null."""
     return value if math.isfinite(value) else None
 
@@ -195,7 +210,7 @@ def _counts(data):
     legend = "".join(
         f'<li><span class="swatch {kind}"></span><b>{count:,}</b> {escape(words)}</li>' for kind, count, words in parts
     )
-    bar = "".join(f'<span class="{kind}" style="flex-grow:{count}"></span>' for kind, count, _ in parts if count > 0)
+    bar = parts_bar([(kind, count) for kind, count, _ in parts])
     covered = sum(result.covered for result in data.results)
     searched = sum(result.length for result in data.results)
     rows = [
@@ -215,13 +230,14 @@ def _counts(data):
         )
     return (
         f'<p class="sum"><b>{counted(data.proteins)}</b> = {" + ".join(f"{count:,}" for _, count, _ in parts)}</p>'
-        f'<div class="bar" aria-hidden="true">{bar}</div><ul class="legend">{legend}</ul>{notice}{facts(rows)}'
+        f'{bar}<ul class="legend">{legend}</ul>{notice}{facts(rows)}'
     )
 
 
-def _settings(data):
-    settings, library = data.settings, data.settings["library"]
-    mode = settings["mode"]
+def settings(data):
+    """What the proteins were searched with."""
+    chosen, library = data.settings, data.settings["library"]
+    mode = chosen["mode"]
     rows = [
         ("Search", f"{mode}: {MODES[mode]}" if mode in MODES else mode),
         (
@@ -229,9 +245,9 @@ def _settings(data):
             f"{Path(library['prefix']).name}: {counted(library['templates'], 'template')}, "
             f"{library['columns']:,} positions (checksum {library['key']})",
         ),
-        ("S4PRED weights", f"{settings['weights']} (checksum {settings['depends_on']['predictions']['weights'][:16]})"),
-        ("S4PRED runs on", predicted_on(settings)),
-        *((f"Version of {name}", version or "unknown") for name, version in settings["versions"].items()),
+        ("S4PRED weights", f"{chosen['weights']} (checksum {chosen['depends_on']['predictions']['weights'][:16]})"),
+        ("S4PRED runs on", predicted_on(chosen)),
+        *((f"Version of {name}", version or "unknown") for name, version in chosen["versions"].items()),
     ]
     return f"<h2>Searched with</h2>{facts(rows)}"
 
@@ -243,7 +259,8 @@ def predicted_on(settings):
     return f"{settings['device']}{told}"
 
 
-def _resources(data):
+def resources(data):
+    """What the jobs of the run took."""
     jobs = [job for rule_jobs in data.jobs.values() for job in rule_jobs]
     if not jobs:
         return "<h2>Time and memory</h2><p>No finished job has left a record.</p>"
@@ -270,7 +287,7 @@ def _efficiency(told):
     """How near the last start came to what its machines could do."""
     cores = sum(kind.count * kind.cores for kind in told.kinds)
     return (
-        f"{100 * told.part:.0f} %: no schedule of these {counted(told.jobs, 'job')} on {counted(cores, 'core')} takes "
+        f"{100 * told.part:.0f}%: no schedule of these {counted(told.jobs, 'job')} on {counted(cores, 'core')} takes "
         f"less than {duration(told.bound_s)}; the last start took {duration(told.wall_s)}"
     )
 
@@ -290,5 +307,5 @@ def _files(data):
 
 
 def _of(count, whole, words=""):
-    share = f" ({100 * count / whole:.1f} %{' ' + words if words else ''})" if whole else ""
+    share = f" ({100 * count / whole:.1f}%{' ' + words if words else ''})" if whole else ""
     return f"{count:,}{share}"

@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import gzip
 import hashlib
 import html
 import json
@@ -17,13 +18,14 @@ from proteofold.formats.fasta import protein_stem
 from proteofold.formats.hhr import Hit
 from proteofold.formats.hits_csv import hits_csv_gz, hits_csv_gz_header
 from proteofold.report import draw as report
+from proteofold.report import one_file
 from proteofold.report import pages as report_pages
 from proteofold.report.data import read_report_data
 from proteofold.run.failures import FAILURE_COLUMNS
 from proteofold.run.layout import RunFolder
 from proteofold.run.manifest import Member, Run, write_run
 from proteofold.run.proteome import Proteome
-from proteofold.run.verdicts import VERDICT_COLUMNS, judged
+from proteofold.run.verdicts import DOMAIN_TABLE_COLUMNS, VERDICT_COLUMNS, judged
 from proteofold.science.summary import SUMMARY_COLUMNS, format_summary, summarise
 from proteofold.system.errors import UserError
 from proteofold.system.process import Usage, format_usage
@@ -72,13 +74,14 @@ def run_folder(tmp_path):
             run.members[stem] = Member(name, stem, length, "0" * 32, f"{stem}-{number:08x}", "0" * 16)
         write_run(run)
         rows = ",".join(SUMMARY_COLUMNS) + "\n"
-        verdicts, proteome = [], Proteome()
+        verdicts, domains, proteome = [], [], Proteome()
         packed = hits_csv_gz_header()
         for query_id, (_, found) in done.items():
             rows += format_summary(summarise(query_id, found), header=False)
             packed += hits_csv_gz(query_id, found)
             member = run.members[protein_stem(query_id)]
             verdicts.append(judged(run, member, found).verdict_row(query_id, member.length))
+            domains += judged(run, member, found).domain_rows(query_id)
             proteome.add(member, judged(run, member, found))
             usage = run.search.usage(run.members[protein_stem(query_id)].entry)
             usage.parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +91,8 @@ def run_folder(tmp_path):
         (folder.path / "hits.csv.gz").write_bytes(packed)
         with open(folder.path / "verdicts.csv", "w", newline="") as handle:
             csv.writer(handle).writerows([VERDICT_COLUMNS, *verdicts])
+        with open(folder.path / "domains.csv", "w", newline="") as handle:
+            csv.writer(handle).writerows([DOMAIN_TABLE_COLUMNS, *domains])
         proteome.write(run)
         with open(folder.path / "failed.csv", "w", newline="") as handle:
             table = csv.writer(handle)
@@ -123,8 +128,12 @@ def words(text):
 
 def table_data(text):
     """What the script of a page reads."""
-    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text)
-    return json.loads(data)
+    ((kind, data),) = re.findall(r'<script type="application/(json|gzip)" id="data">(.*?)</script>', text)
+    return json.loads(gzip.decompress(base64.b64decode(data)) if kind == "gzip" else data)
+
+
+def digest(text):
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def test_counts_of_the_overview_add_up(run_folder):
@@ -146,7 +155,7 @@ def test_proteome_page_has_classes_templates_and_the_dark_proteins(run_folder):
     shown = words(text)
     assert "1 covered: at least 70% of the residues are in domains (100 residues)" in shown
     assert "1 partly covered: fewer are (200 residues)" in shown and "1 dark: no domain (80 residues)" in shown
-    assert "Residues in domains 150 (39.5 %)" in shown
+    assert "Residues in domains 150 (39.5%)" in shown
     assert re.search(r'<a href="https://www.rcsb.org/structure/1ABC"[^>]*>1ABC_A</a>', text)
     (row,) = table_data(text)["rows"]
     assert row[:2] == ["dark", 80]
@@ -173,6 +182,42 @@ def test_overview_tells_settings_versions_and_cpu_time(run_folder):
     shown = words(page("overview", run_folder({"good": (100, [hit()])})))
     for expected in ("lean", "few: 283 templates", "config/demo/s4pred", "3.3.0", "CPU time in all 1.5 s", "worker1"):
         assert expected in shown
+
+
+def test_one_file_has_every_protein_once_with_its_class(run_folder):
+    done = {
+        "covered": (50, [hit()]),
+        "partly": (200, [hit()]),
+        "dark": (80, [hit(evalue=0.3, score=20.0)._replace(probability=12.0)]),
+        "none": (60, []),
+    }
+    text = one_file.report(read_report_data(run_folder(done, {"bad": "out of memory"}, missing=["added"])))
+    rows = {row[0]: row for row in table_data(text)["rows"]}
+    assert {name: row[3] for name, row in rows.items()} == {
+        **{"covered": "covered", "partly": "partly", "dark": "dark", "none": "dark"},
+        **{"bad": "failed", "added": "not merged"},
+    }
+    assert rows["covered"][6:8] == ["1ABC_A", "a, b; c"]
+    assert rows["dark"][6] == "", "noise is not shown as a template"
+    assert rows["bad"][10] == "search: out of memory"
+
+
+def test_bars_of_the_one_file_hold_each_finished_protein_once(run_folder):
+    done = {f"p{number}": (100, [hit(end=number)] if number else []) for number in (0, 25, 50, 70, 95, 100)}
+    text = one_file.report(read_report_data(run_folder(done)))
+    for title in ("Coverage", "Domains"):
+        counts = re.findall(rf"<title>{title}: [^<]*: (\d+) proteins</title>", text)
+        assert sum(map(int, counts)) == len(done)
+
+
+def test_large_tables_are_packed(run_folder):
+    text = one_file.report(read_report_data(run_folder({f"p{number}": (100, [hit()]) for number in range(1200)})))
+    assert 'type="application/gzip"' in text and len(text) < 200_000
+    assert len(table_data(text)["rows"]) == 1200
+
+
+def test_top_templates_say_what_they_are(run_folder):
+    assert "1ABC_A a, b; c" in words(page("proteome", run_folder({"P1": (50, [hit()])})))
 
 
 def test_results_that_other_runs_computed_are_counted_and_their_cpu_time_is_not(run_folder):
@@ -260,11 +305,12 @@ def test_hostile_ids_reasons_and_templates_stay_text(run_folder):
 
 
 def test_pages_load_nothing_and_run_no_script_but_their_own(run_folder):
-    text = page("best_hits", run_folder({"a": (100, [hit()])}))
+    text = one_file.report(read_report_data(run_folder({"a": (100, [hit()])})))
     (policy,) = re.findall('Content-Security-Policy" content="([^"]+)"', text)
     script = re.findall("(?s)<script>(.*?)</script>", text)[-1]
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert policy == f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'"
+    (style,) = re.findall("(?s)<style>(.*?)</style>", text)
+    assert policy == f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'"
+    assert "style=" not in text
     assert not re.search(r"<link|\ssrc=|url\(|@import", text)
 
 

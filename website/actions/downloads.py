@@ -9,7 +9,7 @@ import re
 from datasette import Response
 
 from proteofold.formats.fasta import format_fasta, protein_stem
-from proteofold.report.draw import REPORT_FILES
+from proteofold.report.draw import REPORT_FILES, WHOLE_REPORT
 from proteofold.service.downloads import copy_file, head_log, job_log, run_zip
 from proteofold.service.downloads import report_file as read_report_file
 from proteofold.service.places import run_folder
@@ -141,12 +141,15 @@ async def report_page(visit):
     folder = await folder_of(visit)
     run_id = visit.named("run_id")
     here = run_path(visit.datasette, run_id)
-    there = await at_length(lambda: [file for file in REPORT_FILES if (folder / "report" / file.name).is_file()])
+    there = await at_length(
+        lambda: {file.name: file for file in REPORT_FILES if (folder / "report" / file.name).is_file()}
+    )
     parts = {}
-    for file in there:
+    for file in there.values():
         part = file.category.partition(" ")[2]
         parts.setdefault(part, []).append((f"{here}/report/{file.name}", _unnumbered(file.title)))
-    context = {"run_id": run_id, "here": here, "parts": parts}
+    whole = f"{here}/report/{WHOLE_REPORT}"
+    context = {"run_id": run_id, "here": here, "parts": parts, "whole": whole if WHOLE_REPORT in there else None}
     return await visit.page("report.html", context)
 
 
@@ -161,8 +164,10 @@ async def report_file(visit):
     data = await at_length(read_report_file, await folder_of(visit), name)
     kind = mimetypes.guess_type(name)[0]
     # in a world of its own: whatever stands in it cannot act for the reader on this site
+    sandbox = "sandbox allow-scripts allow-popups allow-popups-to-escape-sandbox"
     headers = NEVER_KEPT | {
-        "Content-Security-Policy": "sandbox allow-scripts allow-popups allow-popups-to-escape-sandbox"
+        "Content-Security-Policy": f"{sandbox}; frame-ancestors 'self'",
+        "X-Frame-Options": "SAMEORIGIN",  # the page of the report shows it below the menu
     }
     return Response(data, headers=headers, content_type=f"{kind}; charset=utf-8")
 
