@@ -269,6 +269,25 @@ class Client:
         """
         return self._save(f"/runs/{_quoted(run_id)}/proteins/{_quoted(query_id)}/{_quoted(name)}", path)
 
+    def model(
+        self, run_id: str, query_id: str, path: str | os.PathLike, domain: int | None = None, hit: int | None = None
+    ) -> Path:
+        """Write a model of a protein of a run on the template of a domain or hit; returns the path.
+
+        Without a number it is that of the first domain. ``path`` ends in .cif (mmCIF) or .pdb.
+        """
+        path = Path(path)
+        chosen = {"domain": domain, "hit": hit}
+        return self._save(
+            f"/runs/{_quoted(run_id)}/proteins/{_quoted(query_id)}/model.{_quoted(path.suffix.lower()[1:])}",
+            path,
+            {name: number for name, number in chosen.items() if number is not None},
+        )
+
+    def models(self, run_id: str, path: str | os.PathLike) -> Path:
+        """Write a zip of the models of all domains of a run to ``path``, whole or not at all; returns the path."""
+        return self._save(f"/runs/{_quoted(run_id)}/models.zip", path)
+
     def table(self, run_id: str, name: str, path: str | os.PathLike) -> Path:
         """Write a table of a run, such as domains.gff3 or hits.csv.gz, to ``path``; returns the path."""
         return self._save(f"/runs/{_quoted(run_id)}/tables/{_quoted(name)}", path)
@@ -315,12 +334,12 @@ class Client:
         """
         return self._save(f"/runs/{_quoted(run_id)}/download.zip", path)
 
-    def _save(self, address: str, path: str | os.PathLike) -> Path:
+    def _save(self, address: str, path: str | os.PathLike, params: dict[str, int] | None = None) -> Path:
         """Write what the site sends to ``path``, whole or not at all; returns the path."""
         path = Path(path)
         part = path.with_name(f"{path.name}.part")
         try:
-            with self._http.stream("GET", address) as answer:
+            with self._http.stream("GET", address, params=params) as answer:
                 if answer.status_code != 200:
                     answer.read()
                     _told(answer)

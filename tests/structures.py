@@ -1,8 +1,17 @@
-"""mmCIF files as the PDB has them, made for tests: residues along a line, 3.8 ångström apart."""
+"""mmCIF files as the PDB has them, made for tests: residues along a line, 3.8 ångström apart; a run with models."""
+
+import gzip
+from pathlib import Path
 
 from Bio.Data.IUPACData import protein_letters_1to3
+from runfolders import FolderOfRuns
 
-from proteofold.formats.packed_hhr import Alignment
+from proteofold.formats.packed_hhr import Alignment, read_alignments
+from proteofold.run.merge import merge_run
+from proteofold.run.results import read_packed_hhr
+
+HBA = "sp|P69905|HBA_HUMAN"
+_HHR = Path(__file__).parent / "data" / "hhsearch3.hhr"
 
 SIDE_CHAINS = {
     "GLY": [],
@@ -94,3 +103,23 @@ def alignment(query, template, query_start=1, template_start=1, template_length=
         "confidence": "7" * len(query),
     }
     return Alignment(**found | values)
+
+
+def modelled_run(working):
+    """A merged run of haemoglobin, whose hits are those of a real search, and of a protein without hits.
+
+    ``resources/structures`` has the template of the first hit, 4HHB: chain A lacks the first two residues and is
+    numbered from 101.
+    """
+    runs = FolderOfRuns(working)
+    run = runs.plan(proteins={HBA: "M" * 142, "lonely": "MKV"})
+    runs.finish(run, "P69905", hhr=_HHR)
+    runs.finish(run, "lonely", [])
+    merge_run(run.folder.path)
+    packed = read_packed_hhr(run.search, run.members["P69905"].entry)
+    sequence = read_alignments(packed)[0].template_sequence
+    rows = [row for at, name in enumerate(components(sequence), 1) if at > 2 for row in atoms(name, at, at + 100)]
+    folder = working / "resources" / "structures"
+    folder.mkdir(parents=True)
+    (folder / "4hhb.cif.gz").write_bytes(gzip.compress(cif(rows, components(sequence), "4HHB").encode()))
+    return run

@@ -45,7 +45,7 @@ def model(name, run_id, domain, rank, path, structures, store_path, as_json):
       proteofold model P00533 --domain 2
       proteofold model P00533 --run demo --hit 3 --to egfr.pdb
     """
-    from proteofold.run.models import model_of
+    from proteofold.run.models import model_name, model_of
     from proteofold.science.model_text import model_text
     from proteofold.store import lookup, queries, run_files
     from proteofold.system.files import write_aside
@@ -66,7 +66,7 @@ def model(name, run_id, domain, rank, path, structures, store_path, as_json):
     run, member = or_not_found(run_files.find_member, folder, query_id)
     made = model_of(run, member, domain, rank, structures)
     source = f"hit{rank}" if rank else f"domain{domain or 1}"
-    path = path or Path(f"{member.protein}-{source}-{made.template}.cif")
+    path = path or Path(model_name(member, source, made))
     write_aside(path, model_text(made, path.suffix))
     facts = {"file": str(path)} | made.described()
     if as_json:

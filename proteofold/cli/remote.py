@@ -6,6 +6,7 @@ import click
 
 from proteofold.cli.output import print_facts, print_json, print_table, print_verdict, time_shown
 from proteofold.cli.store import json_option
+from proteofold.system.errors import UserError
 
 _FAILED = 2
 
@@ -244,17 +245,38 @@ def delete(context, run, yes):
     click.echo(f"{run} is deleted")
 
 
-@_command("download", "Download the results of a run as a zip file, or one table of it.")
+@_command("download", "Download the results of a run as a zip file, one table of it, or its models.")
 @click.argument("run")
 @click.option("--table", help="This table only, such as domains.gff3, domains.csv or hits.csv.gz.")
-@click.option("--to", "path", type=click.Path(dir_okay=False), help="File to write.  [default: RUN.zip or RUN.TABLE]")
+@click.option("--models", is_flag=True, help="A zip file of the models of its domains instead.")
+@click.option(
+    "--to",
+    "path",
+    type=click.Path(dir_okay=False),
+    help="File to write.  [default: RUN.zip, RUN.TABLE or RUN-models.zip]",
+)
 @click.pass_context
-def download(context, run, table, path):
+def download(context, run, table, models, path):
+    if table and models:
+        raise UserError("--table and --models: give one of them.")
     client = _client(context)
     if table:
         click.echo(client.table(run, table, path or f"{run}.{table}"))
+    elif models:
+        click.echo(client.models(run, path or f"{run}-models.zip"))
     else:
         click.echo(client.download(run, path or f"{run}.zip"))
+
+
+@_command("model", "Download a model of a protein of a run.")
+@click.argument("run")
+@click.argument("protein")
+@click.option("--domain", type=click.IntRange(1), help="Number of the domain.  [default: 1]")
+@click.option("--hit", type=click.IntRange(1), help="Rank of the hit, instead of a domain.")
+@click.option("--to", "path", required=True, type=click.Path(dir_okay=False), help="File to write: .cif or .pdb.")
+@click.pass_context
+def model(context, run, protein, domain, hit, path):
+    click.echo(_client(context).model(run, protein, path, domain, hit))
 
 
 @_command("log", "Show the last lines of the log of a run, or of a protein in it.")

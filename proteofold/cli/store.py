@@ -298,15 +298,15 @@ def add(fasta, store_path, as_json):
         sys.exit(1)
 
 
-@click.command(short_help="Write a run as CSV, JSON lines, Parquet or GFF3.")
+@click.command(short_help="Write a run as CSV, JSON lines, Parquet or GFF3, or its models.")
 @click.argument("run")
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(["csv", "jsonl", "parquet", "gff3"]),
+    type=click.Choice(["csv", "jsonl", "parquet", "gff3", "models"]),
     default="csv",
     show_default=True,
-    help="gff3: the domains, for genome browsers.",
+    help="gff3: the domains, for genome browsers. models: a zip file of models of the domains.",
 )
 @click.option("--protein", metavar="ID", help="Write the files of this protein instead of tables.")
 @click.option("--to", "folder", type=click.Path(file_okay=False), help="Folder to write to.  [default: export/RUN]")
@@ -315,9 +315,10 @@ def add(fasta, store_path, as_json):
 def export(run, format_name, protein, folder, store_path, as_json):
     """Write the proteins, results, hits and domains of RUN, one file each, and the run itself as run.json.
 
-    With --format gff3 the domains of its proteins, as domains.gff3. With --protein the files of one protein:
-    .hhr, .a3m, .fasta, and its hits and domains as .csv and .json. For both, the folder of the run has to be beside
-    the store or in results/.
+    With --format gff3 the domains of its proteins, as domains.gff3; with --format models a model of each domain whose
+    structure 'proteofold fetch structures' has fetched, as models.zip. With --protein the files of one protein: .hhr,
+    .a3m, .fasta, and its hits and domains as .csv and .json. For these, the folder of the run has to be beside the
+    store or in results/.
 
     Exit code 3 if the store has no such run, or the run no such protein, domains or result.
 
@@ -326,6 +327,7 @@ def export(run, format_name, protein, folder, store_path, as_json):
       proteofold export demo
       proteofold export demo --format parquet --to /tmp/demo
       proteofold export demo --format gff3
+      proteofold export demo --format models
       proteofold export demo --protein P69905 --to P69905
     """
     from proteofold.store import export_run
@@ -335,6 +337,8 @@ def export(run, format_name, protein, folder, store_path, as_json):
         paths = or_not_found(_export_protein, conn, store_path, run, protein, folder)
     elif format_name == "gff3":
         paths = or_not_found(_export_domains, conn, store_path, run, folder)
+    elif format_name == "models":
+        paths = or_not_found(_export_models, conn, store_path, run, folder)
     else:
         paths = or_not_found(export_run, conn, run, folder, format_name)
     if as_json:
@@ -356,6 +360,17 @@ def _export_domains(conn, store_path, run, to):
     from proteofold.store.run_files import export_table
 
     return [export_table(folder_of(conn, store_path, run), "domains.gff3", to)]
+
+
+def _export_models(conn, store_path, run, to):
+    from proteofold.science.model import STRUCTURES
+    from proteofold.service.models import write_models
+    from proteofold.system.files import replacing
+
+    path = Path(to) / "models.zip"
+    with replacing(path) as aside, open(aside, "wb") as stream:
+        write_models(folder_of(conn, store_path, run), STRUCTURES, stream)
+    return [path]
 
 
 def folder_of(conn, store_path, run):

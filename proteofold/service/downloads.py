@@ -44,8 +44,8 @@ def run_zip(folder, stream):
     tables = [name for name in MERGED if _is_file(folder / name)]
     if not tables:
         raise NotFoundError(f"Run {folder.name} has no results to download yet.")
-    with zipfile.ZipFile(_OneWay(stream), "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-        archive.writestr(_entry(f"{folder.name}/README.txt", time.time()), _readme(folder, tables))
+    with open_zip(stream) as archive:
+        archive.writestr(zip_entry(f"{folder.name}/README.txt", time.time()), _readme(folder, tables))
         for name in tables:
             _add(archive, folder / name, f"{folder.name}/{name}")
         for path in _report(folder):
@@ -134,7 +134,7 @@ def _open(path):
 def _add(archive, path, name):
     """Add a file as it is when it is opened: a merge that goes on moves another into its place."""
     with _open(path) as source:
-        entry = _entry(name, os.fstat(source.fileno()).st_mtime)
+        entry = zip_entry(name, os.fstat(source.fileno()).st_mtime)
         if name.endswith((".gz", ".png")):
             entry.compress_type = zipfile.ZIP_STORED
         with archive.open(entry, "w", force_zip64=True) as target:
@@ -155,15 +155,21 @@ def _add_proteins(archive, folder):
         try:
             alignments = read_packed_hhr(run.search, member.entry, read_out(run.search, member.entry))
             made = run.search.hhr(member.entry).stat().st_mtime
-            stored = _entry(f"{folder.name}/alignments/{member.protein}.hhr.gz", made)
+            stored = zip_entry(f"{folder.name}/alignments/{member.protein}.hhr.gz", made)
             stored.compress_type = zipfile.ZIP_STORED
             archive.writestr(stored, alignments)
-            archive.writestr(_entry(f"{folder.name}/predictions/{member.protein}.a3m", made), a3m_of(run, member))
+            archive.writestr(zip_entry(f"{folder.name}/predictions/{member.protein}.a3m", made), a3m_of(run, member))
         except (DamagedError, NotFoundError, OSError):
             continue
 
 
-def _entry(name, seconds):
+def open_zip(stream):
+    """A zip file that is written to a stream, of which only ``write`` is called."""
+    return zipfile.ZipFile(_OneWay(stream), "w", zipfile.ZIP_DEFLATED, compresslevel=6)
+
+
+def zip_entry(name, seconds):
+    """A file of a zip, by its name and when it was changed, in seconds since 1970."""
     entry = zipfile.ZipInfo(name, time.gmtime(seconds)[:6])
     entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
     return entry

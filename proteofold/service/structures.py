@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from proteofold.science.model import structure_paths
+from proteofold.science.model import STRUCTURES, structure_paths
 from proteofold.service.choices import CONFIG, read_config
 from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
@@ -24,7 +24,10 @@ class Structures(NamedTuple):
 
 
 def structures_of(working):
-    """The Structures that ``config/platform.yaml`` in a working folder names; none without it. Raises UserError."""
+    """The Structures that ``config/platform.yaml`` in a working folder names. Raises UserError.
+
+    If it names no folder, it is that which ``proteofold fetch structures`` fetches to, if that is there.
+    """
     told = read_config(working).get("structures") or {}
     path = Path(working) / CONFIG
     if not isinstance(told, dict) or not told.keys() <= {"folder", "rcsb"}:
@@ -32,6 +35,9 @@ def structures_of(working):
     folder, rcsb = told.get("folder"), told.get("rcsb", False)
     if not isinstance(rcsb, bool) or not isinstance(folder, str | None):
         raise UserError(f"{path}, structures: expected a path as 'folder', and true or false as 'rcsb'.")
+    fetched = Path(working) / STRUCTURES
+    if "folder" not in told and fetched.is_dir():
+        return Structures(fetched, rcsb)
     return Structures(Path(working, folder) if folder else None, rcsb)
 
 

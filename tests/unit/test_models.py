@@ -1,22 +1,28 @@
 """Models of the proteins of a run: which alignment, which structure, and the command that writes them."""
 
+import csv
 import gzip
+import io
 import json
+import os
+import time
+import zipfile
+from pathlib import Path
 
 import pytest
 from Bio.PDB import PDBParser
 from click.testing import CliRunner
 from runfolders import FolderOfRuns, span_hit
-from structures import atoms, cif, components
+from structures import HBA, modelled_run
 
 from proteofold.cli.main import cli
-from proteofold.formats.packed_hhr import ALIGNED_HITS, read_alignments
+from proteofold.formats.packed_hhr import ALIGNED_HITS
 from proteofold.run.merge import merge_run
 from proteofold.run.models import model_of, templates_of_domains
-from proteofold.run.results import read_packed_hhr
+from proteofold.science.model_text import model_text
+from proteofold.service.models import send_model, send_models, write_models
+from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
-
-HBA = "sp|P69905|HBA_HUMAN"
 
 
 @pytest.fixture
@@ -27,25 +33,15 @@ def runs(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(runs, data):
-    """A merged run of haemoglobin, whose hits are those of a real search, and of a protein without hits."""
-    run = runs.plan(proteins={HBA: "M" * 142, "lonely": "MKV"})
-    runs.finish(run, "P69905", hhr=data / "hhsearch3.hhr")
-    runs.finish(run, "lonely", [])
-    merge_run(run.folder.path)
-    return run
+def run(runs, tmp_path):
+    """The run of structures.modelled_run."""
+    return modelled_run(tmp_path)
 
 
 @pytest.fixture
 def structures(tmp_path, run):
-    """A folder with a structure of 4HHB: chain A lacks the first two residues and is numbered from 101."""
-    packed = read_packed_hhr(run.search, run.members["P69905"].entry)
-    sequence = read_alignments(packed)[0].template_sequence
-    rows = [row for at, name in enumerate(components(sequence), 1) if at > 2 for row in atoms(name, at, at + 100)]
-    folder = tmp_path / "resources" / "structures"
-    folder.mkdir(parents=True)
-    (folder / "4hhb.cif.gz").write_bytes(gzip.compress(cif(rows, components(sequence), "4HHB").encode()))
-    return folder
+    """The folder with the structure of its first template."""
+    return tmp_path / "resources" / "structures"
 
 
 def test_model_of_a_domain_is_that_of_its_hit(run, structures):
@@ -154,3 +150,106 @@ def test_command_reports_what_is_wrong_and_writes_nothing(call, tmp_path, words,
     outcome = call("model", *words)
     assert (outcome.exit_code, what in outcome.output) == (code, True), outcome.output
     assert sorted(tmp_path.iterdir()) == before
+
+
+# All models of a run
+
+
+def test_zip_has_the_model_of_each_domain(run, structures, tmp_path):
+    (tmp_path / "models.zip").write_bytes(zipped(run, structures))
+    with zipfile.ZipFile(tmp_path / "models.zip") as archive:
+        assert archive.testzip() is None
+        texts = {name.partition("/")[2]: archive.read(name).decode() for name in archive.namelist()}
+    assert set(texts) == {"README.txt", "P69905-domain1-4HHB_A.cif", "models.csv", "without_model.csv"}
+    model = model_of(run, run.members["P69905"], structures=structures)
+    assert texts["P69905-domain1-4HHB_A.cif"] == model_text(model, ".cif")
+    (row,) = csv.DictReader(io.StringIO(texts["models.csv"]))
+    assert (row["file"], row["query_id"], row["evalue"]) == ("P69905-domain1-4HHB_A.cif", HBA, "4.7e-84")
+    assert texts["without_model.csv"] == ""
+
+
+def zipped(run, structures):
+    stream = io.BytesIO()
+    write_models(run.folder.path, structures, stream)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def two_templates(runs, tmp_path, structures):
+    """A run with a domain on a template with a structure, and one on a template without."""
+    run = runs.plan("two", {"A": "A" * 100})
+    runs.finish(run, "A", [span_hit(1, 40, "4HHB_A"), span_hit(51, 90, "9ZZZ_A", rank=2)])
+    merge_run(run.folder.path)
+    return run
+
+
+def not_made(text):
+    with zipfile.ZipFile(io.BytesIO(text)) as archive:
+        return list(csv.DictReader(io.StringIO(archive.read("two-models/without_model.csv").decode())))
+
+
+def test_domains_without_a_model_are_listed_with_the_reason(two_templates, structures, tmp_path):
+    rows = not_made(zipped(two_templates, structures))
+    assert [(row["query_id"], row["domain"], row["template"]) for row in rows][-1] == ("A", "2", "9ZZZ_A")
+    assert "9zzz.cif.gz is missing" in rows[-1]["reason"] and str(tmp_path) not in str(rows)
+
+
+@pytest.mark.parametrize(
+    ("reading", "reason"),
+    [(lambda *_: time.sleep(30), "takes more than 1 s"), (lambda *_: bytearray(1 << 62), "MB of memory")],
+)
+def test_structure_that_takes_too_much_has_no_model_and_stops_no_other(
+    two_templates, structures, monkeypatch, reading, reason
+):
+    monkeypatch.setattr("proteofold.service.models.MODEL_S", 1)
+    monkeypatch.setattr("proteofold.run.models.read_chain", reading)
+    rows = not_made(zipped(two_templates, structures))
+    assert [reason in row["reason"] for row in rows] == [True, False] and len(rows) == 2
+
+
+def test_zip_without_any_structure_is_an_error_that_names_the_command(run, structures, tmp_path):
+    with pytest.raises(NotFoundError, match="proteofold fetch structures demo"):
+        zipped(run, tmp_path / "none")
+
+
+def test_zip_is_exported(call, tmp_path):
+    outcome = call("export", "demo", "--format", "models", "--to", "here")
+    assert outcome.exit_code == 0, outcome.output
+    assert len(zipfile.ZipFile(tmp_path / "here" / "models.zip").namelist()) == 4
+    assert call("export", "nobody", "--format", "models").exit_code == 3
+
+
+def test_model_in_a_process_of_its_own_is_the_same(run, structures):
+    stream = io.BytesIO()
+    send_model(run.folder.path, structures, stream, HBA, "pdb", rank=1)
+    model = model_of(run, run.members["P69905"], rank=1, structures=structures)
+    assert stream.getvalue().decode() == model_text(model, ".pdb")
+    with pytest.raises(NotFoundError, match="has no hit 99"):
+        send_model(run.folder.path, structures, stream, HBA, "pdb", rank=99)
+
+
+def test_process_ends_when_its_reader_is_gone(run, structures):
+    class Gone:
+        def write(self, data):
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        send_models(run.folder.path, structures, Gone())
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    assert not [pid for pid in children if "proteofold.service.models" in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"), [({"MEMORY": 300 << 20}, "MB of memory"), ({"MODEL_S": 1}, "takes more than 1 s")]
+)
+def test_huge_structure_is_given_up(run, structures, monkeypatch, limits, reason):
+    for name, value in limits.items():
+        monkeypatch.setattr(f"proteofold.service.models.{name}", value)
+    text = gzip.decompress((structures / "4hhb.cif.gz").read_bytes()).decode()
+    atom = next(line for line in text.splitlines() if line.startswith("ATOM"))
+    with gzip.open(structures / "4hhb.cif.gz", "wt", compresslevel=1) as handle:
+        handle.write(text[: text.rindex("#")])
+        for _ in range(20):
+            handle.write(f"{atom}\n" * 20_000)
+    with pytest.raises(NotFoundError, match=reason):
+        send_model(run.folder.path, structures, io.BytesIO(), HBA, "cif")

@@ -20,7 +20,7 @@ async def runs_page(visit):
 
 async def protein(visit):
     """A protein, by its id in the path or by ``?id=``."""
-    working, structures = await ask_platform(visit.datasette, _places)
+    working, structures = await ask_platform(visit.datasette, places)
 
     async def may_retry(run_id):
         if not visit.actor or "run" not in visit.actor.rights:
@@ -33,13 +33,15 @@ async def protein(visit):
     def more(query_id):
         return {"same": same.protein(visit, query_id), "structures": structures, "rcsb_files": RCSB_FILES}
 
-    answer = await protein_page.protein_page(visit.datasette, visit.request, [working / RESULTS], more, may_retry)
+    answer = await protein_page.protein_page(
+        visit.datasette, visit.request, [working / RESULTS], more, may_retry, structures.folder
+    )
     # no script of the page reaches another site unless the administrator allows it
     answer.headers["Content-Security-Policy"] = f"connect-src 'self'{f' {RCSB_FILES}' if structures.rcsb else ''}"
     return answer
 
 
-def _places(platform):
+def places(platform):
     """The working folder, and where it says that coordinates of templates come from."""
     working = working_folder(platform)
     try:
@@ -50,6 +52,6 @@ def _places(platform):
 
 async def structure(visit):
     """The coordinates of a PDB entry, as mmCIF."""
-    _, structures = await ask_platform(visit.datasette, _places)
+    _, structures = await ask_platform(visit.datasette, places)
     data = await at_length(read_structure, structures.folder, visit.named("code"))
     return Response(data, content_type="chemical/x-cif; charset=utf-8")

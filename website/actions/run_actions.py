@@ -20,8 +20,9 @@ from proteofold.store import queries
 from proteofold.system.errors import UserError
 from website.actions import same
 from website.actions.downloads import last_lines
+from website.actions.lists import places
 from website.pages import run_pages, words
-from website.pages.paths import log_path, run_path, runs_path
+from website.pages.paths import log_path, models_path, run_path, runs_path
 from website.pages.protein_page import RETRIED
 from website.requests import answers, identity
 from website.requests.databases import ask_both, ask_platform
@@ -45,6 +46,7 @@ async def run_page(visit):
             "form_token": identity.form_token(visit.request),
             "zip_path": f"{here}/download.zip" if told["has_tables"] else None,
             "report_path": f"{here}/report" if told["has_report"] else None,
+            "models_path": models_path(visit.datasette, run_id) if told["has_structures"] else None,
             "next_name": next_name(run_id),
             "same": same.run(visit, run_id),
         }
@@ -58,6 +60,7 @@ async def _standing(visit, run_id):
     def look(platform):
         own = visit.actor is not None and may_change(None, platform, run_id, visit.user)
         told = {"order": order_of(platform, run_id), "is_own": own, "has_tables": False, "has_report": False}
+        told["has_structures"] = bool(places(platform)[1].folder)
         # a run that was not named by our rules has its folder elsewhere
         with contextlib.suppress(UserError):
             folder = run_folder(platform, run_id)

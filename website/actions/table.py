@@ -1,6 +1,7 @@
 """The table of routes: from it Datasette's routes, the OpenAPI description and the tests' walk are made."""
 
 from proteofold.run.merge import MERGED
+from proteofold.service.models import FORMATS
 from proteofold.store.run_files import PROTEIN_FILES
 from website.actions import (
     account,
@@ -8,6 +9,7 @@ from website.actions import (
     cluster,
     downloads,
     lists,
+    models,
     new_run,
     run_actions,
     run_json,
@@ -224,6 +226,28 @@ PROGRAMS = (
         run_json.run_protein,
         "A protein of a run: its result, domains and verdict, its hits",
         answer=schemas.RUN_PROTEIN,
+    ),
+    # before the files: its name would be taken for one of theirs
+    Route(
+        "GET",
+        f"{RUN_API}/proteins/{{query_id}}/model.{{format}}",
+        READER,
+        models.model,
+        "A model of a protein: its residues on the coordinates of the template of a domain (else the first) or hit",
+        answer="*/*",
+        query=(
+            Query("domain", schemas.COUNT, "Number of the domain"),
+            Query("hit", schemas.COUNT, "Rank of the hit, instead of a domain"),
+        ),
+        names={"format": FORMATS},
+    ),
+    Route(
+        "GET",
+        f"{RUN_API}/models.zip",
+        READER,
+        models.models_zip,
+        "Models of all domains of a run whose templates have a structure here, as mmCIF",
+        answer="application/zip",
     ),
     Route(
         "GET",

@@ -1,6 +1,6 @@
 """Where the pages are. Every address is made by ``datasette.urls``, so that nothing depends on where it is served."""
 
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlencode
 
 from datasette.utils import tilde_encode
 
@@ -36,6 +36,16 @@ def protein_file_path(datasette, run_id, query_id, name):
     """A file of a protein of a run, one of PROTEIN_FILES."""
     there = f"{API}/runs/{quote(run_id, safe='')}/proteins/{quote(query_id, safe='')}"
     return datasette.urls.path(f"{there}/{name}")
+
+
+def model_path(datasette, run_id, query_id, ending, **chosen):
+    """A model of a protein of a run, as cif or pdb; ``chosen`` is the number of its domain or the rank of its hit."""
+    return protein_file_path(datasette, run_id, query_id, f"model.{ending}?{urlencode(chosen)}")
+
+
+def models_path(datasette, run_id):
+    """The zip of the models of a run."""
+    return datasette.urls.path(f"{API}/runs/{quote(run_id, safe='')}/models.zip")
 
 
 def compare_path(datasette, run_id=None):

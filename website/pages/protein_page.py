@@ -1,8 +1,10 @@
 """The page of a protein: the verdict, its domains and hits along the sequence, alignments, its runs."""
 
+from functools import partial
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
+from proteofold.run.models import find_structure
 from proteofold.science.domains import DomainThresholds, residues_in
 from proteofold.science.verdict import DARK
 from proteofold.store import lookup, queries
@@ -16,7 +18,16 @@ from website.drawing.strip import hit_bars, legend, overview, step_of
 from website.pages import words
 from website.pages.hit_listing import COLUMNS, COVERAGES, PROBABILITIES, SIZES, HitListing
 from website.pages.links import chain_of, node_url, protein_links, template_link, template_links
-from website.pages.paths import log_path, name_in, protein_file_path, protein_path, row_path, run_path, table_path
+from website.pages.paths import (
+    log_path,
+    model_path,
+    name_in,
+    protein_file_path,
+    protein_path,
+    row_path,
+    run_path,
+    table_path,
+)
 from website.pages.protein_result import found_by
 from website.requests import answers, identity
 
@@ -40,19 +51,20 @@ DOWNLOADS = {
 PARTS = {"hits": "_protein_hits.html", "alignment": "_alignment.html"}
 
 
-async def protein_page(datasette, request, results=(), more=None, may_retry=None):
+async def protein_page(datasette, request, results=(), more=None, may_retry=None, structures=None):
     """What the store has of a protein: given by its id in the path, or by id or accession in ``?id=``.
 
     The arguments of HitListing choose the hits that are listed, ``?hit=`` the one whose alignment is shown.
     ``results`` are folders, beside that of the store, that may hold the files of runs. ``more(query_id)`` is what else
-    the template shows. ``may_retry(run_id)``, a coroutine, returns whether the reader may retry a run.
+    the template shows. ``may_retry(run_id)``, a coroutine, returns whether the reader may retry a run. ``structures``
+    is the folder of the structures of templates, None without one.
     """
     in_path = "query_id" in request.url_vars
     name = name_in(request, "query_id") if in_path else (request.args.get("id") or "").strip()
     # addresses of the same page begin with what follows its path: a list of hits has hundreds
     here = "" if in_path else f"?id={quote(name, safe='')}"
     try:
-        found = await answers.ask(datasette, request, _gather, name, request.args, results, here)
+        found = await answers.ask(datasette, request, _gather, name, request.args, results, here, structures)
     except queries.NotFoundError as error:
         context = {"name": name, "reason": str(error)}
         return await answers.page(datasette, request, "protein_unknown.html", context, 404)
@@ -78,7 +90,8 @@ async def protein_page(datasette, request, results=(), more=None, may_retry=None
     if latest:
         run_id = latest["run_id"]
         context["run_path"] = run_path(datasette, run_id)
-        context["downloads"] = _downloads(datasette, latest, found["found"], results)
+        context["downloads"] = _downloads(datasette, latest, found["is_served"])
+        context["model_path"] = partial(model_path, datasette, run_id, protein["query_id"])
     if failed := found["failed"]:
         run_id = failed["run_id"]
         context["failed_log"] = log_path(datasette, run_id, protein["query_id"])
@@ -91,11 +104,10 @@ async def protein_page(datasette, request, results=(), more=None, may_retry=None
     return await answers.page(datasette, request, template, context)
 
 
-def _downloads(datasette, latest, found, results):
+def _downloads(datasette, latest, is_served):
     """(text, address, what it is) of the files of a result; where they are not served, of the hits in the store."""
     run_id, query_id = latest["run_id"], latest["query_id"]
-    # beside the store there may be runs that are not those of the runner
-    if found.folder and found.folder.resolve() in [folder.resolve() for folder in results]:
+    if is_served:
         return [
             (DOWNLOADS.get(name, name), protein_file_path(datasette, run_id, query_id, name), file.about)
             for name, file in PROTEIN_FILES.items()
@@ -114,7 +126,7 @@ def _significant_hit(result):
     return result["best_hit"] if is_small or result["coverage_class"] != DARK else None
 
 
-def _gather(conn, name, arguments, results, here):
+def _gather(conn, name, arguments, results, here, structures):
     """Protein, its results, the latest finished one, and what it found, drawn; ids where an accession has several."""
     proteins = lookup.find(conn, name)
     if len(proteins) > 1:
@@ -136,7 +148,17 @@ def _gather(conn, name, arguments, results, here):
     draws_sequence = protein["length"] <= LONG_SEQUENCE or arguments.get("sequence") == "all"
     found |= structure_shown(protein, latest or failed, prediction, draws_sequence)
     found["sequence_path"] = f"{here}{'&' if here else '?'}sequence=all#sequence"
-    return found | _hits_shown(conn, folders, latest, protein, found["states"], arguments, here)
+    found |= _hits_shown(conn, folders, latest, protein, found["states"], arguments, here)
+    # beside the store there may be runs that are not those of the runner
+    folder = found["found"] and found["found"].folder
+    found["is_served"] = bool(folder) and folder.resolve() in [place.resolve() for place in results]
+    return found | {"modelled": _modelled(found, structures) if found["is_served"] and structures else ()}
+
+
+def _modelled(found, structures):
+    """The ranks of the hits on the page of which there can be a model: their templates have a structure."""
+    shown = [*found["domains"], *(hit for hit in found["hits"] if hit.rank == found["listing"].asked)]
+    return {hit.rank for hit in shown if find_structure(hit.template, structures)}
 
 
 def _hits_shown(conn, folders, latest, protein, states, arguments, here):

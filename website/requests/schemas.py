@@ -324,6 +324,7 @@ ESTIMATED = answered(
 
 # what cannot be shown is as if it were not given
 PAGE = {"type": "integer", "minimum": 1, "maximum": 1_000_000_000}
+COUNT = {"type": "integer", "minimum": 1, "maximum": 1_000_000}
 RUNS_SHOWN = {"enum": list(run_data.RUNS_SHOWN)}
 PROTEINS_SHOWN = {"enum": list(run_data.SHOWN)}
 PAGE_SIZES = {"type": "integer", "enum": list(listing.PAGE_SIZES)}

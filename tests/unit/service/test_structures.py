@@ -25,6 +25,15 @@ def test_without_configuration_there_are_no_structures(tmp_path, configured):
     assert structures_of(tmp_path) == structures_of(configured("templates: {demo: demo}")) == Structures(None, False)
 
 
+def test_what_was_fetched_is_used_unless_the_configuration_says_otherwise(tmp_path, configured):
+    fetched = tmp_path / "resources" / "structures"
+    fetched.mkdir(parents=True)
+    assert structures_of(tmp_path) == structures_of(configured("templates: {demo: demo}")) == (fetched, False)
+    assert structures_of(configured("structures: {rcsb: true}")) == (fetched, True)
+    assert structures_of(configured("structures: {folder: mmcif}")).folder == tmp_path / "mmcif"
+    assert structures_of(configured("structures: {folder: null}")).folder is None
+
+
 def test_folder_is_relative_to_the_working_folder(configured, tmp_path):
     assert structures_of(configured("structures: {folder: mmcif, rcsb: true}")) == (tmp_path / "mmcif", True)
     assert structures_of(configured("structures: {folder: /data}")).folder.as_posix() == "/data"
