@@ -12,6 +12,7 @@ from mkdocs.structure.files import File
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGES = {
+    "README.md": "overview.md",
     "config/README.md": "configuration.md",
     "config/demo/s4pred/README.md": "demo-weights.md",
     "ansible/README.md": "ansible.md",

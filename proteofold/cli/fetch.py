@@ -13,14 +13,16 @@ _MODES = click.Choice(list(hhsuite.SEARCH_MODES))
 
 def _url_option(name):
     variable = f"PROTEOFOLD_{name.upper()}_URL"
-    return click.option("--url", envvar=variable, show_envvar=True, help="Address, instead of config/sources.yaml's.")
+    return click.option(
+        "--url", envvar=variable, show_envvar=True, help="Address to use instead of config/sources.yaml's."
+    )
 
 
 _checksum_option = click.option(
     "--checksum", help="md5:... or sha256:... of the packed file, instead of config/sources.yaml's; none: unchecked."
 )
 _stall_option = click.option(
-    "--stall", type=click.FloatRange(1), default=60, show_default=True, help="Seconds of silence until a new try."
+    "--stall", type=click.FloatRange(1), default=60, show_default=True, help="Seconds without data before a retry."
 )
 
 
@@ -34,21 +36,20 @@ def _to_option(default, about):
 def fetch():
     """Fetch official data, and copy a template library's hot files to a local disk.
 
-    Each command may be stopped or killed at any moment: the same command again goes on. What is there already is not
-    fetched again.
+    A command can be interrupted at any moment: rerun it to resume. Files that are present are not fetched again.
     """
 
 
-@fetch.command(short_help="Fetch PDB70 and switch to it when it is whole.")
+@fetch.command(short_help="Fetch PDB70 and switch to it when it is complete.")
 @click.option("--parts", default=",".join(hhsuite.PARTS), show_default=True, help="What to keep of it.")
 @_to_option("resources/templates", "Folder of the releases.")
 @_url_option("pdb70")
 @_checksum_option
 @_stall_option
 def pdb70(parts, folder, url, checksum, stall):
-    """Fetch PDB70, unpacking it while it comes: 78 GB on disk, or 4 GB with --parts hhm,cs219.
+    """Fetch PDB70 and unpack it during the download: 78 GB on disk, or 4 GB with --parts hhm,cs219.
 
-    hhm and cs219 are all that the modes lean, fast and hybrid read; reference needs a3m, too. A release lies in
+    hhm and cs219 are all that the modes lean, fast and hybrid read; reference also needs a3m. A release is in
     pdb70-<release>, and pdb70 is a link to the one in use.
 
     \b
@@ -73,7 +74,7 @@ def pdb70(parts, folder, url, checksum, stall):
 
 
 @fetch.command(short_help="Fetch the official S4PRED weights.")
-@_to_option("resources/s4pred", "They come to lie in its folder weights.")
+@_to_option("resources/s4pred", "Folder; the weights are in its subfolder weights.")
 @_url_option("weights")
 @_checksum_option
 @_stall_option
@@ -98,7 +99,7 @@ def weights(folder, url, checksum, stall):
 @_url_option("proteome")
 @_stall_option
 def proteome(proteome_id, path, url, stall):
-    """Fetch the proteins of the UniProt proteome ID as FASTA, check that they are whole, and count them.
+    """Fetch the proteins of the UniProt proteome ID as FASTA, check that they are complete, and count them.
 
     \b
     Examples:
@@ -128,7 +129,7 @@ def structures(run, templates, folder, url, stall, store_path):
     """Fetch the mmCIF files of the templates of all domains of RUN, for 'proteofold model'.
 
     They are kept by the code of the entry for all runs; four are fetched at a time. Exit code 1 if any is not
-    available: an entry that the PDB has replaced, or a file that came damaged.
+    available: an entry that the PDB has replaced, or a file that arrived damaged.
 
     \b
     Examples:
@@ -149,7 +150,7 @@ def structures(run, templates, folder, url, stall, store_path):
     source = read_source("structures", url)
     with _meter() as meter:
         done = fetch_structures(source.url, templates, meter, folder, _patience(stall))
-    click.echo(f"fetched {counted(done['fetched'], 'structure')} to {folder}; {done['present']} there already")
+    click.echo(f"fetched {counted(done['fetched'], 'structure')} to {folder}; {done['present']} already present")
     if done["others"]:
         click.echo(f"no chains of the PDB: {', '.join(done['others'])}")
     for reason in done["failed"].values():
@@ -169,10 +170,10 @@ def structures(run, templates, folder, url, stall, store_path):
 )
 @_stall_option
 def classification(folder, url, names_url, stall):
-    """Fetch CATH's superfamilies of PDB chains and their names, some MB.
+    """Fetch CATH's superfamilies of PDB chains and their names, about 10 MB.
 
-    Runs that are started afterwards, also those that are complete, list the superfamily of each domain. A release lies
-    in cath-<date>, and cath is a link to the one in use: the same command fetches a newer one if there is one.
+    Runs that are started afterwards, also those that are complete, list the superfamily of each domain. A release is
+    in cath-<date>, and cath is a link to the one in use. Rerun the command to fetch a newer release.
 
     \b
     Example:
@@ -191,14 +192,14 @@ def classification(folder, url, names_url, stall):
 @fetch.command("local-copy", short_help="Copy a library's hot files to a local disk.")
 @click.argument("prefix")
 @click.argument("folder", type=click.Path(file_okay=False))
-@click.option("--mode", type=_MODES, default="lean", show_default=True, help="What is read is copied.")
+@click.option("--mode", type=_MODES, default="lean", show_default=True, help="Copy the files that this mode reads.")
 @click.option("--link-a3m", is_flag=True, help="With --mode reference: link to _a3m where it is, don't copy it.")
 @click.option("--from", "peers", metavar="URL", multiple=True, help="rsync://HOST:PORT/MODULE of a node; repeatable.")
 def local_copy(prefix, folder, mode, link_a3m, peers):
     """Copy what searches of a mode read of the library PREFIX to a local FOLDER.
 
-    The copy is compared with what was read, lies in FOLDER-<checksum>-<parts>, and FOLDER becomes a link to it when
-    it is whole. Its files are in the page cache then.
+    The copy is compared with what was read. It is in FOLDER-<checksum>-<parts>, and FOLDER becomes a link to it when
+    it is complete. Its files are then in the page cache.
 
     Nodes named by --from, whose rsync offers the folder that FOLDER is in, are asked first for their copy of the same
     library, and again while they are busy with others, until one gives it or none has it.
@@ -216,7 +217,7 @@ def local_copy(prefix, folder, mode, link_a3m, peers):
     if done["copied"]:
         click.echo(f"copied {done['bytes'] / 1e9:.2f} GB in {done['seconds']:.0f} s from {done['source']}")
     else:
-        click.echo("there already")
+        click.echo("already present")
     click.echo(f"in use: {done['prefix']}")
 
 
@@ -253,4 +254,4 @@ def _patience(stall):
 
 
 def _said(record):
-    return "fetched" if record["fetched"] else "there already:"
+    return "fetched" if record["fetched"] else "already present:"

@@ -15,7 +15,6 @@ from proteofold.cli.top import top
 from proteofold.system import paths
 from proteofold.system.disks import describe
 from proteofold.system.errors import UserError, missing_extra, with_help
-from proteofold.system.process import PARENT_VARIABLE
 
 _FILE = click.Path(exists=True, dir_okay=False)
 
@@ -27,9 +26,7 @@ class _Group(click.Group):
         try:
             return super().invoke(context)
         except UserError as error:
-            # the log of a job ends with the reason itself (run/failures.py)
-            in_job = PARENT_VARIABLE in os.environ
-            raise click.ClickException(str(error) if in_job else with_help(error)) from None
+            raise click.ClickException(with_help(error)) from None
         except Exception as error:
             message = missing_extra(error) or store_error(context, error)
             if message := message or (isinstance(error, OSError) and describe(error)):
@@ -42,7 +39,11 @@ class _Group(click.Group):
 def cli():
     """Find, for every protein of a proteome, the known 3D structures it resembles.
 
-    Runs are started with Snakemake (see the README); these commands do single steps by hand.
+    Runs are started with Snakemake: see docs/tutorial.md.
+
+    \b
+    Example:
+      proteofold check --configfile my.yaml
     """
 
 
@@ -111,7 +112,7 @@ def clean(results, dry_run):
     """Remove the shared results and predictions that no run lists any more.
 
     Runs that were deleted, proteins that were removed, and modes, libraries and weights that no run uses now leave
-    results behind, so that switching back computes nothing again. Refuses while a run is being worked on.
+    results behind, so that switching back computes nothing again. Fails while any run is working.
 
     \b
     Example:

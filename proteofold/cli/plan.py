@@ -11,14 +11,14 @@ _SHOWN = 10
 _UNFIT = 2
 
 
-@click.command(short_help="Tell what a run will take: time, memory, disk.")
+@click.command(short_help="Estimate time, memory and disk of a run.")
 @click.option("--configfile", "config_files", type=_FILE, multiple=True, help="As for snakemake; may be repeated.")
 @click.option("--nodes", type=_FILE, help="YAML file of the machines: name, count, cores, mem_mb of each kind.")
 @click.option("--slurm", is_flag=True, help="Plan for the nodes of the Slurm cluster that this machine is part of.")
-@click.option("--html", type=click.Path(dir_okay=False, writable=True), help="Write the plan as a page, too.")
+@click.option("--html", type=click.Path(dir_okay=False, writable=True), help="Also write the plan as an HTML page.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def plan(config_files, nodes, slurm, html, as_json):
-    """Check the inputs and tell what is left of a run: CPU and wall time, memory, disk, and what fits no machine.
+    """Check the inputs and estimate what is left of a run: CPU and wall time, memory, disk, proteins that fit no node.
 
     Without --nodes or --slurm the plan is for this machine and the memory that is free now. Nothing is run. Exit code
     2 if a protein fits no node.
@@ -76,7 +76,7 @@ def _print(made):
         rows = [(one.query_id, one.length, one.advice) for one in made.unfit[:_SHOWN]]
         print_table(("protein", "length", "what would help"), rows)
         if len(made.unfit) > _SHOWN:
-            click.echo("--html and --json name all of them")
+            click.echo("--html and --json list all of them")
     if made.left:
         click.echo("\nLongest proteins")
         rows = [(one.query_id, one.length, cpu_shown(one.cpu_s), one.mem_mb) for one in made.longest[:_SHOWN]]

@@ -23,10 +23,10 @@ _FAILED = 2
 @click.option("--ask-token", is_flag=True, help="Ask for the token.")
 @click.pass_context
 def remote(context, url, token_file, ask_token):
-    """Do what the pages of a proteofold site do, from a terminal anywhere.
+    """Use a proteofold site from a terminal: upload proteins, start runs, follow and download them.
 
-    The token, made on the site's page Tokens, comes from PROTEOFOLD_TOKEN, a file or the terminal, and is never an
-    argument: every user of a machine can read those.
+    Create a token on the site's page Tokens. It is read from PROTEOFOLD_TOKEN, a file or the terminal, and is never an
+    argument, because every user of a machine can read those.
 
     \b
     Example:
@@ -47,11 +47,14 @@ def _client(context):
     return context.with_resource(Client(**context.obj))
 
 
-def _command(name, help):
-    return remote.command(name, short_help=help, help=help)
+def _command(name, summary, example):
+    """A command with its summary and an example of its arguments."""
+    return remote.command(
+        name, short_help=summary, help=f"{summary}\n\n\b\nExample:\n  proteofold remote {name} {example}".rstrip()
+    )
 
 
-@_command("add", "Add the proteins of a FASTA file, plain or gzip.")
+@_command("add", "Add the proteins of a FASTA file, plain or gzip.", "my.fasta")
 @click.argument("fasta", type=click.Path(exists=True, dir_okay=False))
 @json_option
 @click.pass_context
@@ -69,7 +72,7 @@ def add(context, fasta, as_json):
         sys.exit(1)
 
 
-@_command("search", "Find proteins by a part of id, accession, gene or description.")
+@_command("search", "Find proteins by a part of id, accession, gene or description.", "globin")
 @click.argument("text")
 @json_option
 @click.pass_context
@@ -82,10 +85,10 @@ def search(context, text, as_json):
     if not found["proteins"]:
         click.echo(f"No protein has {text!r} in its id, accession, gene or description.", err=True)
     if found["more"]:
-        click.echo("There are more: search for more letters.", err=True)
+        click.echo("There are more results: search for a longer text.", err=True)
 
 
-@_command("protein", "Show a protein and the runs in which it was analysed.")
+@_command("protein", "Show a protein and the runs in which it was analysed.", "P69905")
 @click.argument("name", metavar="ID")
 @json_option
 @click.pass_context
@@ -100,7 +103,7 @@ def protein(context, name, as_json):
         print_verdict(row["verdict"])
 
 
-@_command("runs", "List runs, those that go on first.")
+@_command("runs", "List runs, running ones first.", "--show failed")
 @click.option("--show", default="all", show_default=True, help="running, waiting, finished, failed or interrupted.")
 @click.option("--author", help="Only those that this user started.")
 @json_option
@@ -130,29 +133,29 @@ def _with_choices(command):
     return command
 
 
-@_command("estimate", "Tell what a run would take.")
+@_command("estimate", "Estimate the time and memory of a run.", "--ids ids.txt")
 @_with_choices
 @json_option
 @click.pass_context
 def estimate(context, ids, templates, mode, weights, as_json):
     from proteofold.service.matching import read_ids
 
-    told = _client(context).estimate(read_ids(ids.read()), templates, mode, weights)
+    answer = _client(context).estimate(read_ids(ids.read()), templates, mode, weights)
     if as_json:
-        return print_json(told)
+        return print_json(answer)
     facts = ("total", "new", "already_predicted", "residues", "cpu_hours", "expected_s", "machine", "ahead")
-    print_facts({fact.replace("_", " "): told[fact] for fact in facts} | {"longest": told["longest"]["query_id"]})
-    for one in told["not_fitting"]:
+    print_facts({fact.replace("_", " "): answer[fact] for fact in facts} | {"longest": answer["longest"]["query_id"]})
+    for one in answer["not_fitting"]:
         click.echo(f"does not fit: {one['query_id']} needs {one['mem_mb']} MB", err=True)
-    for name in told["absent"]:
+    for name in answer["absent"]:
         click.echo(f"absent: {name['id']}: {name['reason']}", err=True)
 
 
-@_command("start", "Start a run with the proteins of a list.")
+@_command("start", "Start a run with the proteins of a list.", "my-run --ids ids.txt --watch")
 @click.argument("run")
 @_with_choices
-@click.option("--without-absent", is_flag=True, help="Leave out ids that stand for no protein.")
-@click.option("--watch", "watching", is_flag=True, help="Follow it until it ends.")
+@click.option("--without-absent", is_flag=True, help="Skip ids that match no protein.")
+@click.option("--watch", "watching", is_flag=True, help="Follow the run until it ends.")
 @json_option
 @click.pass_context
 def start(context, run, ids, templates, mode, weights, without_absent, watching, as_json):
@@ -161,14 +164,14 @@ def start(context, run, ids, templates, mode, weights, without_absent, watching,
     client = _client(context)
     ordered = client.start_run(run, read_ids(ids.read()), templates, mode, weights, without_absent)
     if not as_json:
-        click.echo(f"{ordered['run_id']} is ordered, with {ordered['proteins']} proteins", err=True)
+        click.echo(f"{ordered['run_id']} is queued, with {ordered['proteins']} proteins", err=True)
     elif not watching:
         print_json(ordered)
     if watching:
         _watch(client, run, as_json)
 
 
-@_command("show", "Show a run: how far it is, and its best hits.")
+@_command("show", "Show the progress and the best hits of a run.", "my-run")
 @click.argument("run")
 @json_option
 @click.pass_context
@@ -180,7 +183,7 @@ def show(context, run, as_json):
     row, progress = found["run"], found["progress"]
     counts = ", ".join(f"{count} {part}" for part, count in progress["counts"].items() if count)
     facts = {"run": row["run_id"], "state": progress["state"], "author": row["author"], "mode": row["mode"]}
-    facts |= {"proteins": f"{progress['total']} ({counts})", "at work": progress["duration"], "left": progress["left"]}
+    facts |= {"proteins": f"{progress['total']} ({counts})", "run time": progress["duration"], "left": progress["left"]}
     print_facts({name: value for name, value in facts.items() if value})
     columns = ("query_id", "phase", "best_hit", "best_evalue", "best_score", "probability")
     print_table(
@@ -189,7 +192,7 @@ def show(context, run, as_json):
     )
 
 
-@_command("watch", "Follow a run until it ends; exit code 2 if some of it failed.")
+@_command("watch", "Follow a run until it ends; exit code 2 if any protein failed.", "my-run")
 @click.argument("run")
 @json_option
 @click.pass_context
@@ -199,21 +202,21 @@ def watch(context, run, as_json):
 
 def _watch(client, run, as_json):
     with _bar(run, as_json) as show:
-        told = client.wait(run, lambda told: show(told["finished"], told["total"], _left(told)))
+        answer = client.wait(run, lambda answer: show(answer["finished"], answer["total"], _left(answer)))
     if as_json:
-        print_json(told)
+        print_json(answer)
     else:
-        click.echo(f"{run}: {told['state']}, {told['finished']} of {told['total']} proteins finished")
-    if told["status"] != "SUCCESS":
+        click.echo(f"{run}: {answer['state']}, {answer['finished']} of {answer['total']} proteins finished")
+    if answer["status"] != "SUCCESS":
         sys.exit(_FAILED)
 
 
-def _left(told):
-    return f"{told['state']}{', ' + told['left'] + ' left' if told['left'] else ''}"
+def _left(answer):
+    return f"{answer['state']}{', ' + answer['left'] + ' left' if answer['left'] else ''}"
 
 
-def _act(name, help, done):
-    @_command(name, help)
+def _act(name, summary, done):
+    @_command(name, summary, "my-run")
     @click.argument("run")
     @click.pass_context
     def act(context, run):
@@ -221,34 +224,38 @@ def _act(name, help, done):
         click.echo(f"{run} {done}")
 
 
-_act("stop", "Stop a run that waits or works.", "is being stopped")
-_act("retry", "Compute what did not succeed in a run.", "is queued again")
+_act("stop", "Stop a queued or running run.", "is being stopped")
+_act("retry", "Compute the missing proteins of a run.", "is queued again")
 
 
-@_command("repeat", "Start the same again under another name.")
+@_command("repeat", "Start a run with the same proteins and settings under another name.", "my-run my-run-2")
 @click.argument("run")
 @click.argument("name")
 @click.pass_context
 def repeat(context, run, name):
     ordered = _client(context).repeat(run, name)
-    click.echo(f"{ordered['run_id']} is ordered, with {ordered['proteins']} proteins")
+    click.echo(f"{ordered['run_id']} is queued, with {ordered['proteins']} proteins")
 
 
-@_command("delete", "Delete a run and its results.")
+@_command("delete", "Delete a run and its results.", "my-run --yes")
 @click.argument("run")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_context
 def delete(context, run, yes):
     if not yes:
-        click.confirm(f"Delete {run} and all of its results for good?", abort=True)
+        click.confirm(f"Permanently delete {run} and all its results?", abort=True)
     _client(context).delete(run)
     click.echo(f"{run} is deleted")
 
 
-@_command("download", "Download the results of a run as a zip file, one table of it, or its models.")
+@_command(
+    "download",
+    "Download the results of a run as a zip file, one of its tables, or its models.",
+    "my-run --table domains.gff3",
+)
 @click.argument("run")
-@click.option("--table", help="This table only, such as domains.gff3, domains.csv or hits.csv.gz.")
-@click.option("--models", is_flag=True, help="A zip file of the models of its domains instead.")
+@click.option("--table", help="Only this table, such as domains.gff3, domains.csv or hits.csv.gz.")
+@click.option("--models", is_flag=True, help="Instead, a zip file of the models of its domains.")
 @click.option(
     "--to",
     "path",
@@ -268,7 +275,7 @@ def download(context, run, table, models, path):
         click.echo(client.download(run, path or f"{run}.zip"))
 
 
-@_command("model", "Download a model of a protein of a run.")
+@_command("model", "Download a model of a protein of a run.", "my-run P00533 --domain 2 --to egfr.cif")
 @click.argument("run")
 @click.argument("protein")
 @click.option("--domain", type=click.IntRange(1), help="Number of the domain.  [default: 1]")
@@ -279,7 +286,7 @@ def model(context, run, protein, domain, hit, path):
     click.echo(_client(context).model(run, protein, path, domain, hit))
 
 
-@_command("log", "Show the last lines of the log of a run, or of a protein in it.")
+@_command("log", "Show the last lines of the log of a run or of one of its proteins.", "my-run --protein P69905")
 @click.argument("run")
 @click.option("--protein", help="Id of the protein.")
 @click.pass_context
@@ -287,34 +294,34 @@ def log(context, run, protein):
     click.echo(_client(context).log(run, protein), nl=False)
 
 
-@_command("cluster", "Show the machines, their jobs and the queue.")
+@_command("cluster", "Show the machines, their jobs and the queue.", "--json")
 @json_option
 @click.pass_context
 def cluster(context, as_json):
-    told = _client(context).cluster()
+    answer = _client(context).cluster()
     if as_json:
-        return print_json(told)
+        return print_json(answer)
     columns = ("name", "state", "cores_used", "cores", "memory_used_mb", "memory_mb", "load")
     rows = [
         [*cells, len(node["jobs"]) + node["other_jobs"]]
-        for cells, node in zip(_cells(told["nodes"], columns), told["nodes"], strict=True)
+        for cells, node in zip(_cells(answer["nodes"], columns), answer["nodes"], strict=True)
     ]
     print_table(("node", "state", "cores used", "cores", "MB used", "MB", "load", "jobs"), rows)
-    click.echo(f"{len(told['queue']) + told['other_queue']} waiting")
+    click.echo(f"{len(answer['queue']) + answer['other_queue']} waiting")
 
 
-@_command("health", "Tell how the services of the site are; exit code 1 if one does not work.")
+@_command("health", "Show the state of the site's services; exit code 1 if one is down.", "")
 @json_option
 @click.pass_context
 def health(context, as_json):
-    told = _client(context).health()
+    answer = _client(context).health()
     if as_json:
-        print_json(told)
+        print_json(answer)
     else:
-        for service in told["services"]:
+        for service in answer["services"]:
             click.echo(f"{service['name']}: {service['words']}")
-        click.echo(told["workers"]["words"])
-    if not all(service["ok"] for service in told["services"]):
+        click.echo(answer["workers"]["words"])
+    if not all(service["ok"] for service in answer["services"]):
         sys.exit(1)
 
 

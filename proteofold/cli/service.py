@@ -1,4 +1,4 @@
-"""Commands of ``proteofold`` for who keeps the platform: accounts, tokens, and the runner."""
+"""Commands of ``proteofold`` for administrators of the platform: accounts, tokens, and the runner."""
 
 import contextlib
 import getpass
@@ -25,17 +25,17 @@ def add_commands(group):
 
 @click.group()
 def admin():
-    """Accounts and tokens of the platform."""
+    """Manage accounts, tokens and proteins of the platform."""
 
 
 @admin.command("add-user", short_help="Add an account.")
 @click.argument("name")
 @click.option("--admin", "is_admin", is_flag=True, help="May stop, retry and delete the runs of others.")
 @_PASSWORD_STDIN
-@click.option("--no-password", is_flag=True, help="It signs in through the institute's proxy only (docs/platform.md).")
+@click.option("--no-password", is_flag=True, help="Sign-in through the institute's proxy only (docs/platform.md).")
 @store_option
 def add_user(name, is_admin, password_stdin, no_password, store_path):
-    """Add the account NAME; its password is asked for.
+    """Add the account NAME and prompt for its password.
 
     \b
     Examples:
@@ -55,11 +55,16 @@ def add_user(name, is_admin, password_stdin, no_password, store_path):
 @click.argument("name")
 @_PASSWORD_STDIN
 @click.option(
-    "--revoke-tokens/--keep-tokens", default=None, help="What becomes of its tokens.  [default: ask; keep with stdin]"
+    "--revoke-tokens/--keep-tokens", default=None, help="Whether to revoke its tokens.  [default: ask; keep with stdin]"
 )
 @store_option
 def set_password(name, password_stdin, revoke_tokens, store_path):
-    """Set the password of NAME and end its sessions. Tokens do not depend on it: they go on, or are revoked, too."""
+    """Set the password of NAME and end its sessions. Its tokens stay valid unless they are revoked.
+
+    \b
+    Example:
+      proteofold admin set-password alice --revoke-tokens
+    """
     from proteofold.service import accounts, tokens
 
     with _platform(store_path) as conn:
@@ -68,19 +73,24 @@ def set_password(name, password_stdin, revoke_tokens, store_path):
         click.echo(f"password set: {name}; its sessions ended")
         count = len(tokens.list_tokens(conn, accounts.User(name, False)))
         if count and revoke_tokens is None and not password_stdin:
-            revoke_tokens = click.confirm(f"{name} has tokens ({count}). Revoke them, too?")
+            revoke_tokens = click.confirm(f"{name} has tokens ({count}). Revoke them as well?")
         if count and revoke_tokens:
             tokens.revoke_tokens(conn, name)
             _note(conn, "token revoked", f"all of {name}")
         if count:
-            click.echo(f"tokens {'revoked' if revoke_tokens else 'that still work'}: {count}")
+            click.echo(f"tokens {'revoked' if revoke_tokens else 'still valid'}: {count}")
 
 
 @admin.command("disable-user", short_help="Close an account.")
 @click.argument("name")
 @store_option
 def disable_user(name, store_path):
-    """Close the account NAME: no sign-in and session of it works, its tokens are revoked. Its runs stay."""
+    """Close the account NAME: sign-in is refused, its sessions end and its tokens are revoked. Its runs stay.
+
+    \b
+    Example:
+      proteofold admin disable-user bob
+    """
     from proteofold.service import accounts
 
     with _platform(store_path) as conn:
@@ -89,11 +99,16 @@ def disable_user(name, store_path):
     click.echo(f"disabled: {name}")
 
 
-@admin.command("enable-user", short_help="Open a closed account again.")
+@admin.command("enable-user", short_help="Reopen a closed account.")
 @click.argument("name")
 @store_option
 def enable_user(name, store_path):
-    """Open the account NAME again, which was disabled. Its tokens stay revoked."""
+    """Reopen the closed account NAME. Its tokens stay revoked.
+
+    \b
+    Example:
+      proteofold admin enable-user bob
+    """
     from proteofold.service import accounts
 
     with _platform(store_path) as conn:
@@ -106,7 +121,12 @@ def enable_user(name, store_path):
 @store_option
 @json_option
 def list_users(store_path, as_json):
-    """List all accounts."""
+    """List all accounts.
+
+    \b
+    Example:
+      proteofold admin list-users --json
+    """
     from proteofold.service import accounts
 
     with _platform(store_path) as conn:
@@ -125,7 +145,12 @@ def list_users(store_path, as_json):
 @store_option
 @json_option
 def tokens(name, store_path, as_json):
-    """List the tokens of all users, or of NAME; their secrets are not kept anywhere."""
+    """List the tokens of all users, or of NAME. Their secrets are not stored.
+
+    \b
+    Example:
+      proteofold admin tokens alice
+    """
     from proteofold.service import tokens as known
     from proteofold.service.accounts import User
 
@@ -140,11 +165,16 @@ def tokens(name, store_path, as_json):
     print_table(("token", "user", "label", "rights", "last used (UTC)"), shown)
 
 
-@admin.command("revoke-token", short_help="Make a token worthless.")
+@admin.command("revoke-token", short_help="Revoke a token.")
 @click.argument("token_id", type=int)
 @store_option
 def revoke_token(token_id, store_path):
-    """Make the token TOKEN_ID worthless ('proteofold admin tokens' lists them)."""
+    """Revoke the token TOKEN_ID ('proteofold admin tokens' lists them).
+
+    \b
+    Example:
+      proteofold admin revoke-token 7
+    """
     from proteofold.service import tokens as known
     from proteofold.service.accounts import User
 
@@ -154,7 +184,7 @@ def revoke_token(token_id, store_path):
     click.echo(f"revoked: token {token_id}")
 
 
-_WHY = click.option("--why", required=True, help="The reason, which is kept with who did it.")
+_WHY = click.option("--why", required=True, help="The reason; it is recorded with the name of the user.")
 
 
 @admin.command("replace-protein", short_help="Replace wrong sequences under known ids.")
@@ -162,9 +192,13 @@ _WHY = click.option("--why", required=True, help="The reason, which is kept with
 @_WHY
 @store_option
 def replace_protein(fasta, why, store_path):
-    """Give proteins of the store the sequences and descriptions of FASTA, by their ids: all of them or none.
+    """Replace sequences and descriptions of proteins in the store by those of FASTA with the same ids: all or none.
 
     Results of finished runs stay as they are. 'proteofold admin events' shows who replaced what, and why.
+
+    \b
+    Example:
+      proteofold admin replace-protein right.fasta --why "wrong isoform"
     """
     from proteofold.service.repair import replace_proteins
     from proteofold.store import open_store
@@ -174,12 +208,17 @@ def replace_protein(fasta, why, store_path):
             click.echo(f"replaced: {query_id}")
 
 
-@admin.command("delete-protein", short_help="Delete a protein that no run has.")
+@admin.command("delete-protein", short_help="Delete a protein that is in no run.")
 @click.argument("query_id", metavar="ID")
 @_WHY
 @store_option
 def delete_protein(query_id, why, store_path):
-    """Delete the protein ID from the store. One that has results is kept: delete its runs first, or replace it."""
+    """Delete the protein ID from the store. A protein that is in a run is kept: delete the run, or replace the protein.
+
+    \b
+    Example:
+      proteofold admin delete-protein P1 --why "test upload"
+    """
     from proteofold.service import repair
     from proteofold.store import open_store
 
@@ -197,6 +236,10 @@ def delete_runs(days, author, yes, store_path):
     """Delete runs that ended more than DAYS ago: tables, report and rows in the store.
 
     Results stay in results/shared for other runs; 'proteofold clean' removes those that no run lists.
+
+    \b
+    Example:
+      proteofold admin delete-runs --older-than 365 --author bob
     """
     from proteofold.service.accounts import User
     from proteofold.service.deletion import delete_run, ended_before
@@ -213,13 +256,18 @@ def delete_runs(days, author, yes, store_path):
 
 
 @admin.command(short_help="List security events.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The latest so many.")
-@click.option("--user", help="Only what this user did.")
-@click.option("--kind", help="Only of this kind, such as 'sign-in failed'.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Number of events.")
+@click.option("--user", help="Only events of this user.")
+@click.option("--kind", help="Only events of this kind, such as 'sign-in failed'.")
 @store_option
 @json_option
 def events(limit, user, kind, store_path, as_json):
-    """List the latest sign-ins, failed sign-ins, refusals, deletions and changes of accounts, the newest first."""
+    """List the latest sign-ins, failed sign-ins, refusals, deletions and changes of accounts, newest first.
+
+    \b
+    Example:
+      proteofold admin events --kind 'sign-in failed' --limit 20
+    """
     from proteofold.service.events import list_events
 
     with _platform(store_path) as conn:
@@ -231,9 +279,11 @@ def events(limit, user, kind, store_path, as_json):
     print_table(("at (UTC)", "event", "by", "from", "about"), shown)
 
 
-@click.command(short_help="Carry out the runs that are ordered on the platform.")
+@click.command(short_help="Start the runs that are ordered on the platform.")
 @store_option
-@click.option("--parallel", type=click.IntRange(1), default=1, show_default=True, help="Runs at work at once.")
+@click.option(
+    "--parallel", type=click.IntRange(1), default=1, show_default=True, help="Number of runs at the same time."
+)
 @click.option("--profile", type=click.Choice(["default", "cluster"]), default="default", show_default=True)
 @click.option("--cores", type=click.IntRange(1), help="Cores for each run on this machine.  [default: all, shared]")
 @click.option(
@@ -241,12 +291,12 @@ def events(limit, user, kind, store_path, as_json):
     type=click.Path(exists=True, file_okay=False),
     help="Where runs are started.  [default: the folder that holds results/]",
 )
-@click.option("--once", is_flag=True, help="End when no run waits or is at work.")
+@click.option("--once", is_flag=True, help="Exit when no run is queued or running.")
 def runner(store_path, parallel, profile, cores, directory, once):
-    """Start the runs that are ordered on the platform, watch them, stop them when asked; a service without an end.
+    """Run the service that starts, watches and stops the runs that are ordered on the platform.
 
-    Ended or killed, it leaves runs at work; the next one goes on looking after them. Under systemd it needs
-    KillMode=process for that.
+    Runs continue when the service is stopped or killed; the next runner takes them over. Under systemd this needs
+    KillMode=process.
 
     \b
     Examples:
@@ -267,7 +317,7 @@ def _platform(store_path):
 
 
 def _note(conn, kind, about):
-    """Keep a security event of somebody at the command line."""
+    """Record a security event of a user of the command line."""
     from proteofold.service.events import record_event
 
     record_event(conn, kind, _who(), None, about)
@@ -278,7 +328,7 @@ def _who():
 
 
 def _password(from_stdin):
-    """A password, never as an argument: those stand in the list of processes."""
+    """A password, never as an argument: the list of processes shows arguments."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     return click.prompt("Password", hide_input=True, confirmation_prompt=True)

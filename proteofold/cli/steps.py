@@ -15,9 +15,7 @@ from proteofold.system.errors import UserError, missing_extra
 
 _FILE = click.Path(exists=True, dir_okay=False)
 _OUTPUT = click.Path(dir_okay=False)
-_REMOVE = click.option(
-    "--remove-damaged", is_flag=True, help="Delete an input that is damaged, so that it is made again."
-)
+_REMOVE = click.option("--remove-damaged", is_flag=True, help="Delete a damaged input, so that it is recomputed.")
 _SHOWN = 10  # ids in a message
 _RUN = click.option("--run", default="", help="Name of the run, noted in --usage.")
 _ID = click.option("--id", "query_id", help="The record to take when FASTA has several.")
@@ -58,7 +56,12 @@ def _step(function):
 @click.argument("proteins", type=_FILE, nargs=-1, required=True)
 @_step
 def batch(run_folder, batch, output, proteins):
-    """Write the sequences of BATCH, as the manifest of RUN_FOLDER has it, from the FASTA files PROTEINS to OUTPUT."""
+    """Write the sequences of BATCH, as listed in the manifest of RUN_FOLDER, from the FASTA files PROTEINS to OUTPUT.
+
+    \b
+    Example:
+      proteofold batch results/demo 0123456789abcdef batch.fas config/demo/proteins.fasta
+    """
     from proteofold.run.inputs import read_queries
     from proteofold.run.manifest import load_run
     from proteofold.science.batches import make_batch
@@ -153,8 +156,8 @@ def align(fasta, a3m, database, iterations, query_id, md5, threads, run, usage):
 @click.argument("a3m", type=_OUTPUT, required=False)
 @_ID
 @_MD5
-@click.option("--alignment", type=click.Path(), help="A3M file of the sequence and its relatives, to search with all.")
-@click.option("--remove-damaged", is_flag=True, help="Delete an alignment that is damaged, so that it is made again.")
+@click.option("--alignment", type=click.Path(), help="A3M file of the sequence and its relatives, used for the search.")
+@click.option("--remove-damaged", is_flag=True, help="Delete a damaged alignment, so that it is recomputed.")
 @_step
 def a3m(fasta, horiz, a3m, query_id, md5, alignment, remove_damaged):
     """Write the A3M file that hhsearch reads: secondary structure, its confidence, and the sequence of FASTA.
@@ -207,12 +210,12 @@ def a3m(fasta, horiz, a3m, query_id, md5, alignment, remove_damaged):
     type=click.IntRange(1),
     default=4,
     show_default=True,
-    help="Alignments with one template that are reported at most.",
+    help="Largest number of alignments reported per template.",
 )
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--memory-mb", type=click.IntRange(1), help="Search in parts of the library where one search takes more.")
+@click.option("--memory-mb", type=click.IntRange(1), help="Search in parts of the library if one search needs more.")
 @click.option(
-    "--attempt", type=click.IntRange(1), default=1, help="Above 1: the one before was killed; take more parts."
+    "--attempt", type=click.IntRange(1), default=1, help="Above 1 after a killed attempt: search in more parts."
 )
 @_RUN
 @_USAGE
@@ -311,16 +314,16 @@ def build_library(folder, prefix, predict):
 @click.option(
     "--mark", "marks", multiple=True, help="Marks of what is merged (workflow/rules/common.smk); others are removed."
 )
-@click.option("--report", is_flag=True, help="Draw the pages of the report too.")
+@click.option("--report", is_flag=True, help="Also draw the pages of the report.")
 @click.option("--interrupted", is_flag=True, help="The run was interrupted: unfinished proteins have not failed.")
 @_step
 def merge(run_folder, config_files, block, marks, report, interrupted):
-    """Write the merged tables of RUN_FOLDER from the proteins that are done; the workflow does this by itself.
+    """Write the merged tables of RUN_FOLDER from the proteins that are done, as each run does at its end.
 
-    With --configfile the run needs not have been started: its proteins are those of the configuration, and their
-    results those that other runs, such as its parts, have computed with the same settings.
+    With --configfile the run need not have been started: its proteins are those of the configuration, and their results
+    are those that other runs, such as its parts, have computed with the same settings.
 
-    Proteins without a result are listed in failed.csv; the exit code is 2 when there are any.
+    Proteins without a result are listed in failed.csv; the exit code is 2 if there are any.
 
     \b
     Example, after 'proteofold parts my.yaml --size 40000' and all parts:
@@ -353,7 +356,7 @@ def merge(run_folder, config_files, block, marks, report, interrupted):
     succeeded = counts["with_hit"] + counts["without_hit"]
     click.echo(f"{succeeded} of {counts['proteins']} proteins merged into {run_folder}/merge_results.csv")
     if counts["failed"]:
-        again = "start the parts again, then merge" if config_files else "rerun the same command"
+        again = "rerun the parts, then merge" if config_files else "rerun the same command"
         click.echo(f"{counts['failed']} failed: see {run_folder}/failed.csv; {again} to repeat only those")
     if succeeded < counts["proteins"]:
         sys.exit(2)
@@ -376,7 +379,12 @@ def _folder_of(config_files):
 @click.argument("run_folder", type=click.Path(exists=True, file_okay=False))
 @_step
 def report(run_folder):
-    """Draw the pages and plots of RUN_FOLDER/report from its merged tables; the workflow does this by itself."""
+    """Draw the pages and plots of RUN_FOLDER/report from its merged tables, as each run does at its end.
+
+    \b
+    Example:
+      proteofold report results/demo
+    """
     from proteofold.report.draw import REPORT_FILES, draw_report
 
     draw_report(run_folder)

@@ -5,9 +5,11 @@ import subprocess
 import sys
 import textwrap
 
+import click
 import pytest
 import yaml
 
+from proteofold.cli.main import cli
 from proteofold.formats.hhr import HIT_COLUMNS
 from proteofold.run.config import config_problems, load_config
 from proteofold.run.failures import FAILURE_COLUMNS
@@ -93,6 +95,16 @@ def test_every_section_of_errors_that_the_code_names_exists_and_the_other_way_ro
     assert named <= sections
     # named by a message of their own, or by no error of ours
     assert sections - named == {"missing-package", "failed-proteins"}
+
+
+def commands(group):
+    """The commands below a group that do something, with their names."""
+    for name, command in group.commands.items():
+        yield from commands(command) if isinstance(command, click.Group) else [(name, command)]
+
+
+def test_help_of_every_command_has_an_example():
+    assert [name for name, command in commands(cli) if "Example" not in command.help] == []
 
 
 def test_generated_pages_are_those_of_the_code():

@@ -47,7 +47,7 @@ def test_pdb70_is_fetched_and_said_to_be_there(call, server, content):
         "in use: resources/templates/pdb70/pdb70",
     ]
     outcome = call(*words)
-    assert outcome.stdout.startswith("there already: resources/templates/pdb70-220313-hhm-cs219: 2 templates")
+    assert outcome.stdout.startswith("already present: resources/templates/pdb70-220313-hhm-cs219: 2 templates")
     copied = call("local-copy", "resources/templates/pdb70/pdb70", "local/pdb70")
     assert copied.stdout.splitlines()[-1] == "in use: local/pdb70/pdb70"
     assert call("warm", "local/pdb70/pdb70").stdout.startswith("read 0.00 GB in ")
@@ -58,7 +58,7 @@ def test_proteome_is_fetched_from_the_address_in_the_environment(call, server):
     outcome = call("proteome", "up000005640", PROTEOFOLD_PROTEOME_URL=server.url("/{id}"))
     assert outcome.stdout == "fetched UP000005640.fasta.gz: 2 proteins, 5 residues\n"
     outcome = call("proteome", "UP000005640", PROTEOFOLD_PROTEOME_URL=server.url("/{id}"))
-    assert outcome.stdout == "there already: UP000005640.fasta.gz: 2 proteins, 5 residues\n"
+    assert outcome.stdout == "already present: UP000005640.fasta.gz: 2 proteins, 5 residues\n"
 
 
 def test_official_checksum_of_the_weights_is_asked_for(call, server):
@@ -117,10 +117,10 @@ def test_structures_of_the_domains_of_a_run_are_fetched(call, server, merged, tm
     server.files["/2def"] = cif(chain_rows("MKV"), components("MKV"), "2DEF").encode()
     address = {"PROTEOFOLD_STRUCTURES_URL": server.url("/{id}")}
     outcome = call("structures", "demo", **address)
-    assert outcome.stdout == "fetched 2 structures to resources/structures; 0 there already\n"
+    assert outcome.stdout == "fetched 2 structures to resources/structures; 0 already present\n"
     assert {path.name for path in (tmp_path / "resources/structures").iterdir()} == {"1abc.cif.gz", "2def.cif.gz"}
     outcome = call("structures", "demo", "--template", "1ABC_A", "--template", "MINE", **address)
-    assert "fetched 0 structures" in outcome.stdout and "1 there already" in outcome.stdout
+    assert "fetched 0 structures" in outcome.stdout and "1 already present" in outcome.stdout
     assert "MINE" in outcome.stdout
 
 
@@ -146,4 +146,4 @@ def test_classification_is_fetched_from_the_addresses_in_the_environment(call, s
     }
     told = "resources/classification/cath-20220313: 1 domains in 1 superfamilies, CATH v4_4_0\n"
     assert call("classification", **addresses).stdout == f"fetched {told}"
-    assert call("classification", **addresses).stdout == f"there already: {told}"
+    assert call("classification", **addresses).stdout == f"already present: {told}"
