@@ -10,6 +10,7 @@ from proteofold.system.errors import UserError
 from website.actions import same
 from website.pages import protein_page, run_pages
 from website.requests.databases import ask_platform
+from website.requests.policy import policy
 from website.requests.threads import at_length
 
 
@@ -37,7 +38,7 @@ async def protein(visit):
         visit.datasette, visit.request, [working / RESULTS], more, may_retry, structures.folder
     )
     # no script of the page reaches another site unless the administrator allows it
-    answer.headers["Content-Security-Policy"] = f"connect-src 'self'{f' {RCSB_FILES}' if structures.rcsb else ''}"
+    answer.headers["Content-Security-Policy"] = policy(connect=RCSB_FILES if structures.rcsb else "")
     return answer
 
 

@@ -5,6 +5,8 @@ import re
 from markupsafe import Markup, escape
 
 _PDB_CHAIN = re.compile(r"([1-9][A-Za-z0-9]{3})_([A-Za-z0-9]+)")
+# Where pictures of structures come from
+PICTURES = "https://cdn.rcsb.org"
 # as UniProt defines it
 _ACCESSION = re.compile(r"[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2}")
 
@@ -49,7 +51,7 @@ def node_url(code):
 def structure_picture(template):
     """Picture of a template's structure at the Protein Data Bank, or None for a name that is no PDB entry."""
     entry = _PDB_CHAIN.fullmatch(template or "")
-    return f"https://cdn.rcsb.org/images/structures/{entry[1].lower()}_assembly-1.jpeg" if entry else None
+    return f"{PICTURES}/images/structures/{entry[1].lower()}_assembly-1.jpeg" if entry else None
 
 
 def template_link(template):

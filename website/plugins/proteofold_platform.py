@@ -11,6 +11,7 @@ from website.requests import answers
 from website.requests.events import note
 from website.requests.gate import gate, refusal
 from website.requests.identity import Actor, actor_of
+from website.requests.policy import Nonces, begin_answer, policy
 from website.requests.visit import sign_in_path, wants_json
 from website.sql.closed import CLOSED, closed
 
@@ -22,8 +23,6 @@ _HEADERS = (
     (b"x-frame-options", b"DENY"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
-    # scripts are not limited: Datasette's templates have them inline
-    (b"content-security-policy", b"frame-ancestors 'none'; base-uri 'none'; object-src 'none'; form-action 'self'"),
 )
 
 
@@ -31,6 +30,12 @@ _HEADERS = (
 def register_routes():
     """Ours begin with /-/, where no table can be."""
     return [*datasette_routes(), (CLOSED, closed)]
+
+
+@hookimpl
+def prepare_jinja2_environment(env):
+    """Inline scripts and styles of all templates, Datasette's too, get the nonce of the answer."""
+    env.add_extension(Nonces)
 
 
 @hookimpl
@@ -114,10 +119,13 @@ def asgi_wrapper(datasette):
         guarded = gate(app, datasette, ROUTES, hosts.replace(",", " ").split())
 
         async def wrapped(scope, receive, send):
+            begin_answer()
+
             async def send_more(message):
                 if message["type"] == "http.response.start":
                     told = {name.lower() for name, _ in message["headers"]}
-                    more = [pair for pair in _HEADERS if pair[0] not in told]
+                    headers = (*_HEADERS, (b"content-security-policy", policy().encode()))
+                    more = [pair for pair in headers if pair[0] not in told]
                     message = message | {"headers": [*message["headers"], *more]}
                 await send(message)
 

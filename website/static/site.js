@@ -45,6 +45,9 @@ addEventListener("submit", event => {
   else sentAt.set(event.target, event.timeStamp);
 });
 
+/* Datasette's button for columns, whose inline script no policy allows. */
+document.querySelector(".choose-columns-mobile")?.addEventListener("click", () => openColumnChooser());
+
 /* Buttons that copy the text of a field; shown where the browser allows it. */
 for (const button of document.querySelectorAll("[data-copy]")) {
   const field = document.getElementById(button.dataset.copy), name = button.textContent;
