@@ -72,7 +72,7 @@ def test_store_answers(at_the_prompt):
 
 
 def test_single_steps_lead_from_fasta_to_summary(at_the_prompt, small_library):
-    lines = [line for line, _ in commands("Single steps by hand") if line]
+    lines = [line for line, _ in commands("Single steps") if line]
     assert len(lines) >= 4
     protein = (at_the_prompt.folder / "proteins.fasta").read_text().split(">")[1]
     (at_the_prompt.folder / "my.fasta").write_text(f">{protein}")
