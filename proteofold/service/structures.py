@@ -12,6 +12,9 @@ from proteofold.system.errors import UserError
 
 RCSB_FILES = "https://files.rcsb.org"
 
+# Of a structure for the viewer, which draws it in the reader's browser.
+MOST_BYTES = 64 << 20
+
 # The id of a PDB entry, in lower case.
 _CODE = re.compile(r"[1-9][a-z0-9]{3}")
 
@@ -51,9 +54,12 @@ def read_structure(folder, code):
         for path in structure_paths(folder, code):
             try:
                 with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as handle:
-                    return handle.read()
+                    data = handle.read(MOST_BYTES + 1)
             except FileNotFoundError:
                 continue
             except (OSError, EOFError) as error:
                 raise NotFoundError(f"The structure {code} cannot be read: {type(error).__name__}.") from None
+            if len(data) > MOST_BYTES:
+                raise NotFoundError(f"The structure {code} is too large for a browser.")
+            return data
     raise NotFoundError(f"There is no structure {code[:20]!r} on this site.")

@@ -90,7 +90,7 @@ def test_pages_lead_to_the_models(site):
     assert f'data-model="{MODEL}.pdb?hit=1"' in page.text
     assert ZIP in {address for address, _ in site.links(site.get("/-/runs/demo"))}
     other = site.get("/-/protein/sp%7CP69905%7CHBA_HUMAN?hit=2").text
-    assert "data-model" not in other and "<code>proteofold fetch structures demo --template 1IBE_A</code>" in other
+    assert "data-viewer" not in other and "<code>proteofold fetch structures demo --template 1IBE_A</code>" in other
 
 
 def test_a_client_has_them_too(site, run, tmp_path):

@@ -62,6 +62,15 @@ def test_what_is_no_entry_of_the_folder_is_not_found(tmp_path, code):
         read_structure(None, code)
 
 
+def test_file_that_is_too_large_for_a_browser_is_not_sent(tmp_path, monkeypatch):
+    (tmp_path / "1abc.cif.gz").write_bytes(gzip.compress(b"data_1ABC\n" * 100))
+    monkeypatch.setattr("proteofold.service.structures.MOST_BYTES", 999)
+    with pytest.raises(NotFoundError, match="too large"):
+        read_structure(tmp_path, "1abc")
+    monkeypatch.setattr("proteofold.service.structures.MOST_BYTES", 1000)
+    assert len(read_structure(tmp_path, "1abc")) == 1000
+
+
 def test_damaged_file_is_not_found(tmp_path):
     (tmp_path / "1abc.cif.gz").write_bytes(gzip.compress(b"data_1ABC")[:-4])
     with pytest.raises(NotFoundError, match="cannot be read"):

@@ -1,11 +1,12 @@
 """Opening a store: its schema, its settings, and the places and files that are refused."""
 
+import contextlib
 import sqlite3
 
 import pytest
 
 from proteofold.store import database, open_store
-from proteofold.store.schema import MIGRATIONS
+from proteofold.store.schema import MIGRATIONS, migrate
 from proteofold.system import disks
 from proteofold.system.errors import UserError
 
@@ -155,3 +156,22 @@ def test_the_proteins_with_a_domain_of_a_superfamily_are_looked_up_by_index(stor
     query = f"explain query plan select query_id from domains where {condition} and run_id = 'demo'"
     plan = "\n".join(row[3] for row in store.execute(query))
     assert "domain_rows_superfamily (superfamily" in plan and "SCAN" not in plan
+
+
+def test_domains_of_an_earlier_store_stay_and_have_no_superfamily_yet(tmp_path):
+    path = tmp_path / "s.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        migrate(conn, MIGRATIONS[:7])
+        conn.execute("insert into proteins values ('A', 1, null, null, null, null, null, 3, 'MKV', 'x', '', '')")
+        conn.execute("insert into runs (run_id, status) values ('demo', 'SUCCESS')")
+        conn.execute(
+            "insert into protein_results (run_id, query_id, result_id, position, md5, entry, phase)"
+            " values ('demo', 'A', 1, 1, 'x', 'A-00000000', 'done')"
+        )
+        conn.execute(
+            "insert into domain_rows (result_id, number, template, query_start, query_end)"
+            " values (1, 1, '1ABC_A', 1, 3)"
+        )
+    with contextlib.closing(open_store(path)) as conn:
+        query = "select query_id, template, superfamily, superfamily_name from domains"
+        assert conn.execute(query).fetchall() == [("A", "1ABC_A", None, None)]
