@@ -15,7 +15,7 @@ from plots import draw
 from proteofold.science.hhsuite import hhsuite_version
 
 RESULTS = Path(__file__).with_name("results.md")
-SECTIONS = ("s4pred", "overhead", "graph", "rerun", "merge", "chain", "modes", "shards", "memory")
+SECTIONS = ("s4pred", "overhead", "graph", "slots", "rerun", "merge", "chain", "modes", "shards", "memory")
 SECTIONS += ("store", "platform", "cluster", "copies")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 from made_runs import predicted_run
 from measure import ROOT, measure, table
+from stub_search import write_stub
 
 from proteofold.plan.cost import search_cpu_s
 from proteofold.plan.nodes import NodeKind
@@ -31,17 +32,8 @@ IN_FLIGHT = 500  # jobs in Slurm at once: `jobs` of the profile
 
 PROTEOME, PROTEOME_S = 41_339, 240  # proteins; seconds that the head is watched with jobs in Slurm
 
-# In place of hhsearch: waits as long as a file says for a query's length, then writes an empty list of hits.
-STUB = """#!/bin/sh
-while [ $# -gt 0 ]; do
-    [ "$1" = -o ] && out=$2
-    [ "$1" = -i ] && query=$2
-    shift
-done
-[ -n "$out" ] || exit 0
-sleep "$(grep -m 1 -x -A 1 -e "$(grep '^>' "$query" | tail -n 1)" "{times}" | tail -n 1)"
-printf 'Query stub\\nMatch_columns 1\\n\\n No Hit Prob\\n' > "$out"
-"""
+# Shell words: the seconds that the file {times} has for a query.
+SECONDS = """"$(grep -m 1 -x -A 1 -e "$(grep '^>' "$query" | tail -n 1)" "{times}" | tail -n 1)" """
 
 
 def run(folder, options):
@@ -58,13 +50,10 @@ def run(folder, options):
     seconds = [cost * scale for cost in costs]
     times = (f">{name}\n{value:.2f}\n" for name, value in zip(lengths, seconds, strict=True))
     (folder / "times").write_text("".join(times))
-    stub = folder / "bin" / "hhsearch"
-    stub.parent.mkdir()
-    stub.write_text(STUB.format(times=folder / "times"))
-    stub.chmod(0o755)
+    stub = write_stub(folder, SECONDS.format(times=folder / "times"))
     slurm = Slurm(folder / "slurm", NODES)
     slurm.folder.mkdir()
-    environment = slurm.environment | {"PATH": f"{stub.parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = slurm.environment | stub
     command = [ROOT / ".venv" / "bin" / "snakemake", "--snakefile", ROOT / "workflow" / "Snakefile"]
     command += ["--profile", ROOT / "profiles" / "cluster", "--configfile"]
     with _counted_cpu() as counted:

@@ -5,18 +5,13 @@ import statistics
 
 import yaml
 from measure import PROTEOFOLD, PYTHON, SNAKEMAKE, measure, table, write_proteins
+from stub_search import write_stub
 
 from proteofold.run.manifest import load_run
 from proteofold.system.process import read_usage
 
 SEARCHED, FINISHED = 200, 1000
 STEPS = 30  # searches repeated by hand
-
-# In place of hhsearch: a search that costs nothing, so that a run of a thousand proteins can be finished.
-STUB = """#!/bin/sh
-while [ $# -gt 0 ]; do [ "$1" = -o ] && out=$2; shift; done
-[ -z "$out" ] || printf 'Query stub\\nMatch_columns 1\\n\\n No Hit Prob\\n' > "$out"
-"""
 
 
 def run(folder, options):
@@ -30,11 +25,7 @@ def run(folder, options):
     step = search_step_s(folder, run)
     merge = tables_s(folder, "searched") / SEARCHED
 
-    stub = folder / "bin" / "hhsearch"
-    stub.parent.mkdir()
-    stub.write_text(STUB)
-    stub.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{stub.parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = os.environ | write_stub(folder)
     start(folder, "finished", FINISHED, environment)
     again = start(folder, "finished", FINISHED, environment)
     rows = [
