@@ -34,15 +34,41 @@ def test_secrets_are_for_their_owners_only(testbed):
         ("worker1", "/etc/munge/munge.key", "400 munge"),
         ("client", "/etc/proteofold/site.env", "400 root"),
         ("client", "/etc/proteofold/tls/key.pem", "600 root"),
-        ("client", "/var/lib/proteofold/platform.db", "600 proteofold"),
+        ("client", "/var/lib/proteofold-platform", "2770 root"),
+        ("client", "/var/lib/proteofold-platform/platform.db", "660 proteofold-site"),
+        ("client", "/var/backups/proteofold", "700 root"),
+        ("client", "/shared/results", "2770 root"),
     ):
         assert on(node, f"stat -c '%a %U' {path}").strip() == expected, path
 
 
-def test_the_key_that_copies_the_program_opens_nothing_else(testbed):
-    opens = "ssh -n -i ~/.ssh/to_workers -o IdentitiesOnly=yes -o BatchMode=yes"
-    assert on("client", f"{opens} {WORKER1} id || echo refused", user="pfdeploy").strip() == "refused"
-    there = f"{WORKER1}:../../var/lib/pfdeploy/"
-    copied = f"rsync -e '{opens.replace(' -n', '')}' /etc/hostname {there} </dev/null || echo refused"
-    assert on("client", copied, user="pfdeploy").strip() == "refused"
-    assert on("worker1", "stat -c '%a %U' /etc/ssh/proteofold_deploy_keys").strip() == "644 root"
+ATTACK = """cd /; accounts=/var/lib/proteofold-platform
+for path in $accounts $accounts/platform.db /var/backups/proteofold/*; do
+    cat "$path" || ls "$path" || touch "$path" || mv "$path" "$path.taken" && echo "$path is open"; done 2>/dev/null
+mv /shared/results /shared/taken 2>/dev/null && echo results taken; true"""
+
+
+def test_jobs_reach_neither_accounts_nor_backups(testbed):
+    assert on("client", ATTACK, user="proteofold") == ""
+    on("client", "runuser -u proteofold-site -- test -r /var/lib/proteofold-platform/platform.db")
+    attack = f"sbatch --quiet --wait -w client --output=/shared/results/.attack --chdir=/tmp --wrap '{ATTACK}'"
+    assert on("client", f"{attack} && cat /shared/results/.attack", user="proteofold") == ""
+
+
+def test_heads_of_runs_are_of_the_user_of_jobs_and_can_be_deleted_on_the_site(testbed):
+    on("client", "test $(stat -c %U /shared/results/cluster-test/manifest.tsv) = proteofold")
+    closed = "find /shared/results/cluster-test -type d ! -perm -g=rwx; find /shared/results/cluster-test ! -perm -g=r"
+    assert on("client", closed) == "", "what site and runner cannot remove or read"
+
+
+def test_sshd_takes_keys_only(testbed):
+    for node in ("client", "worker1"):
+        offered = on(node, "sshd -T")
+        for line in ("passwordauthentication no", "permitrootlogin without-password", "x11forwarding no"):
+            assert line in offered.splitlines()
+
+
+def test_updates_leave_slurm_and_the_kernel_alone(testbed):
+    ask = "apt-config dump Unattended-Upgrade::Package-Blacklist; systemctl is-enabled apt-daily-upgrade.timer"
+    told = on("client", ask)
+    assert '"slurm"' in told and '"linux-"' in told and "enabled" in told

@@ -291,8 +291,9 @@ def events(limit, user, kind, store_path, as_json):
     type=click.Path(exists=True, file_okay=False),
     help="Where runs are started.  [default: the folder that holds results/]",
 )
+@click.option("--as-user", metavar="NAME", help="Start runs as this user; needs CAP_SETUID and CAP_SETGID.")
 @click.option("--once", is_flag=True, help="Exit when no run is queued or running.")
-def runner(store_path, parallel, profile, cores, directory, once):
+def runner(store_path, parallel, profile, cores, directory, as_user, once):
     """Run the service that starts, watches and stops the runs that are ordered on the platform.
 
     Runs continue when the service is stopped or killed; the next runner takes them over. Under systemd this needs
@@ -305,7 +306,7 @@ def runner(store_path, parallel, profile, cores, directory, once):
     """
     from proteofold.service.runner import Runner, serve
 
-    serve(Runner(store_path, parallel, profile, cores, directory), once)
+    serve(Runner(store_path, parallel, profile, cores, directory, as_user), once)
 
 
 @contextlib.contextmanager

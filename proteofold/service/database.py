@@ -1,13 +1,15 @@
-"""``platform.db``: accounts, tokens and orders, in a SQLite file beside the store that only its owner may read."""
+"""``platform.db``: accounts, tokens and orders, in a SQLite file for its owner, or the platform's group, alone."""
 
 import contextlib
 import os
 import sqlite3
+import stat
 from pathlib import Path
 
 from proteofold.store.database import BUSY_TIMEOUT_S, refuse_network
 from proteofold.store.schema import migrate
 from proteofold.system.errors import UserError
+from proteofold.system.paths import PLATFORM_VARIABLE
 
 PLATFORM_NAME = "platform.db"
 
@@ -133,12 +135,23 @@ MIGRATIONS = (_FIRST, _SECOND, _THIRD, _EVENTS)
 
 
 def platform_path(store_path):
-    """Where the platform's database of a store lies."""
-    return Path(store_path).absolute().with_name(PLATFORM_NAME)
+    """Where the platform's database of a store lies: beside it, or in the folder that PROTEOFOLD_PLATFORM names."""
+    folder = os.environ.get(PLATFORM_VARIABLE) or Path(store_path).parent
+    return Path(folder).absolute() / PLATFORM_NAME
+
+
+def private_mode(folder):
+    """The mode of what is made in a folder of the platform: its owner's alone, or its group's, too.
+
+    A folder with the setgid bit belongs to a group: site and runner are users of their own there (ansible/).
+    """
+    return 0o770 if folder.stat().st_mode & stat.S_ISGID else 0o700
 
 
 def open_platform(path):
-    """A connection to the platform's database, made (mode 0600) or brought to the newest schema where needed.
+    """A connection to the platform's database, made or brought to the newest schema where needed.
+
+    Its mode is 0600, or 0660 in a folder of a group (``private_mode``).
 
     Transactions are begun by ``proteofold.store.transaction``. Raises UserError for a path on a network file system,
     a damaged file, or one that cannot be opened.
@@ -149,9 +162,10 @@ def open_platform(path):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # SQLite gives its -wal and -shm the mode of the file
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o600)
+        mode = private_mode(path.parent) & 0o666
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, mode))
+        if path.stat().st_mode & 0o777 & ~mode:
+            path.chmod(mode)
         conn = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         conn.execute(f"pragma busy_timeout = {BUSY_TIMEOUT_S * 1000}")
         conn.execute("pragma journal_mode = wal")

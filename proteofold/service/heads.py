@@ -6,15 +6,18 @@ anything else, so a runner that comes later finds it, or knows that there is non
 
 import contextlib
 import os
+import pwd
 import signal
 import subprocess
+from typing import NamedTuple
 
 import yaml
 
 from proteofold.formats.fasta import format_fasta
+from proteofold.run.layout import RESULTS
 from proteofold.run.lock import head_is_alive
 from proteofold.run.progress import TIMES_VARIABLE
-from proteofold.service.database import dicts
+from proteofold.service.database import dicts, private_mode
 from proteofold.service.places import order_folder, order_lock, run_folder, working_folder
 from proteofold.service.runs import NewRun, config_of, ids_of
 from proteofold.store.database import path_of
@@ -28,6 +31,25 @@ PROFILES = ("default", "cluster")
 _IDS_AT_ONCE = 500
 
 
+class HeadSettings(NamedTuple):
+    """How heads are started: the profile, cores on this machine, and the user they become, None for the runner's own.
+
+    To start a head as another user the runner needs the capabilities CAP_SETUID and CAP_SETGID, which the head does not
+    keep.
+    """
+
+    profile: str
+    cores: int = 1
+    user: str | None = None
+
+    def command(self, words):
+        """The words of a command that does something to a head, as the head's user."""
+        if self.user is None:
+            return [*words]
+        switch = [f"--reuid={self.user}", f"--regid={pwd.getpwnam(self.user).pw_gid}", "--init-groups"]
+        return ["setpriv", *switch, "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs", "--", *words]
+
+
 def write_inputs(store, platform, order):
     """Write the proteins and the configuration of an order, unless they are there: a run goes on with what it had.
 
@@ -37,7 +59,7 @@ def write_inputs(store, platform, order):
     proteins, config = folder / "proteins.fasta", folder / "config.yaml"
     if _are_whole(order, proteins, config):
         return
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=private_mode(working_folder(platform) / RESULTS), parents=True, exist_ok=True)
     new_run = NewRun(order["run_id"], ids_of(store, platform, order["run_id"]), order["author"], *_chosen(order))
     content = yaml.safe_dump(config_of(working_folder(platform), new_run, proteins), sort_keys=False)
     write_aside(proteins, fasta_of(store, new_run.ids))
@@ -72,7 +94,7 @@ def fasta_of(store, ids):
     return "".join(texts)
 
 
-def start_head(store, platform, order, lock, profile, cores):
+def start_head(store, platform, order, lock, settings):
     """Start the head of an order whose lock is held; returns the process. Raises OSError."""
     folder, working = order_folder(platform, order["run_id"]), working_folder(platform)
     pid_file, log = _file(platform, order, "pid"), _file(platform, order, "log")
@@ -86,7 +108,7 @@ def start_head(store, platform, order, lock, profile, cores):
     }
     with open(log, "wb") as output:
         return subprocess.Popen(
-            _command(folder / "config.yaml", profile, cores),
+            settings.command(_command(folder / "config.yaml", settings)),
             cwd=working,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -107,11 +129,11 @@ def _begin(pid_file):
     os.close(descriptor)
 
 
-def _command(config, profile, cores):
+def _command(config, settings):
     words = [*paths.PYTHON, "-m", "snakemake", "--snakefile", paths.CHECKOUT / "workflow" / "Snakefile"]
-    option = "--workflow-profile" if profile == "default" else "--profile"
-    words += [option, paths.CHECKOUT / "profiles" / profile, "--configfile", config]
-    return [*map(str, words), *(["--cores", str(cores)] if profile == "default" else [])]
+    option = "--workflow-profile" if settings.profile == "default" else "--profile"
+    words += [option, paths.CHECKOUT / "profiles" / settings.profile, "--configfile", config]
+    return [*map(str, words), *(["--cores", str(settings.cores)] if settings.profile == "default" else [])]
 
 
 def lives(platform, run_id):
@@ -125,17 +147,25 @@ def began(platform, order):
     return _file(platform, order, "pid").exists()
 
 
-def signal_head(platform, order, number):
+def signal_head(platform, order, number, settings):
     """Send a signal to a living head and all that it started; False if it is none of ours, or not there yet."""
     with order_lock(platform, order["run_id"]) as lock:
         if lock is not None:
             return False
     try:
         # whoever holds the lock wrote this: the number is not that of another process
-        os.killpg(int(_file(platform, order, "pid").read_text()), number)
-    except (FileNotFoundError, ValueError, ProcessLookupError):
+        group = int(_file(platform, order, "pid").read_text())
+    except (FileNotFoundError, ValueError):
         return False
-    return True
+    kill = settings.command(["sh", "-c", f"kill -s {int(number)} -- -{group}"])
+    return subprocess.run(kill, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def cancel_jobs(run_id, settings):
+    """Cancel what a head that had to be killed left in Slurm; returns what Slurm said if jobs may be left, else ""."""
+    command = settings.command([*paths.PYTHON, "-m", "proteofold.slurm.cancel", "--run", run_id])
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stderr.strip() or f"exit code {done.returncode}" if done.returncode else ""
 
 
 def last_words(platform, order, lines=8):

@@ -18,7 +18,6 @@ from proteofold.service.database import dicts
 from proteofold.service.deletion import finish_deletion
 from proteofold.service.places import order_lock, run_folder
 from proteofold.service.runs import show_queued, show_stopped
-from proteofold.slurm.cancel import cancel_run
 from proteofold.store import Event, finish_run, import_run, mark_interrupted, record_events, transaction
 from proteofold.store.journal import note_end, read_history
 from proteofold.system.errors import UserError
@@ -28,7 +27,6 @@ _SIGNALS = {
     "default": ((0, signal.SIGINT), (60, signal.SIGTERM), (15, signal.SIGKILL)),
     "cluster": ((0, signal.SIGINT), (300, signal.SIGTERM), (15, signal.SIGKILL)),  # cancelling takes its time
 }
-_CANCEL_PATIENCE_S = 10
 
 _LONGEST_MESSAGE = 2000
 _NOTHING_TO_DO = "Nothing to be done"  # as Snakemake says it
@@ -53,7 +51,7 @@ def mend(store, platform):
                     finish_deletion(store, platform, run_id)
 
 
-def start_next(store, platform, profile, parallel, cores, log):
+def start_next(store, platform, settings, parallel, log):
     """Start what is queued, the first come first, while fewer than ``parallel`` runs are at work.
 
     Returns the processes that were started, by run.
@@ -64,7 +62,7 @@ def start_next(store, platform, profile, parallel, cores, log):
         if at_work >= parallel:
             break
         order = _claim(platform, run_id)
-        if order and (process := _start(store, platform, order, profile, cores, log)):
+        if order and (process := _start(store, platform, order, settings, log)):
             started[run_id] = process
     return started
 
@@ -80,7 +78,7 @@ def _claim(platform, run_id):
     return row and _read(platform, run_id)
 
 
-def _start(store, platform, order, profile, cores, log):
+def _start(store, platform, order, settings, log):
     run_id = order["run_id"]
     try:
         heads.write_inputs(store, platform, order)
@@ -88,7 +86,7 @@ def _start(store, platform, order, profile, cores, log):
             if lock is None or head_is_alive(run_folder(platform, run_id)):
                 log(f"{run_id}: a head is at work already; it is watched")
                 return None
-            process = heads.start_head(store, platform, order, lock, profile, cores)
+            process = heads.start_head(store, platform, order, lock, settings)
     except (UserError, OSError, subprocess.SubprocessError) as error:
         log(f"{run_id}: cannot be started: {error}")
         _end(store, platform, order, "FAILED", f"could not be started: {error}")
@@ -100,7 +98,7 @@ def _start(store, platform, order, profile, cores, log):
 # --- at work ----------------------------------------------------------------------------------------
 
 
-def look_after(store, platform, profile, log, children):
+def look_after(store, platform, settings, log, children):
     """Look after the orders at work: stop what was asked to stop, and write down the end of what has ended.
 
     ``children`` are the heads that this runner started itself, by run; those that ended are taken out. Returns how many
@@ -113,10 +111,10 @@ def look_after(store, platform, profile, log, children):
         # a child that closes its files gives its lock back a moment before it can be waited for
         if (child and child.poll() is None) or heads.lives(platform, run_id):
             if order["stop_asked_by"]:
-                _stop(platform, order, profile, log)
+                _stop(platform, order, settings, log)
         elif heads.began(platform, order):
             try:
-                status, message = _conclude(store, platform, order, profile, child and child.returncode)
+                status, message = _conclude(store, platform, order, settings, child and child.returncode)
             except sqlite3.Error:
                 raise  # the store is busy, or its disk is full: tried again
             except Exception as error:  # whatever its folder holds, the other orders are looked after
@@ -142,20 +140,20 @@ def _back_into_queue(store, platform, order, log):
     log(f"{order['run_id']}: claimed and not started by an earlier runner: {_read(platform, order['run_id'])['state']}")
 
 
-def _stop(platform, order, profile, log):
+def _stop(platform, order, settings, log):
     """Send the next signal if it is due."""
-    left = _SIGNALS[profile][order["signals"] :]
+    left = _SIGNALS[settings.profile][order["signals"] :]
     if not left or time.time() - (order["signalled_at"] or 0) < left[0][0]:
         return
     number = left[0][1]
-    if heads.signal_head(platform, order, number):
+    if heads.signal_head(platform, order, number, settings):
         log(f"{order['run_id']}: {number.name} sent, as {order['stop_asked_by']} asked")
         with transaction(platform):
             query = "update orders set signals = signals + 1, signalled_at = ? where run_id = ?"
             platform.execute(query, (time.time(), order["run_id"]))
 
 
-def _conclude(store, platform, order, profile, exit_code):
+def _conclude(store, platform, order, settings, exit_code):
     """Bring the store up to date on a run whose head is gone; returns the run's status, and why if that is to be told.
 
     ``exit_code`` is None where an earlier runner started the head.
@@ -178,8 +176,9 @@ def _conclude(store, platform, order, profile, exit_code):
         if recorded and history.ended:
             _wait_again(store, run, history, order["stop_asked_at"])
             finish_run(store, run, status)
-        if profile == "cluster" and order["signals"] == len(_SIGNALS[profile]):
-            message += _cancel_jobs(run_id)
+        if settings.profile == "cluster" and order["signals"] == len(_SIGNALS["cluster"]):
+            said = heads.cancel_jobs(run_id, settings)
+            message += f"; jobs of it may be left in Slurm: {said}" if said else ""
     elif recorded and history.ended:
         status = history.ended
     elif not recorded and idle and run is not None:
@@ -215,15 +214,6 @@ def _bring_up_to_date(store, run, status):
         mark_interrupted(store, run.settings["run"], run)
     else:
         import_run(store, run.folder.path)
-
-
-def _cancel_jobs(run_id):
-    """Cancel what a head that had to be killed left in Slurm; returns what is to be told of it."""
-    try:
-        cancel_run(run_id, patience_s=_CANCEL_PATIENCE_S)
-    except UserError as error:
-        return f"; jobs of it may be left in Slurm: {error}"
-    return ""
 
 
 def _end(store, platform, order, status, message):

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from proteofold.run.layout import RESULTS, SHARED
-from proteofold.service.database import platform_of
+from proteofold.service.database import platform_of, private_mode
 from proteofold.store.database import path_of
 from proteofold.system.errors import UserError
 
@@ -90,9 +90,11 @@ def order_lock(platform, run_id):
     So whoever gets the lock knows that no head of the run is alive, and that none will start meanwhile.
     """
     folder = files_of(platform) / "locks"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = private_mode(files_of(platform).parent)
+    folder.mkdir(mode=mode, parents=True, exist_ok=True)
     # never removed: whoever waits for a file that is gone waits for nobody
-    descriptor = os.open(folder / f"{check_name(run_id)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    descriptor = os.open(folder / f"{check_name(run_id)}.lock", flags, mode & 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         held = descriptor

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import pwd
 import signal
 import sqlite3
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 from proteofold.run.layout import RESULTS
 from proteofold.service import orders
 from proteofold.service.database import open_platform, platform_path
-from proteofold.service.heads import PROFILES
+from proteofold.service.heads import PROFILES, HeadSettings
 from proteofold.service.places import default_working_folder
 from proteofold.store import interrupt_dead_runs, open_store, transaction
 from proteofold.system.errors import UserError
@@ -27,15 +28,18 @@ class Runner:
     """Carries out the orders of a store's platform until it is told to end; heads outlive it.
 
     ``parallel`` runs are at work at once, each with ``cores`` on this machine (profile "default") or on Slurm
-    ("cluster"), started in the folder ``working``. Raises UserError if another runner is at work for this platform.
+    ("cluster"), started in the folder ``working`` as the user ``user`` (None: the runner's own). Raises UserError if
+    another runner is at work for this platform.
     """
 
-    def __init__(self, store_path, parallel=1, profile="default", cores=None, working=None, log=None):
+    def __init__(self, store_path, parallel=1, profile="default", cores=None, working=None, user=None, log=None):
         if profile not in PROFILES:
             raise UserError(f"There is no profile {profile!r}: choose one of {', '.join(PROFILES)}.")
+        if user is not None and user not in (known.pw_name for known in pwd.getpwall()):
+            raise UserError(f"There is no user {user!r} on this machine to start runs as.")
         self._store_path = Path(store_path).absolute()
-        self._parallel, self._profile = parallel, profile
-        self._cores = cores or max((os.cpu_count() or 1) // parallel, 1)
+        self._parallel = parallel
+        self._settings = HeadSettings(profile, cores or max((os.cpu_count() or 1) // parallel, 1), user)
         self._working = Path(working).absolute() if working else default_working_folder(self._store_path)
         self._log = log or _print
         self._heads = {}  # run -> the process, of those that this runner started
@@ -54,9 +58,8 @@ class Runner:
             (self._working / RESULTS).mkdir(parents=True, exist_ok=True)
             os.chdir(self._working)  # what configurations name is relative to it, as for Snakemake
             self._sign_on(platform)
-            self._log(
-                f"at work for {self._store_path} in {self._working}: {self._parallel} at once, {self._profile} profile"
-            )
+            how = f"{self._parallel} at once, {self._settings.profile} profile"
+            self._log(f"at work for {self._store_path} in {self._working}: {how}")
             mended = beaten = 0.0
             while not self._ending:
                 now = time.monotonic()
@@ -83,14 +86,15 @@ class Runner:
 
     def _look(self, store, platform):
         """Do what is due; whether nothing waits and nothing is at work."""
-        at_work = orders.look_after(store, platform, self._profile, self._log, self._heads)
-        self._heads |= orders.start_next(store, platform, self._profile, self._parallel, self._cores, self._log)
+        at_work = orders.look_after(store, platform, self._settings, self._log, self._heads)
+        self._heads |= orders.start_next(store, platform, self._settings, self._parallel, self._log)
         waiting = platform.execute("select count(*) from orders where state = 'queued'").fetchone()[0]
         return not at_work and not waiting and not self._heads
 
     def _sign_on(self, platform):
         now = time.time()
-        row = (os.getpid(), str(self._working), self._profile, self._parallel, self._cores, now, now)
+        profile, cores, _ = self._settings
+        row = (os.getpid(), str(self._working), profile, self._parallel, cores, now, now)
         with transaction(platform):
             platform.execute("insert or replace into runner values (1, ?, ?, ?, ?, ?, ?, ?, null)", row)
 

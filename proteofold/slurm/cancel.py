@@ -1,16 +1,21 @@
-"""Cancelling jobs until Slurm has none of them any more: ``python -m proteofold.slurm.cancel``.
+"""Cancelling jobs until Slurm has none of them any more: ``python -m proteofold.slurm.cancel [--run RUN]``.
 
 The program cancels what the head submitted that started it, and not what it adopted: that is another head's. Snakemake
 names jobs to it; they are not looked at, because Snakemake does not know of one that is just being submitted.
+
+With --run, for the platform's runner, it cancels the jobs of a run, whichever head submitted them, and gives a silent
+Slurm up soon.
 """
 
 import os
+import sys
 import time
 
 from proteofold.slurm.jobs import HEAD_VARIABLE, ask_slurm, is_at_work
 from proteofold.slurm.tools import SlurmError, SlurmSilentError, call
 
 PATIENCE_S = 300
+_RUNNERS_PATIENCE_S = 10
 _PAUSE_S = 1
 _IDS_AT_ONCE = 500
 
@@ -43,4 +48,10 @@ def _cancel(is_meant, patience_s):
 
 
 if __name__ == "__main__":
-    cancel_head(os.environ[HEAD_VARIABLE])
+    if sys.argv[1:2] == ["--run"]:
+        try:
+            cancel_run(sys.argv[2], _RUNNERS_PATIENCE_S)
+        except SlurmError as error:
+            sys.exit(str(error))
+    else:
+        cancel_head(os.environ[HEAD_VARIABLE])

@@ -41,6 +41,10 @@ def open_store(path, create=True):
         path.parent.mkdir(parents=True, exist_ok=True)
     conn = None
     try:
+        if not path.exists():
+            # the umask says who may write, as for other files; SQLite by itself leaves the group out
+            with contextlib.suppress(OSError):  # SQLite says what is wrong
+                os.close(os.open(path, os.O_CREAT, 0o666))
         conn = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         conn.execute(f"pragma busy_timeout = {BUSY_TIMEOUT_S * 1000}")
         conn.execute("pragma journal_mode = wal")

@@ -27,5 +27,9 @@ RESOURCES = Path("resources")
 STORE_NAME = "proteofold.db"
 STORE_VARIABLE = "PROTEOFOLD_STORE"
 
+# The folder of the platform's accounts and orders, where that is not the store's: on a deployed machine jobs write into
+# the store, and may not read passwords.
+PLATFORM_VARIABLE = "PROTEOFOLD_PLATFORM"
+
 # Who started a run, where that is not the user of the machine: the platform's runner starts those of all its users.
 AUTHOR_VARIABLE = "PROTEOFOLD_AUTHOR"

@@ -106,7 +106,7 @@ def test_each_role_has_a_readme_and_a_line_in_the_overview():
 
 def test_settings_of_the_readme_exist():
     readme = (ANSIBLE / "README.md").read_text()
-    prefixes = ("common_", "storage_", "slurm_", "templates_", "platform_", "firewall_", "backup_")
+    prefixes = ("common_", "storage_", "slurm_", "templates_", "platform_", "firewall_", "hardening_", "backup_")
     named = {word for word in readme.replace("`", " ").split() if word.startswith(prefixes) and word.isidentifier()}
     assert named
     assert named <= set(settings())
@@ -185,6 +185,8 @@ def test_each_node_is_told_what_to_repair(tmp_path):
     [
         ({"templates_mode": "turbo"}, "templates_mode is turbo; it can be lean, fast, hybrid, reference."),
         ({"platform_store": "/shared/store.db"}, "SQLite is not safe on a network"),
+        ({"backup_dir": "/shared/backup"}, "Backups hold hashes of passwords"),
+        ({"ansible_password": "secret"}, "logs in to client by a password, and hardening_ssh has sshd take keys only"),
         ({"platform_tls": "files", "platform_tls_key": "/absent"}, "`files` needs platform_tls_certificate and"),
         (
             {
@@ -295,9 +297,37 @@ def test_the_firewall_opens_ssh_and_https_of_the_client_only(rendered):
             f"ip6 saddr {{ ::/0 }} tcp dport {port} accept",
         ):
             assert rule in client
-    assert client.count("tcp dport") == 4 and "udp dport 546 accept" in client
-    assert "tcp dport" not in worker
-    assert "ip saddr { 10.0.0.10, 10.0.0.11, 10.0.0.12 } accept" in worker
+    assert "udp dport 546 accept" in client
+    nodes = "ip saddr { 10.0.0.10, 10.0.0.11, 10.0.0.12 } tcp dport"
+    among_nodes = f"{nodes} {{ 6818, 60001-61000, 8730 }} accept"
+    assert opened(client)[:2] == [among_nodes, f"{nodes} {{ 6817, 2049 }} accept"] and len(opened(client)) == 6
+    assert opened(worker) == [among_nodes, "ip saddr 10.0.0.10 tcp dport 22 accept"]
+
+
+def opened(rules):
+    """The rules that open a port of TCP."""
+    return [line.strip() for line in rules.splitlines() if "tcp dport" in line]
+
+
+def test_srun_waits_for_its_tasks_where_the_firewall_lets_them_in(rendered):
+    assert "SrunPortRange=60001-61000" in rendered["client", "slurm.conf"].splitlines()
+
+
+def test_accounts_are_for_site_and_runner_only(rendered):
+    site, runner = (rendered["client", f"proteofold-{name}.service"].splitlines() for name in ("site", "runner"))
+    users = [next(line for line in unit if line.startswith("User=")) for unit in (site, runner)]
+    assert users == ["User=proteofold-site", "User=proteofold-runner"]
+    for unit in (site, runner):
+        assert any("PROTEOFOLD_PLATFORM=/var/lib/proteofold-platform" in line for line in unit)
+    assert any("--as-user proteofold" in line for line in runner)
+    assert not any("CAP_" in line for line in site)
+
+
+def test_backups_are_written_by_root_and_hold_store_and_accounts(rendered):
+    lines = rendered["client", "proteofold-backup.service"].splitlines()
+    assert not any(line.startswith("User=") for line in lines)
+    databases = "/var/lib/proteofold/proteofold.db /var/lib/proteofold-platform/platform.db"
+    assert f"ExecStart=/usr/local/bin/proteofold-backup /var/backups/proteofold 7 {databases}" in lines
 
 
 def test_the_shared_folder_is_exported_to_workers_only(rendered):
@@ -433,6 +463,7 @@ def test_the_site_that_is_deployed_shows_nothing_without_the_right_to_read(site_
         assert path in command
         command = command.replace(path, str(here))
     variables = dict(word.split("=", 1) for line in site_unit["Environment"] for word in line.split())
+    variables["PROTEOFOLD_PLATFORM"] = str(tmp_path)
     names = variables["PROTEOFOLD_HOSTS"].split(",")
     with (tmp_path / "log").open("wb") as log:
         server = subprocess.Popen(command.split(), env=os.environ | variables, stdout=log, stderr=log)
@@ -754,7 +785,7 @@ def test_who_would_be_locked_out_is_told(connection, networks, printed):
 
 
 def back_up(store, folder, keep=2):
-    return run(ROLES / "backup/files/backup", store, folder, keep)
+    return run(ROLES / "backup/files/backup", folder, keep, store)
 
 
 def test_a_backup_holds_what_was_committed_while_others_write(tmp_path):

@@ -1,5 +1,6 @@
 """Accounts, sessions and tokens: what opens the door, what does not, and what is kept of secrets."""
 
+import contextlib
 import os
 import stat
 import threading
@@ -19,8 +20,9 @@ from proteofold.service.accounts import (
     sign_in,
     sign_out,
 )
-from proteofold.service.database import open_platform
+from proteofold.service.database import open_platform, platform_path
 from proteofold.service.tokens import create_token, list_tokens, revoke_token, token_actor
+from proteofold.store import transaction
 from proteofold.system.errors import UserError
 
 PASSWORD = "correct horse battery"
@@ -92,6 +94,26 @@ def test_file_that_others_could_read_is_closed_to_them(tmp_path):
     path.chmod(0o644)
     open_platform(path).close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_file_in_a_folder_of_a_group_is_the_groups_and_nobody_elses(tmp_path):
+    tmp_path.chmod(0o2770)
+    before = os.umask(0o007)
+    try:
+        path = tmp_path / "platform.db"
+        path.touch(0o666)
+        with contextlib.closing(open_platform(path)) as conn, transaction(conn):
+            conn.execute("delete from users")
+            for ending in ("", "-wal", "-shm"):
+                assert stat.S_IMODE(os.stat(f"{path}{ending}").st_mode) == 0o660
+    finally:
+        os.umask(before)
+
+
+def test_accounts_may_lie_elsewhere_than_the_store(tmp_path, monkeypatch):
+    assert platform_path(tmp_path / "store.db") == tmp_path / "platform.db"
+    monkeypatch.setenv("PROTEOFOLD_PLATFORM", str(tmp_path / "private"))
+    assert platform_path(tmp_path / "store.db") == tmp_path / "private/platform.db"
 
 
 def test_link_in_the_place_of_the_file_is_refused(tmp_path):

@@ -1,6 +1,8 @@
 """Heads that are stand-ins: the lock tells who lives, signals come in order, ends are told as the journal says."""
 
 import os
+import pwd
+import shutil
 import signal
 import sys
 import time
@@ -13,6 +15,8 @@ from proteofold.service.runs import NewRun, ask_retry, ask_stop, order_of, order
 from proteofold.store import Event, finish_run, record_events, start_run, transaction
 from proteofold.store.journal import note_end, note_start
 from proteofold.system.errors import UserError
+
+SETTINGS = heads.HeadSettings("default")
 
 # ignores what ends a process that is asked politely
 STUBBORN = """
@@ -30,9 +34,9 @@ def head(store, platform, monkeypatch):
     started = []
     order_run(store, platform, NewRun("one", ["P1", "P2"], "alice", "demo", "lean", "demo"))
 
-    def start(script):
+    def start(script, settings=SETTINGS):
         monkeypatch.setattr(heads, "_command", lambda *_: [sys.executable, "-c", script])
-        started.extend(orders.start_next(store, platform, "default", 1, 2, lambda text: None).values())
+        started.extend(orders.start_next(store, platform, settings, 1, lambda text: None).values())
         return started[-1]
 
     yield start
@@ -45,9 +49,9 @@ def head(store, platform, monkeypatch):
 def look(store, platform):
     """Function: look after the orders, as a runner that did not start them does, or did."""
 
-    def look_after(children=None):
+    def look_after(children=None, settings=SETTINGS):
         told = []
-        orders.look_after(store, platform, "default", told.append, {} if children is None else children)
+        orders.look_after(store, platform, settings, told.append, {} if children is None else children)
         return told
 
     return look_after
@@ -136,6 +140,22 @@ def test_stubborn_head_is_asked_then_told_then_killed(head, platform, store, use
     wait_for_end(process)
     look()
     assert (order_of(platform, "one")["message"], status(store)) == ("stopped by alice", "INTERRUPTED")
+
+
+@pytest.mark.skipif(os.geteuid() or not shutil.which("setpriv"), reason="only root becomes another user")
+def test_head_of_another_user_keeps_no_rights_of_the_runner_and_can_be_stopped(head, store, platform, users, look):
+    settings = heads.HeadSettings("default", user="nobody")
+    script = "import os, time; print(os.getuid(), *(line.split()[1] for line in open('/proc/self/status')"
+    script += " if line.startswith('CapPrm'))); print('ready', flush=True); time.sleep(60)"
+    process = head(script, settings)
+    while "ready" not in (words := heads.last_words(platform, orders._read(platform, "one"))):
+        assert process.poll() is None, words
+        time.sleep(0.05)
+    uid, rights = words.split()[:2]
+    assert int(uid) == pwd.getpwnam("nobody").pw_uid and int(rights, 16) == 0
+    ask_stop(store, platform, "one", users["alice"])
+    assert look(settings=settings) == ["one: SIGINT sent, as alice asked"]
+    wait_for_end(process)
 
 
 def test_head_that_fails_before_it_records_anything_tells_its_last_words(head, platform, store, look):

@@ -9,6 +9,7 @@ from proteofold.run.lock import hold_run
 from proteofold.service import deletion, orders
 from proteofold.service.database import open_platform, platform_path
 from proteofold.service.deletion import delete_run
+from proteofold.service.heads import HeadSettings
 from proteofold.service.matching import match_ids, read_ids
 from proteofold.service.places import check_name, order_lock, run_folder
 from proteofold.service.runs import (
@@ -347,7 +348,7 @@ def test_run_that_seems_to_wait_without_an_order_is_interrupted(store, ordered):
 
 def look_after(store, platform, children=None):
     told = []
-    orders.look_after(store, platform, "default", told.append, children or {})
+    orders.look_after(store, platform, HeadSettings("default"), told.append, children or {})
     return told
 
 
@@ -369,7 +370,7 @@ def test_order_that_was_claimed_never_started_and_stopped_ends(store, ordered, u
 def test_order_with_a_choice_that_is_gone_fails_and_tells_why(store, ordered):
     with transaction(ordered):
         ordered.execute("update orders set templates = 'gone'")
-    assert orders.start_next(store, ordered, "default", 1, 1, lambda text: None) == {}
+    assert orders.start_next(store, ordered, HeadSettings("default"), 1, lambda text: None) == {}
     order = order_of(ordered, "one")
     assert (order["state"], status(store)) == ("ended", "FAILED")
     assert "no templates 'gone' here" in order["message"]

@@ -10,6 +10,7 @@ from proteofold.slurm import cancel as cancel_module
 from proteofold.slurm.cancel import cancel_head, cancel_run
 from proteofold.slurm.jobs import comment_of
 from proteofold.slurm.tools import SlurmError
+from proteofold.system.paths import PYTHON
 
 CANCEL = Path(__file__).parents[3] / "profiles/cluster/cancel.sh"
 
@@ -41,6 +42,15 @@ def test_head_cancels_what_it_submitted_and_not_what_it_adopted(queue):
 def test_jobs_of_a_run_are_those_of_all_its_heads(queue):
     cancel_run("demo")
     assert queue.calls("scancel") == [["--quiet", "1", "2", "4"]]
+
+
+def test_command_cancels_the_jobs_of_a_run_or_says_what_slurm_said(queue):
+    command = [*PYTHON, "-m", "proteofold.slurm.cancel", "--run", "demo"]
+    assert subprocess.run(command, check=False).returncode == 0
+    assert queue.calls("scancel") == [["--quiet", "1", "2", "4"]]
+    queue.fail("squeue", "squeue: error: Invalid user")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "Invalid user" in done.stderr
 
 
 def test_cancelling_is_repeated_until_slurm_answers(queue):

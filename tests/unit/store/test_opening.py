@@ -1,6 +1,7 @@
 """Opening a store: its schema, its settings, and the places and files that are refused."""
 
 import contextlib
+import os
 import sqlite3
 
 import pytest
@@ -25,6 +26,17 @@ def test_empty_file_of_version_0_is_migrated(tmp_path):
     conn = open_store(path)
     assert version(conn) == len(MIGRATIONS)
     assert {"proteins", "runs", "protein_results", "hits", "templates"} <= tables(conn)
+
+
+def test_the_umask_says_who_may_write_to_a_new_store(tmp_path):
+    before = os.umask(0o007)
+    try:
+        conn = open_store(tmp_path / "store.db")
+        modes = {ending: (tmp_path / f"store.db{ending}").stat().st_mode & 0o777 for ending in ("", "-wal", "-shm")}
+    finally:
+        os.umask(before)
+    conn.close()
+    assert set(modes.values()) == {0o660}
 
 
 def test_opening_again_keeps_version_and_rows(tmp_path):
