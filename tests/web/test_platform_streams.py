@@ -30,3 +30,22 @@ def test_slow_readers_hold_up_nobody_else_and_leave_nothing_at_work_when_they_go
         assert {type(end) for end in ends} == {BrokenPipeError}
 
     asyncio.run(asyncio.wait_for(visit(), 60))
+
+
+def test_a_reader_who_leaves_is_noticed_though_the_server_goes_on_taking_what_is_sent():
+    async def visit():
+        messages = iter([{"type": "http.request"}, {"type": "http.disconnect"}])
+
+        async def receive():
+            await asyncio.sleep(0.01)
+            return next(messages)
+
+        async def send(message):
+            await asyncio.sleep(0)
+
+        stream = await Streamed(endless, "x.zip", "application/zip").begin("reader", receive)
+        await stream.asgi_send(send)
+        (end,) = await asyncio.gather(stream._writing, return_exceptions=True)
+        assert type(end) is BrokenPipeError
+
+    asyncio.run(asyncio.wait_for(visit(), 60))

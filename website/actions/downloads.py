@@ -49,7 +49,7 @@ async def zipped(visit):
     folder = await folder_of(visit)
     # the name of a run's folder has no quotes and no line ends: run_folder sees to it
     sent = Streamed(lambda stream: run_zip(folder, stream), f"{folder.name}.zip", "application/zip")
-    return await sent.begin(client_of(visit))
+    return await sent.begin(client_of(visit), visit.request.receive)
 
 
 async def table_file(visit):
@@ -57,7 +57,9 @@ async def table_file(visit):
     folder, name = await folder_of(visit), visit.named("file")
     path = await at_length(run_files.table_file, folder, name)
     kind = _TABLE_TYPES[name.partition(".")[2]]
-    return await Streamed(lambda stream: copy_file(path, stream), f"{folder.name}.{name}", kind).begin(client_of(visit))
+    return await Streamed(lambda stream: copy_file(path, stream), f"{folder.name}.{name}", kind).begin(
+        client_of(visit), visit.request.receive
+    )
 
 
 async def protein_file(visit):
@@ -97,7 +99,7 @@ async def proteins_file(visit):
             write(_Text(stream), conn, run_id, iter(lambda: list(itertools.islice(ids, _AT_ONCE)), []))
 
     name = f"{re.sub(r'[^A-Za-z0-9._-]', '_', run_id)}-{listing.shown}.{ending}"
-    return await Streamed(send, name, f"{_KINDS[ending]}; charset=utf-8").begin(client_of(visit))
+    return await Streamed(send, name, f"{_KINDS[ending]}; charset=utf-8").begin(client_of(visit), visit.request.receive)
 
 
 class _Text:

@@ -34,14 +34,15 @@ async def model(visit):
 
     name = f"{protein_stem(query_id)}-{f'hit{rank}' if rank else f'domain{domain or 1}'}.{ending}"
     sent = Streamed(_in_turn(_MODELS, _PATIENCE_S, write), name, f"{_TYPES[ending]}; charset=utf-8")
-    return await sent.begin(client_of(visit))
+    return await sent.begin(client_of(visit), visit.request.receive)
 
 
 async def models_zip(visit):
     """The zip of the models of all domains of a run."""
     folder, structures = await folder_of(visit), await _structures(visit)
     write = _in_turn(_ZIPS, 0, lambda stream: send_models(folder, structures, stream))
-    return await Streamed(write, f"{folder.name}-models.zip", "application/zip").begin(client_of(visit))
+    sent = Streamed(write, f"{folder.name}-models.zip", "application/zip")
+    return await sent.begin(client_of(visit), visit.request.receive)
 
 
 async def _structures(visit):

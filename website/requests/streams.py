@@ -25,6 +25,16 @@ class BusyError(UserError):
         self.status, self.seconds = status, PATIENCE_S
 
 
+class _GoneError(Exception):
+    """The reader of a download has left."""
+
+
+async def _left(receive):
+    """Wait until whoever asked has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 class _Pipe:
     """What the writing thread is given: its pieces wait in a queue, and it waits while the queue is full."""
 
@@ -72,18 +82,20 @@ class Streamed:
     """
 
     def __init__(self, write, file_name, media_type):
-        self._write, self._pipe, self._writing, self._first = write, None, None, None
+        self._write, self._pipe, self._writing, self._first, self._receive = write, None, None, None, None
         self.headers = {
             "content-type": media_type,
             "content-disposition": f'attachment; filename="{file_name}"',
             "cache-control": "no-store",
         }
 
-    async def begin(self, client):
+    async def begin(self, client, receive=None):
         """Start writing, and wait for the first piece; returns self.
 
-        ``client`` is who is counted. BusyError if they have as many downloads as one may have, or all threads are busy.
+        ``client`` is who is counted, ``receive`` that of the request, which tells when the reader leaves. BusyError if
+        they have as many downloads as one may have, or all threads are busy.
         """
+        self._receive = receive
         if _under_way[client] >= MOST_OF_A_CLIENT:
             raise BusyError(f"You have {MOST_OF_A_CLIENT} downloads under way. Wait until one of them has ended.", 429)
         if _under_way.total() >= SENDERS:
@@ -100,10 +112,14 @@ class Streamed:
         self._first = await self._next()
         return self
 
-    async def _next(self):
-        """The next piece, None at the end; what the thread raised."""
+    async def _next(self, leaving=None):
+        """The next piece, None at the end; what the thread raised, or _GoneError when ``leaving`` is done."""
         piece = asyncio.ensure_future(self._pipe.queue.get())
-        await asyncio.wait([piece, self._writing], return_when=asyncio.FIRST_COMPLETED)
+        ends = [piece, self._writing, *([leaving] if leaving else [])]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if leaving and leaving.done():
+            piece.cancel()
+            raise _GoneError
         if piece.done():
             return piece.result()
         if self._writing.exception() is None:
@@ -114,18 +130,24 @@ class Streamed:
     async def asgi_send(self, send):
         """As Datasette sends its answers."""
         headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
+        # uvicorn takes all that is sent to a reader who is gone
+        leaving = asyncio.ensure_future(_left(self._receive)) if self._receive else None
         try:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             piece = self._first
             while piece is not None:
                 async with asyncio.timeout(PATIENCE_S):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
-                piece = await self._next()
+                piece = await self._next(leaving)
             await send({"type": "http.response.body", "body": b""})
+        except _GoneError:
+            pass
         except TimeoutError:
             # nothing more is sent, so the server cuts the connection
             print("A download was cut: its reader took nothing of it for a minute.", file=sys.stderr)
         finally:
+            if leaving:
+                leaving.cancel()
             self._pipe.gone = True
             while not self._pipe.queue.empty():
                 self._pipe.queue.get_nowait()
