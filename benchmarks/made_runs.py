@@ -22,7 +22,7 @@ from proteofold.run.results import sha256, write_out
 from proteofold.science import hhsuite, library_build
 from proteofold.science.batches import make_batch, new_batches, read_batch
 from proteofold.science.summary import summarise
-from proteofold.science.weights import BATCH_RESIDUES
+from proteofold.science.weights import batch_residues
 from proteofold.store import Event, open_store, record_events, start_run
 from proteofold.system import paths
 from proteofold.system.files import write_aside
@@ -85,7 +85,8 @@ def make_run(path, fasta, count, hits_each, hhrs):
     write_proteins(fasta, count)
     queries, _ = read_queries([fasta])
     run = Run(RunFolder(path), {}, {"run": path.name, "search": f"{path.name}.lean.01234567"} | _SETTINGS)
-    batch_of = {query.md5: name for name, members in new_batches(queries, BATCH_RESIDUES).items() for query in members}
+    batches = new_batches(queries, batch_residues())
+    batch_of = {query.md5: name for name, members in batches.items() for query in members}
     for query in queries:
         run.members[query.protein] = Member(
             *(query.query_id, query.protein, len(query.sequence), query.md5),

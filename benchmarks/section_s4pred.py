@@ -10,7 +10,7 @@ from measure import PROTEOFOLD, PYTHON, measure, table, write_proteins
 from proteofold.formats.fasta import format_fasta, read_fasta
 from proteofold.formats.psipred import read_horiz
 from proteofold.science.batches import cut
-from proteofold.science.weights import BATCH_RESIDUES
+from proteofold.science.weights import batch_residues
 
 NETWORKS, DIRECTIONS, HIDDEN, INPUTS = 5, 2, 1024, (128, 2048, 2048)  # inputs of each layer
 REPEATS = 5
@@ -120,7 +120,7 @@ def _sgemm_s(lengths):
         return known[rows, inner]
 
     total = 0.0
-    for batch in cut(sorted(lengths, reverse=True), int, BATCH_RESIDUES):
+    for batch in cut(sorted(lengths, reverse=True), int, batch_residues()):
         widths = [sum(length > step for length in batch) for step in range(batch[0])]
         of_steps = len(INPUTS) * sum(seconds(width, HIDDEN) for width in widths)
         total += of_steps + sum(sum(batch) / 4096 * seconds(4096, inner) for inner in INPUTS)

@@ -1,5 +1,6 @@
 """What several test files need: a stand-in template library, small random networks, and HH-suite where it is."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,9 @@ TEMPLATES = Path(__file__).parents[1] / "config" / "demo" / "templates"
 # no deadline: the machine may be busy; no database: nothing is written beside the tests; the same examples each time
 settings.register_profile("proteofold", deadline=None, database=None, max_examples=60, derandomize=True)
 settings.load_profile("proteofold")
+
+# as in a run, where a prediction has one thread: on a busy machine two that wait for each other take minutes
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_runtest_setup(item):

@@ -16,7 +16,7 @@ from proteofold.run.results import sha256, write_out
 from proteofold.science.batches import make_batch, new_batches, read_batch
 from proteofold.science.classification import FILE, write_classification
 from proteofold.science.summary import summarise
-from proteofold.science.weights import BATCH_RESIDUES
+from proteofold.science.weights import batch_residues
 from proteofold.system.process import Usage, format_usage
 
 SETTINGS = {
@@ -101,7 +101,7 @@ class FolderOfRuns:
             for name, text in sequences.items()
         ]
         run = Run(RunFolder(self.path / run_id), {}, {"run": run_id} | SETTINGS | settings)
-        batches = new_batches(queries, BATCH_RESIDUES)
+        batches = new_batches(queries, batch_residues())
         batch_of = {query.md5: name for name, members in batches.items() for query in members}
         for query in queries:
             run.members[query.protein] = Member(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from proteofold.science.weights import MEMORY_MB
 from proteofold.system.errors import UserError, missing_extra
 
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -85,11 +86,18 @@ def batch(run_folder, batch, output, proteins):
     "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True, help="bf16 is not identical."
 )
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--memory-mb",
+    type=click.IntRange(1),
+    default=MEMORY_MB,
+    show_default=True,
+    help="What it may take on a CPU: more memory, less time. A long protein may take more.",
+)
 @_RUN
 @_USAGE
 @_REMOVE
 @_step
-def s4pred(fasta, horiz, weights, device, precision, threads, run, usage, remove_damaged):
+def s4pred(fasta, horiz, weights, device, precision, threads, memory_mb, run, usage, remove_damaged):
     """Predict the secondary structure of each sequence of FASTA with S4PRED, in PSIPRED's HFORMAT.
 
     Sequences are checked and corrected as in a run: upper case, no '*' at the end, letters of amino acids only. Writes
@@ -115,7 +123,8 @@ def s4pred(fasta, horiz, weights, device, precision, threads, run, usage, remove
         raise UserError(_removed(fasta))
     folder = weights_folder(weights)
     sequences = [query.sequence for query in _queries_of(fasta)]
-    text = predict_sequences(sequences, folder, device=device, precision=precision, threads=threads)
+    options = {"device": device, "precision": precision, "threads": threads, "memory_mb": memory_mb}
+    text = predict_sequences(sequences, folder, **options)
     if usage:
         write_aside(usage, format_usage(own_usage(started, run)))
     _write(horiz, text)

@@ -14,7 +14,7 @@ from proteofold.run.results import done
 from proteofold.science import hhsuite
 from proteofold.science.classification import open_classification
 from proteofold.science.domains import DomainThresholds
-from proteofold.science.weights import batch_mem_mb
+from proteofold.science.weights import MEMORY_MB, batch_mem_mb
 from proteofold.system.errors import UserError
 from proteofold.system.files import write_if_changed
 
@@ -139,7 +139,8 @@ class Run:
 
     def batch_mem_mb(self, batch):
         """Memory in MB of predicting a batch."""
-        return batch_mem_mb(*self.batch_size(batch), self.settings["device"])
+        memory_mb = self.settings.get("memory_mb", MEMORY_MB)  # runs of before had no choice
+        return batch_mem_mb(*self.batch_size(batch), memory_mb, self.settings["device"])
 
     @cached_property
     def blocks(self):

@@ -140,6 +140,7 @@ def _settings(config, checked, digest):
         "weights": checked.weights,
         "device": config["s4pred"]["device"],
         "precision": config["s4pred"]["precision"],
+        "memory_mb": config["s4pred"]["memory_mb"],
         "versions": {"proteofold": __version__, "hhsuite": hhsuite.hhsuite_version()},
     }
 
@@ -170,7 +171,7 @@ def _batches(run, queries, entries, finished):
             if md5 in wanted:
                 batch_of.setdefault(md5, name)
     left = [query for query in queries if needs_prediction(entries[query.query_id]) and query.md5 not in batch_of]
-    for name, members in new_batches(left, batch_residues(run.settings["device"])).items():
+    for name, members in new_batches(left, batch_residues(run.settings["memory_mb"], run.settings["device"])).items():
         batch_of |= {query.md5: name for query in members}
     return batch_of
 

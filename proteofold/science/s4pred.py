@@ -14,7 +14,8 @@ from torch import nn
 from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
 from proteofold.science.batches import cut
-from proteofold.science.weights import BATCH_RESIDUES, GPU_PASS_RESIDUES, weight_files
+from proteofold.science.gru import gru_states
+from proteofold.science.weights import GPU_PASS_RESIDUES, MEMORY_MB, batch_residues, weight_files
 from proteofold.system.errors import UserError
 
 ALPHABET = "ARNDCQEGHILKMFPSTWYV"  # the order gives the token of a residue
@@ -39,8 +40,15 @@ class Network(nn.Module):
         """Log-probabilities of (C, H, E) for a list of token tensors in descending length: (length, 3) each."""
         packed = pack_sequence(sequences)
         embedded = packed._replace(data=self.embed(packed.data))
-        states, _ = self.lstm(embedded)
-        return unpack_sequence(states._replace(data=self.outlayer(states.data).float().log_softmax(dim=-1)))
+        if _on_cpu_in_single_precision(embedded.data):
+            states = gru_states(self.lstm, embedded)
+        else:
+            states = self.lstm(embedded)[0].data
+        return unpack_sequence(packed._replace(data=self.outlayer(states).float().log_softmax(dim=-1)))
+
+
+def _on_cpu_in_single_precision(tensor):
+    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and torch.backends.mkldnn.is_available()
 
 
 def tokens(sequence):
@@ -48,19 +56,19 @@ def tokens(sequence):
     return torch.from_numpy(_TOKENS[np.frombuffer(sequence.encode("ascii", "replace"), dtype=np.uint8)])
 
 
-def predict(sequences, weights, *, device="cpu", precision="fp32", batch_residues=None):
+def predict(sequences, weights, *, device="cpu", precision="fp32", memory_mb=MEMORY_MB):
     """Predict the secondary structure of each sequence with the ensemble in the folder ``weights``.
 
     Returns, in the order of ``sequences``, pairs of the states (a string over C, H and E) and the probabilities,
     float32 of shape (length, 3). One network is held at a time, and goes over all sequences before the next, as many
-    as have ``batch_residues`` together at once. Only precision fp32 gives what S4PRED gives.
+    at once as fit into ``memory_mb``, on a GPU into its memory. Only precision fp32 gives what S4PRED gives.
     Raises UserError if a weights file is missing or does not fit the network.
     """
     paths = weight_files(weights)
-    batch_residues = batch_residues or (BATCH_RESIDUES if device == "cpu" else GPU_PASS_RESIDUES)
+    most = batch_residues(memory_mb) if device == "cpu" else GPU_PASS_RESIDUES
     torch.backends.cudnn.allow_tf32 = False  # cuDNN's networks would round to 10 bits where fp32 is asked for
     order = sorted(range(len(sequences)), key=lambda i: -len(sequences[i]))
-    batches = list(cut(order, lambda i: len(sequences[i]), batch_residues))
+    batches = list(cut(order, lambda i: len(sequences[i]), most))
     totals = [None] * len(sequences)
     with torch.inference_mode():
         for path in paths:

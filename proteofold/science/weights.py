@@ -7,9 +7,13 @@ from pathlib import Path
 from proteofold.system import paths
 from proteofold.system.errors import UserError
 
-# Residues that go through a network at once, and the most in a batch of proteins. Wider batches use the processor
-# better, and cost memory (batch_mem_mb).
-BATCH_RESIDUES = 16_384
+# Memory in MB that a prediction on a CPU may take unless the configuration says another number. Two of them, each with
+# the Snakemake that runs it, fit a node with two cores and 3.5 GB.
+MEMORY_MB = 1400
+
+# Of that: Python, PyTorch and a network, and each residue that goes through at once (docs/decisions.md). What is asked
+# for is a tenth more.
+_PROCESS_MB, _RESIDUE_MB, _MARGIN = 590, 0.0205, 1.1
 
 # On a GPU. A job's batch is larger than what goes through at once: most of a small job would be the start of PyTorch.
 GPU_PASS_RESIDUES, GPU_BATCH_RESIDUES = 262_144, 1_048_576
@@ -51,17 +55,23 @@ def check_tensors(folder):
         raise UserError(last_words[0], topic="weights")
 
 
-def batch_residues(device):
-    """The most residues in a batch of proteins for a configured device; `auto` may turn out to be a CPU."""
-    return GPU_BATCH_RESIDUES if device == "gpu" else BATCH_RESIDUES
+def batch_residues(memory_mb=MEMORY_MB, device="cpu"):
+    """The most residues in a batch whose prediction may take so much memory; `auto` may turn out to be a CPU.
+
+    They go through a network together: wider batches use the processor better.
+    """
+    if device == "gpu":
+        return GPU_BATCH_RESIDUES
+    return max(1, int((memory_mb / _MARGIN - _PROCESS_MB) / _RESIDUE_MB))
 
 
-def batch_mem_mb(residues, longest, device="cpu"):
-    """Peak memory in MB of predicting a batch at the official width (docs/decisions.md).
+def batch_mem_mb(residues, longest, memory_mb=MEMORY_MB, device="cpu"):
+    """Memory in MB to ask for to predict a batch at the official width, where ``memory_mb`` is what it may take.
 
-    It grows with what goes through a network at once: BATCH_RESIDUES, or the longest protein if that is longer. On a
-    GPU that is in the GPU's memory.
+    A batch that needs more goes through the networks in parts, but for a protein that needs more alone. On a GPU what
+    goes through is in the GPU's memory.
     """
     if device == "gpu":
         return _GPU_PROCESS_MB
-    return round(1.1 * (540 + 0.031 * max(longest, min(residues, BATCH_RESIDUES))))
+    at_once = max(longest, min(residues, batch_residues(memory_mb)))
+    return round(_MARGIN * (_PROCESS_MB + _RESIDUE_MB * at_once))

@@ -48,7 +48,7 @@ def test_later_files_change_only_what_they_name(config_file):
     config = load_config(first, second)
     assert config == GOOD | {
         "proteins": ["a.fa"],
-        "s4pred": {"weights": "demo", "device": "auto", "precision": "fp32"},
+        "s4pred": {"weights": "demo", "device": "auto", "precision": "fp32", "memory_mb": 1400},
         "templates": {"build": "my folder"},
         "search": {"mode": "reference", "alternatives": 4},
     }

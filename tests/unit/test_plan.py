@@ -147,9 +147,9 @@ def test_modes_that_do_not_help_are_not_advised(make_run):
     (giant,) = make_plan(make_run(dict([TITIN]), mode="fast"), [NodeKind("tiny", 1, 1, 1000)]).unfit
     assert (giant.modes, giant.advice) == ({}, f"a node with {giant.mem_mb:,} MB")
     # here fast would fit, but not the prediction of the batch: no mode changes that
-    lengths = {name: 4000 for name in "abcd"}
-    unfit = make_plan(make_run(lengths), [NodeKind("tiny", 1, 1, 1100)]).unfit
-    assert search_mem_mb(4000, PDB70, "fast") + SEARCH_STEP_MB < 1100 < batch_mem_mb(16_000, 4000)
+    lengths = {name: 5000 for name in "abcd"}
+    unfit = make_plan(make_run(lengths), [NodeKind("tiny", 1, 1, 1000)]).unfit
+    assert search_mem_mb(5000, PDB70, "fast") + SEARCH_STEP_MB < 1000 < batch_mem_mb(20_000, 5000)
     assert [one.modes for one in unfit] == [{}] * 4
 
 

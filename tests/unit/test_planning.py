@@ -19,8 +19,10 @@ from proteofold.run.merge import MERGED, merge_run
 from proteofold.run.planning import plan_run
 from proteofold.science.batches import new_batches
 from proteofold.science.domains import DomainThresholds
-from proteofold.science.weights import BATCH_RESIDUES, WEIGHT_FILES, batch_mem_mb
+from proteofold.science.weights import MEMORY_MB, WEIGHT_FILES, batch_mem_mb, batch_residues
 from proteofold.system.errors import UserError
+
+BATCH_RESIDUES = batch_residues()
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def config(tmp_path, make_library, monkeypatch):
         "proteins": [str(tmp_path / "proteins.fasta")],
         "ids": None,
         "templates": make_library(tmp_path / "library" / "db", {"A": 10}),
-        "s4pred": {"weights": str(folder), "device": "cpu", "precision": "fp32"},
+        "s4pred": {"weights": str(folder), "device": "cpu", "precision": "fp32", "memory_mb": MEMORY_MB},
         "msa": None,
         "search": {"mode": "lean"},
         "domains": asdict(DomainThresholds()),
@@ -198,6 +200,7 @@ def test_switching_the_mode_and_back_misses_nothing(plan):
         ({"s4pred": {"weights": "other weights"}}, True, True),
         ({"s4pred": {"precision": "bf16"}}, True, True),
         ({"s4pred": {"device": "auto"}}, False, False),
+        ({"s4pred": {"memory_mb": 4000}}, False, False),
         ({"run": "another"}, False, False),
         ({"keep": ["a3m"]}, False, False),
     ],
@@ -262,7 +265,7 @@ def test_odd_folder_of_weights_makes_a_harmless_name(plan, config, tmp_path):
 
 def test_new_proteins_are_batches_by_length(plan):
     long, half = "M" * (BATCH_RESIDUES + 1), "K" * (BATCH_RESIDUES // 2)
-    planned = plan({"a": half, "titin": long, "b": half + "V", "c": half})
+    planned = plan({"a": half, "titin": long, "b": half + "VV", "c": half})
     of = batches_of(planned)
     assert of["a"] == of["c"]
     assert len(set(of.values())) == 3
@@ -347,6 +350,16 @@ def test_kept_a3m_that_is_missing_needs_a_batch(plan):
     finish(run, "a")
     shutil.rmtree(run.predictions.path)
     assert batches_of(plan({"a": "MKV"}, keep=["a3m"]))["a"]
+
+
+def test_memory_of_a_prediction_decides_how_much_a_batch_holds(plan, config):
+    proteins = {f"p{number}": "K" * (BATCH_RESIDUES // 2 - number) for number in range(4)}
+    wide = plan(proteins, s4pred=config["s4pred"] | {"memory_mb": 2 * MEMORY_MB})
+    narrow = plan(proteins)
+    assert (len(set(batches_of(wide).values())), len(set(batches_of(narrow).values()))) == (1, 2)
+    for planned, most in ((wide, 2 * MEMORY_MB), (narrow, MEMORY_MB)):
+        asked = [planned.run.batch_mem_mb(batch) for batch in set(batches_of(planned).values())]
+        assert max(asked) <= most
 
 
 def test_batches_for_a_gpu_are_larger_and_take_its_memory(plan, config):

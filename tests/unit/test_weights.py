@@ -7,8 +7,10 @@ import sys
 import pytest
 
 from proteofold.science.weights import (
+    MEMORY_MB,
     WEIGHT_FILES,
     batch_mem_mb,
+    batch_residues,
     check_tensors,
     weight_files,
     weights_digest,
@@ -72,4 +74,11 @@ def test_asking_for_weights_does_not_load_pytorch():
 
 def test_memory_of_a_batch_grows_with_its_residues():
     assert 500 < batch_mem_mb(1, 1) < batch_mem_mb(16_384, 400) < batch_mem_mb(34_350, 34_350) < 3000
-    assert batch_mem_mb(1_000_000, 400) == batch_mem_mb(16_384, 400)
+    assert batch_mem_mb(1_000_000, 400) == batch_mem_mb(batch_residues(), 400) <= MEMORY_MB
+
+
+@pytest.mark.parametrize("memory_mb", [700, MEMORY_MB, 4000])
+def test_batch_that_fills_the_memory_fits_it(memory_mb):
+    residues = batch_residues(memory_mb)
+    assert 0.99 * memory_mb < batch_mem_mb(residues, 400, memory_mb) <= memory_mb
+    assert batch_mem_mb(10 * residues, 400, memory_mb) == batch_mem_mb(residues, 400, memory_mb)

@@ -38,6 +38,7 @@ rule predict_secondary_structure:
         weights=RUN.settings["weights"],
         device=RUN.settings["device"],
         precision=RUN.settings["precision"],
+        memory_mb=lambda wildcards, resources: resources.mem_mb - BESIDE_MB,
         run=RUN.name,
     shell:
         "proteofold s4pred {input:q} {output.horiz:q}"
@@ -45,6 +46,7 @@ rule predict_secondary_structure:
         " --device {params.device}"
         " --precision {params.precision}"
         " --threads {threads}"
+        " --memory-mb {params.memory_mb}"
         " --usage {output.usage:q}"
         " --run {params.run:q}"
         " --remove-damaged"
