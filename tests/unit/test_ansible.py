@@ -447,6 +447,7 @@ def site_unit(rendered):
 def test_memory_of_the_site_is_limited(site_unit):
     (most,) = site_unit["MemoryMax"]
     assert re.fullmatch(r"[1-9]\d*M", most) and int(most[:-1]) < 3072  # what Slurm leaves to the client's services
+    assert site_unit["OOMPolicy"] == ["continue"]
 
 
 def test_the_site_that_is_deployed_shows_nothing_without_the_right_to_read(site_unit, tmp_path):

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 
-from website.requests.streams import Streamed
+import pytest
+
+from website.requests.streams import BusyError, Streamed
 from website.requests.threads import at_length
 
 READERS = 20
@@ -47,5 +49,17 @@ def test_a_reader_who_leaves_is_noticed_though_the_server_goes_on_taking_what_is
         await stream.asgi_send(send)
         (end,) = await asyncio.gather(stream._writing, return_exceptions=True)
         assert type(end) is BrokenPipeError
+
+    asyncio.run(asyncio.wait_for(visit(), 60))
+
+
+def test_a_client_has_so_many_downloads_of_a_kind_at_once():
+    async def visit():
+        first = await Streamed(endless, "x.zip", "application/zip").begin("one reader", most=1)
+        with pytest.raises(BusyError, match="1 download under way"):
+            await Streamed(endless, "x.zip", "application/zip").begin("one reader", most=1)
+        with contextlib.suppress(ConnectionError):
+            await first.asgi_send(leave)
+        await asyncio.gather(first._writing, return_exceptions=True)
 
     asyncio.run(asyncio.wait_for(visit(), 60))

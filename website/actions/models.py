@@ -42,7 +42,8 @@ async def models_zip(visit):
     folder, structures = await folder_of(visit), await _structures(visit)
     write = _in_turn(_ZIPS, 0, lambda stream: send_models(folder, structures, stream))
     sent = Streamed(write, f"{folder.name}-models.zip", "application/zip")
-    return await sent.begin(client_of(visit), visit.request.receive)
+    # beside other downloads, but not two of the few at once
+    return await sent.begin(("models", client_of(visit)), visit.request.receive, most=1)
 
 
 async def _structures(visit):

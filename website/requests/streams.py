@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 
 from proteofold.system.errors import UserError
+from proteofold.system.words import counted
 from website.requests.threads import SENDERS, start_sending
 
 # A reader holds a thread and a megabyte until the end, so each has a few, and has to take a piece in a minute.
@@ -89,15 +90,15 @@ class Streamed:
             "cache-control": "no-store",
         }
 
-    async def begin(self, client, receive=None):
+    async def begin(self, client, receive=None, most=MOST_OF_A_CLIENT):
         """Start writing, and wait for the first piece; returns self.
 
         ``client`` is who is counted, ``receive`` that of the request, which tells when the reader leaves. BusyError if
-        they have as many downloads as one may have, or all threads are busy.
+        they have ``most`` downloads, or all threads are busy.
         """
         self._receive = receive
-        if _under_way[client] >= MOST_OF_A_CLIENT:
-            raise BusyError(f"You have {MOST_OF_A_CLIENT} downloads under way. Wait until one of them has ended.", 429)
+        if _under_way[client] >= most:
+            raise BusyError(f"You have {counted(most, 'download')} under way. Wait until one has ended.", 429)
         if _under_way.total() >= SENDERS:
             raise BusyError("Too many downloads are under way on this site. Try again in a minute.", 503)
         self._pipe = _Pipe(asyncio.get_running_loop())
