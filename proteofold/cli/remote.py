@@ -337,7 +337,7 @@ class _bar:
         from rich.progress import BarColumn, Progress, TextColumn
 
         console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f}%"))
         shown = console.is_terminal and not quiet
         self._progress = Progress(*columns, TextColumn("{task.fields[words]}"), console=console, disable=not shown)
         self._task = self._progress.add_task(words, total=None, words="")

@@ -103,7 +103,7 @@ def show(run, limit, store_path, as_json):
             "superfamilies": row["coverage_classes"] and _superfamilies(row["classification"]) or None,
             "templates": settings.get("library", {}).get("prefix"),
             "mode": row["mode"],
-            "efficiency": row["efficiency"] and f"{100 * row['efficiency']:.0f} %",
+            "efficiency": row["efficiency"] and f"{100 * row['efficiency']:.0f}%",
             "mean of score_std": row["score_std"],
             "mean of score_gmean": row["score_gmean"],
         }

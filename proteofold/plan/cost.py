@@ -22,7 +22,7 @@ _S_PER_CELL = ((600, 3.4e-9), (1000, 3.7e-9), (2000, 4.5e-9), (5000, 5.0e-9), (1
 _S_PER_RESIDUE = 1.0e-3
 
 # hhsearch without options merges up to three hits into the query and realigns up to 500: this is what that takes when
-# it does both in full, 9 % above `lean` at 400 residues against PDB70, measured 2 to 14 %.
+# it does both in full, 9% above `lean` at 400 residues against PDB70, measured 2 to 14%.
 _MERGED, _REALIGNED = 3, 500
 _S_PER_REALIGNED_RESIDUE = 2.2e-5
 
@@ -56,7 +56,7 @@ _LEAST_MEASURED = 3
 def search_cpu_s(query_length, library, mode, shards=1):
     """CPU seconds of searching a query of so many residues in one of the search modes, in so many shards.
 
-    Repeats cost up to 40 % more: templates that match well are aligned again.
+    Repeats cost up to 40% more: templates that match well are aligned again.
     """
     if mode == "hybrid":
         again = HYBRID_SEARCHED_AGAIN * search_cpu_s(query_length, library, "lean", shards)

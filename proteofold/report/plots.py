@@ -154,7 +154,7 @@ def _coverage(figure, data):
     if shares:
         middle = float(numpy.median(shares))
         axis.axvline(middle, color="black", linestyle="--", linewidth=1.2)
-        figure.suptitle(f"Half of the proteins with a significant hit are covered to at least {middle:.0f} %")
+        figure.suptitle(f"Half of the proteins with a significant hit are covered to at least {middle:.0f}%")
     _legend(axis, _significance_legend((significant, others)))
 
 
@@ -189,7 +189,7 @@ def _resources_per_rule(figure, rules):
         axis.set_xlabel(label)
         axis.set_yticks(range(1, len(names) + 1), names)
         axis.set_ylim(len(names) + 0.6, 0.4)
-    figure.suptitle("box: middle half of the jobs; line: median; whiskers: 5 to 95 %; diamond: highest")
+    figure.suptitle("box: middle half of the jobs; line: median; whiskers: 5 to 95%; diamond: highest")
 
 
 def resources_against_length(data):

@@ -54,7 +54,7 @@ def _is_long_enough(hit, thresholds):
 def _may_stand_beside(hit, other, thresholds):
     shared = min(hit.query_end, other.query_end) - max(hit.query_start, other.query_start) + 1
     shorter = min(_length(hit), _length(other))
-    # percent, so that whole numbers are compared: exactly 30 % is allowed
+    # percent, so that whole numbers are compared: exactly 30% is allowed
     return 100 * max(shared, 0) <= thresholds.max_overlap * shorter
 
 

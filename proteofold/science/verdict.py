@@ -39,7 +39,7 @@ class Verdict:
         """``covered``, ``partly`` or, without any domain, ``dark``."""
         if not self.domains:
             return DARK
-        # percent, so that whole numbers are compared: exactly 70 % is covered
+        # percent, so that whole numbers are compared: exactly 70% is covered
         return COVERED if 100 * self.domain_residues >= self.thresholds.min_covered * self.length else PARTLY
 
     @property

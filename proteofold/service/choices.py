@@ -45,7 +45,7 @@ def template_choices(working):
     if not found:
         pdb70 = Path(working) / paths.RESOURCES / "templates" / "pdb70" / "pdb70"
         if all(Path(name).exists() for name in hhsuite.library_files(pdb70, hhsuite.PARTS_READ["lean"])):
-            found.append(Choice("pdb70", "PDB70: the known structures, at 70 % identity", "pdb70"))
+            found.append(Choice("pdb70", "PDB70: the known structures, at 70% identity", "pdb70"))
         found.append(Choice("demo", "demo: a few dozen templates, to try things out", "demo"))
     return found
 

@@ -74,6 +74,16 @@ async def protein_file(visit):
     return Response(data, headers=headers, content_type=f"{kind}; charset=utf-8")
 
 
+async def protein_fasta(visit):
+    """The sequence of a protein as FASTA, whether it has a result or not."""
+    query_id = visit.named("query_id")
+    found = await answers.ask(visit.datasette, visit.request, queries.proteins_of, [query_id])
+    if not found or not found[0]["sequence"]:
+        raise NotFoundError(f"There is no sequence of {query_id!r} in the store.")
+    headers = NEVER_KEPT | {"Content-Disposition": f'attachment; filename="{protein_stem(query_id)}.fasta"'}
+    return Response(_fasta(found[0]), headers=headers, content_type=f"{_KINDS['fasta']}; charset=utf-8")
+
+
 # --- Proteins ---------------------------------------------------------------------------------------
 
 PROTEIN_COLUMNS = (
@@ -121,7 +131,11 @@ def _write_fasta(text, conn, run_id, parts):
     for ids in parts:
         for row in queries.proteins_of(conn, ids):
             if row["sequence"]:
-                text.write(format_fasta(f"{row['query_id']} {format_header(row)}".rstrip(), row["sequence"]))
+                text.write(_fasta(row))
+
+
+def _fasta(row):
+    return format_fasta(f"{row['query_id']} {format_header(row)}".rstrip(), row["sequence"])
 
 
 def _write_csv(text, conn, run_id, parts):

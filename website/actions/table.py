@@ -71,6 +71,7 @@ PAGES = (
     Route("GET", f"{RUN}/delete", RUNNER, run_actions.delete_page, "Asks before it is deleted"),
     Route("POST", f"{RUN}/delete", RUNNER, run_actions.delete_form, "Delete it", body="form"),
     Route("GET", "/-/protein/{query_id}", READER, lists.protein, "A protein"),
+    Route("GET", "/-/protein/{query_id}/fasta", READER, downloads.protein_fasta, "The sequence of a protein"),
     # what the form of the front page asks for
     Route("GET", "/-/protein", READER, lists.protein, "A protein, by ?id="),
     Route("GET", "/-/structures/{code}", READER, lists.structure, "Coordinates of a template, for the viewer"),

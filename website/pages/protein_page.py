@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path, PurePath
-from urllib.parse import quote
+from urllib.parse import parse_qsl, urlencode
 
 from proteofold.run.models import find_structure
 from proteofold.science.domains import DomainThresholds, residues_in
@@ -62,7 +62,10 @@ async def protein_page(datasette, request, results=(), more=None, may_retry=None
     in_path = "query_id" in request.url_vars
     name = name_in(request, "query_id") if in_path else (request.args.get("id") or "").strip()
     # addresses of the same page begin with what follows its path: a list of hits has hundreds
-    here = "" if in_path else f"?id={quote(name, safe='')}"
+    asked = {} if in_path else {"id": name}
+    if run_id := request.args.get("run"):
+        asked["run"] = run_id
+    here = f"?{urlencode(asked)}" if asked else ""
     try:
         found = await answers.ask(datasette, request, _gather, name, request.args, results, here, structures)
     except queries.NotFoundError as error:
@@ -73,10 +76,12 @@ async def protein_page(datasette, request, results=(), more=None, may_retry=None
         return await answers.page(datasette, request, "protein_unknown.html", {"name": name, "choices": choices})
     protein, latest = found["protein"], found["latest"]
     for result in found["results"]:
+        result["shown_path"] = f"{protein_path(datasette, protein['query_id'])}?{urlencode({'run': result['run_id']})}"
         result["path"] = run_path(datasette, result["run_id"])
         result["significant_hit"] = _significant_hit(result)
     context = found | {
         "row_path": row_path(datasette, "proteins", protein["query_id"]),
+        "here_path": protein_path(datasette, protein["query_id"]),
         "protein_links": protein_links(protein["accession"]),
         "template_links": template_links,
         "chain_of": chain_of,
@@ -134,7 +139,9 @@ def _gather(conn, name, arguments, results, here, structures):
     (protein,) = proteins
     of_runs = queries.results_of(conn, protein["query_id"])
     finished = [result for result in of_runs if result["phase"] == "done"]
-    latest = max(finished, key=lambda result: result["finished_at"] or "", default=None)
+    latest = newest = max(finished, key=lambda result: result["finished_at"] or "", default=None)
+    if arguments.get("run"):
+        latest = next((result for result in finished if result["run_id"] == arguments.get("run")), newest)
     prediction = queries.prediction_of(conn, latest["run_id"], protein["query_id"]) if latest else None
     folders = [Path(path_of(conn)).parent, *results]
     failed = of_runs[0] if of_runs and of_runs[0]["phase"] == "failed" else None
@@ -144,6 +151,7 @@ def _gather(conn, name, arguments, results, here, structures):
             read = (prediction_in_files(folder / failed["run_id"], protein["query_id"]) for folder in folders)
             prediction = next(filter(None, read), None)
     found = {"protein": protein, "results": of_runs, "latest": latest, "failed": failed, "found": None}
+    found["is_newest"] = latest is newest
     # drawn here, in the thread of the query: the longest take half a second, and others wait for the main thread
     draws_sequence = protein["length"] <= LONG_SEQUENCE or arguments.get("sequence") == "all"
     found |= structure_shown(protein, latest or failed, prediction, draws_sequence)
@@ -164,7 +172,7 @@ def _modelled(found, structures):
 def _hits_shown(conn, folders, latest, protein, states, arguments, here):
     """For the page: the verdict, the strip, and the hits that the address chooses; ``here`` is the address."""
     listing = HitListing(arguments, protein["length"])
-    shown = {"here": here, "listing": listing, "page_id": arguments.get("id") if here else None}
+    shown = {"here": here, "listing": listing, "kept": dict(parse_qsl(here[1:]))}
     if not latest:
         return shown | {"overview": overview([], [], protein["length"], states, None)}
     found = found_by(conn, folders, latest, protein)

@@ -29,7 +29,7 @@ function show(told) {
   page.querySelector("h1 .state").replaceWith(Object.assign(document.createElement("span"),
     { className: `state ${told.kind}`, textContent: told.state }));
   for (const place of page.querySelectorAll("[data-while]")) place.hidden = place.dataset.while !== told.status;
-  document.title = `${told.percent} % · ${document.title.replace(/^\d+ % · /, "")}`;
+  document.title = `${told.percent}% · ${document.title.replace(/^\d+% · /, "")}`;
 }
 
 /* The words above the bar; what they say is read out by screen readers, so they change only when there is news. */

@@ -7,19 +7,19 @@ async function refreshHealth() {
   const list = document.querySelector("[data-health]");
   if (!list) return;
   if (!document.hidden) {
-    const line = (ok, words) => Object.assign(document.createElement("li"),
-      { className: ok ? "good" : "bad", textContent: words });
+    const line = (ok, words, otherwise = "bad") => Object.assign(document.createElement("li"),
+      { className: ok ? "good" : otherwise, textContent: words });
     try {
       const answer = await fetch(list.dataset.health, { headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(answer.status);
       const told = await answer.json();
-      list.replaceChildren(...told.services.map(({ name, ok, words }) => line(ok, `${name}: ${words}`)),
+      list.replaceChildren(...told.services.map(({ name, ok, words }) => line(ok, `${name}: ${words}`, name === "runner" ? "quiet" : "bad")),
         line(told.workers.live > 0, `${told.workers.live} live worker${told.workers.live === 1 ? "" : "s"}: ${told.workers.words}`));
     } catch {
       list.replaceChildren(line(false, "the site does not answer"));
     }
     const dot = list.closest("details").querySelector("summary");
-    dot.className = list.querySelector(".bad") ? "bad" : "good";
+    dot.className = ["bad", "quiet"].find(name => list.querySelector(`.${name}`)) ?? "good";
     dot.firstElementChild.textContent = dot.dataset[dot.className];
   }
   setTimeout(refreshHealth, 1000 * HEALTH_SECONDS);

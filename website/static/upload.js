@@ -23,7 +23,7 @@ function show(text, percent) {
   words.textContent = text;
   if (percent === null) bar.removeAttribute("value");
   else bar.value = percent;
-  document.title = percent === null ? `${text} – Upload` : `${Math.round(percent)} % – Upload`;
+  document.title = percent === null ? `${text} – Upload` : `${Math.round(percent)}% – Upload`;
 }
 
 function fail(text) {

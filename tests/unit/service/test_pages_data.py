@@ -85,19 +85,19 @@ def test_health_tells_in_words_what_works(store, platform, store_path, monkeypat
     order(store, platform)
     told, workers = services(store_path, monkeypatch)
     assert told["store"] == (True, "can be read") and told["runner"][0] is False
-    assert "was never started" in told["runner"][1]
+    assert "has not been started" in told["runner"][1]
     assert workers["live"] == workers["total"] == 1 and "core" in workers["words"]
     Runner(store_path)._sign_on(platform)
     assert services(store_path, monkeypatch)[0]["runner"] == (True, "0 at work, 1 waiting")
     with transaction(platform):
         platform.execute("update runner set beat_at = beat_at - 100")
-    assert "not at work since" in services(store_path, monkeypatch)[0]["runner"][1]
+    assert "off since" in services(store_path, monkeypatch)[0]["runner"][1]
     assert runner_of(platform)["is_alive"] is False
 
 
 def test_runner_that_was_ended_is_told_at_once(store, platform, store_path, monkeypatch):
     Runner(store_path, log=lambda text: None).run(once=True)
-    assert "not at work since" in services(store_path, monkeypatch)[0]["runner"][1]
+    assert "off since" in services(store_path, monkeypatch)[0]["runner"][1]
     Runner(store_path)._sign_on(platform)
     assert services(store_path, monkeypatch)[0]["runner"][0] is True
 

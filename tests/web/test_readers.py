@@ -1,0 +1,52 @@
+"""What readers meet on several pages: health in the header, earlier results of a protein, its sequence as a file."""
+
+import re
+
+import pytest
+
+from website.actions.header import state_of
+
+
+def services(**broken):
+    found = [{"name": name, "ok": name not in broken, "words": ""} for name in ("store", "runner", "Slurm")]
+    return {"services": found, "workers": {"live": broken.get("live", 1), "total": 1, "words": ""}}
+
+
+@pytest.mark.parametrize(
+    ("found", "state"),
+    [
+        (services(), "good"),
+        (services(runner=True), "quiet"),
+        (services(store=True), "bad"),
+        (services(runner=True, Slurm=True), "bad"),
+        (services(live=0), "bad"),
+    ],
+)
+def test_a_runner_that_is_off_alarms_no_reader(found, state):
+    assert state_of(found) == state
+
+
+def test_the_name_of_the_user_leads_to_the_account(signed_in):
+    assert re.search(r'<a href="/-/account"[^>]*>ann</a>', signed_in("ann").get("/").text)
+
+
+def test_sequence_of_a_protein_without_a_result_is_a_file(busy_site, names):
+    path = f"{busy_site.protein(names.lonely)}/fasta"
+    answer = busy_site.get(path)
+    assert answer.text == f">lonely\n{'MKVAAAKKKK' * 3}\n"
+    assert 'filename="lonely.fasta"' in answer.headers["content-disposition"]
+    assert busy_site.get("/-/protein/nobody/fasta").status_code == 404
+
+
+def test_an_earlier_result_is_shown_on_request_and_says_so(site, names):
+    page = site.get(site.protein(names.myg))
+    assert 'Result of run <a href="/-/runs/second">' in page.text and "earlier result" not in page.text
+    (path,) = re.findall(r'<a href="([^"]+)" aria-label="Show the result of run first"', page.text)
+    earlier = site.get(path)
+    assert 'Result of run <a href="/-/runs/first">' in earlier.text
+    assert "This is an earlier result." in earlier.text
+    assert '<input type="hidden" name="run" value="first">' in earlier.text, "filters keep the run"
+
+
+def test_an_unknown_run_shows_the_latest_result(site, names):
+    assert 'Result of run <a href="/-/runs/second">' in site.get(f"{site.protein(names.myg)}?run=nobody").text
