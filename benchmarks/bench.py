@@ -5,24 +5,46 @@ import datetime
 import importlib
 import platform
 import re
+import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from compare import report
 from measure import processor
 from plots import draw
+from quick import make_small
 
 from proteofold.science.hhsuite import hhsuite_version
 
 RESULTS = Path(__file__).with_name("results.md")
-SECTIONS = ("s4pred", "overhead", "graph", "slots", "rerun", "merge", "chain", "modes", "shards", "memory")
-SECTIONS += ("store", "platform", "cluster", "copies")
+QUICK_RESULTS = Path(__file__).parents[1] / "build" / "bench-quick.md"
+SECTIONS = (
+    "s4pred",
+    "overhead",
+    "graph",
+    "slots",
+    "rerun",
+    "merge",
+    "parts",
+    "chain",
+    "alternatives",
+    "modes",
+    "headline",
+)
+SECTIONS += ("shards", "memory", "store", "platform", "cluster", "copies")
 
 
 def main():
     """Parse the command line, run the sections, keep the others' results."""
     parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__)
     parser.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; default: all")
+    parser.add_argument("--quick", action="store_true", help="all sections small, in minutes; for trying changes")
+    parser.add_argument(
+        "--results", type=Path, help=f"file to write into (results.md; {QUICK_RESULTS.name} if --quick)"
+    )
+    parser.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"), help="list what is slower in NEW; runs nothing")
+    parser.add_argument("--noise", type=float, default=25, help="percent that --compare takes for noise (default: 25)")
     parser.add_argument("--upstream", help="folder of upstream S4PRED's run_model.py, for section s4pred")
     parser.add_argument("--proteins", type=int, default=128, help="proteins of section s4pred (default: 128)")
     parser.add_argument("--upstream-proteins", type=int, default=16, help="of these, those that upstream predicts, too")
@@ -32,35 +54,47 @@ def main():
     parser.add_argument("--fasta", help="real proteins for section s4pred instead of made ones, for modes beside them")
     parser.add_argument("--giant", type=int, default=3000, help="residues of section shards; MUC16 has 14,507")
     parser.add_argument("--rerun-proteins", type=int, default=41_339, help="proteins of section rerun")
+    parser.add_argument("--parts-proteins", type=int, default=400_000, help="proteins of section parts")
+    parser.add_argument("--alternatives-queries", type=int, default=20, help="relatives planted at each identity")
     parser.add_argument("--cluster-proteins", type=int, default=1000, help="proteins of section cluster")
     parser.add_argument("--cluster-seconds", type=int, default=400, help="seconds that its searches take on all slots")
     parser.add_argument("--runs", type=int, default=2, help="runs with hits of section store, of 20 (default: 2)")
     options = parser.parse_args()
     if unknown := set(options.sections) - set(SECTIONS):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    if options.compare:
+        slower = report(*options.compare, options.noise / 100)
+        print(slower or f"nothing is slower by more than {options.noise:g}%")
+        sys.exit(bool(slower))
+    if options.quick:
+        make_small(options)
+    results = options.results or (QUICK_RESULTS if options.quick else RESULTS)
     for name in options.sections or SECTIONS:
         section = importlib.import_module(f"section_{name}")
         print(f"== {name}: {section.__doc__.splitlines()[0]}", flush=True)
         with tempfile.TemporaryDirectory(prefix="proteofold-bench-") as folder:
             text = section.run(Path(folder), options)
         print(text, flush=True)
-        record(name, section.__doc__.splitlines()[0], text)
+        record(results, name, section.__doc__.splitlines()[0], text)
 
 
-def record(name, title, text):
-    """Put a section's result in its place in results.md, with its plot."""
+def record(results, name, title, text):
+    """Put a section's result in its place in a file of results; with its plot in results.md."""
     stamp = (
         f"{datetime.date.today()}, {processor()}, Python {platform.python_version()}, "
         f"Snakemake {version('snakemake')}, HH-suite {hhsuite_version()}, PyTorch {version('torch')}"
     )
-    parts = [f"## {name}", title, text, draw(name, text), f"*{stamp}*"]
+    plot = draw(name, text) if results == RESULTS else ""
+    parts = [f"## {name}", title, text, plot, f"*{stamp}*"]
     block = "\n\n".join(filter(None, parts)) + "\n"
-    known = RESULTS.read_text() if RESULTS.exists() else ""
+    known = results.read_text() if results.exists() else ""
     blocks = dict(re.findall(r"^(## (?:\w+)\n)(.*?)(?=^## |\Z)", known, re.MULTILINE | re.DOTALL))
     blocks[f"## {name}\n"] = block.partition("\n")[2]
     ordered = [f"## {section}\n" for section in SECTIONS if f"## {section}\n" in blocks]
     head = "# Measurements\n\nWritten by `bin/bench`. Times are of shared machines: read them as ratios.\n\n"
-    RESULTS.write_text(head + "\n".join(title + blocks[title].rstrip("\n") + "\n" for title in ordered))
+    head = known[: known.index("## ")] if "## " in known else head  # what was written there about the figures stays
+    results.parent.mkdir(exist_ok=True)
+    results.write_text(head + "\n".join(title + blocks[title].rstrip("\n") + "\n" for title in ordered))
 
 
 if __name__ == "__main__":

@@ -69,4 +69,21 @@ def _modes(axes, rows):
     return "CPU seconds a query in each mode"
 
 
-_DRAWERS = {"graph": _graph, "memory": _memory, "modes": _modes}
+def _alternatives(axes, rows):
+    identities = [column for column in rows[0] if column.endswith("%")]
+    marks = ("o-", "s-", "^-", "D-", "v--", "x--", "+:", "*:")
+    for row, mark in zip(rows, marks, strict=False):
+        axes.plot(
+            [_number(column) for column in identities],
+            [_number(row[column]) for column in identities],
+            mark,
+            label=row["search"].replace("`", ""),
+            markersize=4,
+        )
+    axes.set(xlabel="identity of the planted relatives, percent", ylabel="found, percent", ylim=(-3, 103))
+    axes.invert_xaxis()
+    axes.legend(frameon=False, fontsize=7)
+    return "Planted relatives that each search finds at an equal number of false hits"
+
+
+_DRAWERS = {"alternatives": _alternatives, "graph": _graph, "memory": _memory, "modes": _modes}

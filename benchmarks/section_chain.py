@@ -28,11 +28,8 @@ if scores:
 """
 
 
-def run(folder, options):
-    """Both ways, the same made proteins, the library and the weights of the demo, one core."""
-    library = demo_library(folder)
-    fasta = folder / "made.fasta"
-    write_proteins(fasta, PROTEINS, seed=7)
+def naive_script(library):
+    """The naive way for the protein in ``one.fasta`` of the working directory, as a shell script."""
     words = {
         "proteofold": PROTEOFOLD,
         "weights": ROOT / "config" / "demo" / "s4pred",
@@ -41,7 +38,15 @@ def run(folder, options):
         "python": PYTHON,
         "parse": PARSE,
     }
-    script = NAIVE.format(**{name: shlex.quote(str(word)) for name, word in words.items()})
+    return NAIVE.format(**{name: shlex.quote(str(word)) for name, word in words.items()})
+
+
+def run(folder, options):
+    """Both ways, the same made proteins, the library and the weights of the demo, one core."""
+    library = demo_library(folder)
+    fasta = folder / "made.fasta"
+    write_proteins(fasta, PROTEINS, seed=7)
+    script = naive_script(library)
     naive_s = 0.0
     for record in fasta.read_text().split(">")[1:]:
         (folder / "one.fasta").write_text(f">{record}")

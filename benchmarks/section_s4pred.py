@@ -27,14 +27,15 @@ for name in WEIGHT_FILES:
 
 
 def run(folder, options):
-    """All predict the same proteins in one run; upstream so many of them as is asked for, short to long."""
-    if not options.upstream:
-        return "Left out: give the folder of upstream's run_model.py with `--upstream`."
-    upstream = Path(options.upstream)
-    weights = upstream / "weights"
+    """All predict the same proteins in one run; upstream so many of them as is asked for, short to long.
+
+    Without ``--upstream``, the folder of its run_model.py, there is no comparison with it.
+    """
+    upstream = options.upstream and Path(options.upstream)
+    weights = (upstream or folder) / "weights"
     if not weights.is_dir():
         weights.mkdir()
-        subprocess.run([PYTHON, "-c", MAKE_WEIGHTS, weights], check=True)
+        make_weights(weights)
     records, kind = _proteins(folder, options)
     fasta = folder / "proteins.fasta"
     fasta.write_text("".join(format_fasta(record.id, record.sequence) for record in records))
@@ -44,31 +45,44 @@ def run(folder, options):
         command = [PROTEOFOLD, "s4pred", "--weights", weights, "--precision", precision, fasta]
         ours[precision] = measure(command, output=folder / f"{precision}.horiz")
     exact, rounded = (read_horiz(folder / f"{precision}.horiz") for precision in ours)
+    residues = sum(lengths)
+    limit_ms, large_ms = (1000 * seconds / residues for seconds in _products_s(lengths))
+    our_ms = {precision: 1000 * used.cpu_s / residues for precision, used in ours.items()}
+    mean = residues / len(lengths) / 1000
+    rows = [
+        ["CPU ms a residue", *(f"{ms:.2f}" for ms in our_ms.values())],
+        ["residues per CPU second", *(f"{1000 / ms:.0f}" for ms in our_ms.values())],
+        [f"CPU s a protein of {1000 * mean:.0f} residues", *(f"{ms * mean:.2f}" for ms in our_ms.values())],
+        ["matrix products of the same shapes / this", f"**{limit_ms / our_ms['fp32']:.0%}**", ""],
+        ["large matrix products / this", f"{large_ms / our_ms['fp32']:.0%}", ""],
+        ["peak memory, MB", *(f"{used.max_rss_mb:.0f}" for used in ours.values())],
+        ["states, digits equal to fp32", "", " and ".join(_equal(exact, rounded))],
+    ]
+    if upstream:
+        rows += _beside_upstream(folder, upstream, records, exact, our_ms, options)
+    head = ["", "proteofold, fp32", "bf16, not identical"]
+    return f"{table(head, rows)}\n\n{len(records)} {kind} proteins, {residues:,} residues, one core."
+
+
+def _beside_upstream(folder, upstream, records, exact, our_ms, options):
+    """Rows on upstream's script, a process a protein, for some of the proteins."""
     count = min(options.upstream_proteins, len(records))
     chosen = [round(step * (len(records) - 1) / max(count - 1, 1)) for step in range(count)]
     theirs, differing = _upstream(folder, upstream, [records[number] for number in chosen], [exact[n] for n in chosen])
-    residues, of_chosen = sum(lengths), sum(lengths[number] for number in chosen)
-    their_ms = 1000 * sum(one.cpu_s for one in theirs) / of_chosen
-    limit_ms, large_ms = (1000 * seconds / residues for seconds in _sgemm_s(lengths))
-    our_ms = {precision: 1000 * used.cpu_s / residues for precision, used in ours.items()}
-    mean = residues / len(lengths) / 1000
-    peaks = [f"{used.max_rss_mb:.0f}" for used in (max(theirs, key=lambda one: one.max_rss_mb), *ours.values())]
-    compared = f"{differing:,} of {of_chosen:,}"
-    rows = [
-        ["CPU ms a residue", f"{their_ms:.1f}", *(f"{ms:.2f}" for ms in our_ms.values())],
-        [
-            f"CPU s a protein of {1000 * mean:.0f} residues",
-            *(f"{ms * mean:.2f}" for ms in (their_ms, *our_ms.values())),
-        ],
-        ["upstream / this", "1", *(f"**{their_ms / ms:.1f}**" for ms in our_ms.values())],
-        ["sgemm of the same shapes / this", f"{limit_ms / their_ms:.0%}", f"**{limit_ms / our_ms['fp32']:.0%}**", ""],
-        ["sgemm of large matrices / this", f"{large_ms / their_ms:.0%}", f"{large_ms / our_ms['fp32']:.0%}", ""],
-        ["peak memory, MB", *peaks],
-        ["residues that differ from upstream", "", compared, ""],
-        ["states, digits equal to fp32", "", "", " and ".join(_equal(exact, rounded))],
+    residues = sum(len(records[number].sequence) for number in chosen)
+    their_ms = 1000 * sum(one.cpu_s for one in theirs) / residues
+    peak = max(one.max_rss_mb for one in theirs)
+    return [
+        [f"upstream, {count} of them: CPU ms a residue", f"{their_ms:.1f}", ""],
+        ["upstream: peak memory, MB", f"{peak:.0f}", ""],
+        ["upstream / proteofold", *(f"**{their_ms / ms:.1f}**" for ms in our_ms.values())],
+        ["residues that differ from upstream", f"{differing:,} of {residues:,}", ""],
     ]
-    head = ["", f"upstream, a process a protein, {count} of them", "proteofold, fp32", "bf16, not identical"]
-    return f"{table(head, rows)}\n\n{len(records)} {kind} proteins, {residues:,} residues, one core."
+
+
+def make_weights(folder):
+    """Write random networks of the official size into a folder."""
+    subprocess.run([PYTHON, "-c", MAKE_WEIGHTS, folder], check=True)
 
 
 def _proteins(folder, options):
@@ -100,7 +114,7 @@ def _equal(exact, rounded):
         yield f"{sum(a == b for a, b in pairs) / len(pairs):.2%}"
 
 
-def _sgemm_s(lengths):
+def _products_s(lengths):
     """CPU seconds of the networks' matrix products alone, as wide as they are there, and as fast as large ones go."""
     import torch
 
@@ -110,7 +124,7 @@ def _sgemm_s(lengths):
     def seconds(rows, inner):
         """CPU seconds of (rows, inner) times (inner, gates): what a layer's inputs, or a step's states, take."""
         if (rows, inner) not in known:
-            left, right = torch.randn(rows, inner), torch.randn(3 * HIDDEN, inner)
+            left, right = torch.randn(rows, inner).to_mkldnn(), torch.randn(3 * HIDDEN, inner).to_mkldnn()
             times = []
             for _ in range(REPEATS):
                 started = time.process_time()

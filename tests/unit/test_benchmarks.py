@@ -1,0 +1,80 @@
+"""The benchmark suite: comparing results, and planting relatives."""
+
+import random
+import sys
+
+import pytest
+
+from proteofold.system.paths import CHECKOUT
+
+OLD = """# Measurements
+
+## merge
+
+| 10 proteins | CPU s | peak memory, MB | times less |
+| --- | --- | --- | --- |
+| merging | 4.0 | 1,000 | **3.0** |
+| collecting | 2.0 | 50 | **2.0** |
+
+## overhead
+
+| 200 proteins | |
+| --- | --- |
+| hhsearch, CPU s a protein | 0.46 |
+| proteins | 10 |
+"""
+
+
+@pytest.fixture(autouse=True)
+def benchmarks(monkeypatch):
+    """The modules of the suite can be imported."""
+    monkeypatch.setattr(sys, "path", [str(CHECKOUT / "benchmarks"), *sys.path])
+
+
+def test_costs_beyond_noise_are_named_and_nothing_else():
+    from compare import slower
+
+    new = OLD.replace("| 4.0 |", "| 6.0 |").replace("| 2.0 | 50 |", "| 2.2 | 50 |").replace("**3.0**", "**9.0**")
+    new = new.replace("| proteins | 10 |", "| proteins | 99 |").replace("0.46", "**0.92**")
+    assert slower(OLD, new, 0.25) == [
+        ("merge", "merging: CPU s", 4.0, 6.0),
+        ("overhead", "hhsearch, CPU s a protein", 0.46, 0.92),
+    ]
+    assert slower(new, OLD, 0.25) == []
+
+
+def test_thousands_are_numbers_and_missing_sections_are_not_compared():
+    from compare import slower
+
+    new = OLD.replace("1,000", "2,500")
+    assert slower(OLD, new, 0.25) == [("merge", "merging: peak memory, MB", 1000.0, 2500.0)]
+    assert slower(OLD.partition("## overhead")[0], OLD, 0.0) == []
+
+
+@pytest.mark.parametrize("percent", [60, 30])
+def test_planted_relative_has_the_identity_asked_for(monkeypatch, percent):
+    pytest.importorskip("Bio")
+    import section_alternatives
+
+    monkeypatch.setattr(section_alternatives, "INDELS", 0)
+    monkeypatch.setattr(section_alternatives, "LEAST_KEPT", 1)
+    chain = "ACDEFGHIKLMNPQRSTVWY" * 10
+    made = section_alternatives.planted(random.Random(1), chain, percent)
+    flank = section_alternatives.FLANK
+    same = sum(a == b for a, b in zip(made[flank:-flank], chain, strict=True))
+    assert same == len(chain) * percent / 100
+
+
+def test_quick_names_constants_that_exist():
+    import argparse
+    import importlib
+
+    import quick
+
+    modules = {name: importlib.import_module(name) for name in quick.CONSTANTS}
+    before = {(name, key): getattr(modules[name], key) for name, keys in quick.CONSTANTS.items() for key in keys}
+    try:
+        quick.make_small(argparse.Namespace())
+    finally:
+        for (name, key), value in before.items():
+            setattr(modules[name], key, value)
