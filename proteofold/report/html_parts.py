@@ -94,8 +94,9 @@ def bars(title, words, column, found):
             f'<rect class="{kind}" x="{x + 0.5:.1f}" y="{_HEIGHT - height:.1f}" width="{max(width - 1, 0.5):.1f}"'
             f' height="{height:.1f}"/></g>'
         )
-        if place % max(1, round(len(found) / 8)) == 0:
-            drawn.append(_text(x + width / 2, _HEIGHT + 14, "middle", label))
+        if place % max(1, round(len(found) / 8)) == 0 and not label.startswith("below"):
+            # of a range its end is enough
+            drawn.append(_text(x + width / 2, _HEIGHT + 14, "middle", label.rpartition(" to ")[2]))
     axis = _text(_LEFT - 4, 10, "end", f"{most:,}") + _text(_LEFT - 4, _HEIGHT, "end", "0")
     base = f'<line x1="{_LEFT}" x2="{_WIDTH}" y1="{_HEIGHT}" y2="{_HEIGHT}"/>'
     title, words = escape(title), escape(words)

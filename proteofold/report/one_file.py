@@ -74,7 +74,7 @@ def _rows(data):
         rows.append(
             [
                 result.query_id,
-                _shortened(data.described.get(result.query_id, "")),
+                _described(data, result.query_id),
                 result.length,
                 result.coverage_class,
                 result.domains,
@@ -92,9 +92,14 @@ def _rows(data):
     for query_id, length in data.lengths.items():
         if query_id not in known:
             kind, words = ("failed", of_failed[query_id]) if query_id in of_failed else ("not merged", "")
-            described = _shortened(data.described.get(query_id, ""))
+            described = _described(data, query_id)
             rows.append([query_id, described, length, kind, None, None, "", "", None, None, words, None])
     return rows
+
+
+def _described(data, query_id):
+    # UniProt's names of organism and gene follow
+    return _shortened(data.described.get(query_id, "").partition(" OS=")[0])
 
 
 def _shortened(text):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proteofold.report.data import SIGNIFICANT
 from proteofold.report.html_parts import facts, page, parts_bar, plain_table, table
-from proteofold.system.words import counted, duration
+from proteofold.system.words import counted, duration, without_folders
 
 # A link is the address and what group 1 of the pattern finds; Python and JavaScript read these patterns alike.
 # The first is UniProt's own for accessions (https://www.uniprot.org/help/accession_numbers).
@@ -245,7 +245,10 @@ def settings(data):
             f"{Path(library['prefix']).name}: {counted(library['templates'], 'template')}, "
             f"{library['columns']:,} positions (checksum {library['key']})",
         ),
-        ("S4PRED weights", f"{chosen['weights']} (checksum {chosen['depends_on']['predictions']['weights'][:16]})"),
+        (
+            "S4PRED weights",
+            f"{without_folders(chosen['weights'])} (checksum {chosen['depends_on']['predictions']['weights'][:16]})",
+        ),
         ("S4PRED runs on", predicted_on(chosen)),
         *((f"Version of {name}", version or "unknown") for name, version in chosen["versions"].items()),
     ]
