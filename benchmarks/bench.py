@@ -32,7 +32,7 @@ SECTIONS = (
     "modes",
     "headline",
 )
-SECTIONS += ("shards", "memory", "store", "platform", "cluster", "copies")
+SECTIONS += ("shards", "memory", "store", "platform", "site", "cluster", "copies")
 
 
 def main():

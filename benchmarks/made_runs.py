@@ -32,7 +32,7 @@ TEMPLATES = 90_000  # about those of PDB70
 SEARCHED = 24
 
 _NOISE = 0.36  # part of the proteins without a significant hit
-_VARIANTS = 500  # different lists of hits; a protein has one of them
+_VARIANTS = 500
 _SETTINGS = {
     "predictions": "made-89abcdef",
     "depends_on": {"predictions": {}, "search": {}},
@@ -80,8 +80,11 @@ def repeated_library(prefix, new, count, repeated=None):
     return new
 
 
-def make_run(path, fasta, count, hits_each, hhrs):
-    """Write a finished run of ``count`` made proteins; the alignments of ``hhrs`` are dealt out to their hits."""
+def make_run(path, fasta, count, hits_each, hhrs, variants=_VARIANTS):
+    """Write a finished run of ``count`` made proteins; the alignments of ``hhrs`` are dealt out to their hits.
+
+    There are so many different lists of hits (``variants``); a protein has one of them.
+    """
     write_proteins(fasta, count)
     queries, _ = read_queries([fasta])
     run = Run(RunFolder(path), {}, {"run": path.name, "search": f"{path.name}.lean.01234567"} | _SETTINGS)
@@ -94,16 +97,16 @@ def make_run(path, fasta, count, hits_each, hhrs):
         )
     write_run(run)
     predict(run, queries)
-    finish(run, run.by_entry, hits_each, hhrs)
+    finish(run, run.by_entry, hits_each, hhrs, variants)
     return load_run(path)
 
 
-def finish(run, entries, hits_each, hhrs):
+def finish(run, entries, hits_each, hhrs, variants=_VARIANTS):
     """Write results of a run, as its jobs do; the alignments of ``hhrs`` are dealt out to their hits."""
     dice, search = random.Random(1), run.search
-    variants = [_hits(dice, hits_each, dice.choice(hhrs)) for _ in range(_VARIANTS)]
+    lists = [_hits(dice, hits_each, dice.choice(hhrs)) for _ in range(variants)]
     for entry in entries:
-        packed, checksum, summary = dice.choice(variants)
+        packed, checksum, summary = dice.choice(lists)
         usage = Usage(50.0, dice.uniform(1, 300), dice.uniform(100, 900), f"worker{dice.randint(1, 8)}", run.name, "3")
         write_aside(search.usage(entry), format_usage(usage))
         write_aside(search.hhr(entry), packed)  # the name of the protein in it is the only thing that is not its own

@@ -38,7 +38,7 @@ def run(folder, options):
         rows = _uploads(site, store, folder / "proteome.fasta")
     made = make_run(results / "live", folder / "made.fasta", PROTEINS, HITS, searched_hhrs(folder, HITS))
     with served(store) as site:
-        rows += _readers(site, store, made.folder.path)
+        rows += readers(site, store, made.folder.path)
     return table([f"{PROTEINS:,} made proteins, the site on one core", ""], rows)
 
 
@@ -78,7 +78,7 @@ def _upload(site, token, fasta):
     return time.perf_counter() - started, told
 
 
-def _readers(site, store, path):
+def readers(site, store, path):
     """READERS browsers keep the page of a run open that is being recorded, while one more opens it again and again."""
     with Manager() as manager, ProcessPoolExecutor(2, get_context("spawn")) as pool:
         begun, done = manager.Event(), manager.Event()

@@ -31,6 +31,13 @@ class Site:
             raise SystemExit(f"{path}: HTTP {answer.status}")
         return time.perf_counter() - started
 
+    def size(self, path):
+        """Size of an answer in kB."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            return len(connection.getresponse().read()) / 1000
+
     def memory_mb(self, highest=False):
         """Resident memory of the server in MB; the highest since ``forget_highest``."""
         name = "VmHWM" if highest else "VmRSS"
