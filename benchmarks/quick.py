@@ -28,6 +28,7 @@ CONSTANTS = {
     "section_overhead": {"SEARCHED": 10, "FINISHED": 20, "STEPS": 3},
     "section_platform": {"PROTEINS": 1000, "READERS": 10, "LOOKS": 10},
     "section_s4pred": {"REPEATS": 2},
+    "section_site": {"PROTEINS": 900, "MADE": 300, "LIVE": 200, "MANY": 100},
     "section_slots": {"SLOTS": 4, "SEARCHES": 20, "PROTEINS": 300, "STOPPED_AT": 10},
     "section_store": {"PROTEINS": 1000, "RUNS": 3, "READS": 500, "RECORDED": 200},
 }
