@@ -31,9 +31,9 @@ _PLACE = {column["name"]: place for place, column in enumerate(COLUMNS)}
 
 # class -> colour and what the tile says
 _CLASSES = {
-    "covered": ("good", "covered by known structures"),
-    "partly": ("none", "partly covered"),
-    "dark": ("open", "dark: no known structure"),
+    "covered": ("covered", "covered by known structures"),
+    "partly": ("partly", "partly covered"),
+    "dark": ("dark", "dark: no known structure"),
     "failed": ("bad", "failed"),
     "not merged": ("", "not merged yet"),
 }
@@ -154,12 +154,10 @@ def _plots(rows, least_covered):
 def _coverage(rows, least_covered):
     place = _PLACE["Covered (%)"]
     values = Counter(-1 if row[place] == 0 else min(row[place] // 10, 9) for row in rows)
-    found = [("open", "none", 0, 1, values[-1])]
-    found += [
-        ("good" if low >= least_covered else "none", f"{low} to {low + 10}%", low or 1, low + 10, values[low // 10])
-        for low in range(0, 90, 10)
-    ]
-    found.append(("good" if least_covered <= 90 else "none", "90 to 100%", 90, None, values[9]))
+    found = [("dark", "none", 0, 1, values[-1])]
+    for low in range(0, 100, 10):
+        kind, below = "covered" if low >= least_covered else "partly", None if low == 90 else low + 10
+        found.append((kind, f"{low} to {low + 10}%", low or 1, below, values[low // 10]))
     return bars("Coverage", "part of each protein in domains", place, found)
 
 
@@ -167,7 +165,7 @@ def _domains(rows):
     counts = Counter(min(row[_PLACE["Domains"]], _MOST_DOMAINS) for row in rows)
     found = [
         (
-            "good" if number else "open",
+            "covered" if number else "dark",
             f"{number}+" if number == _MOST_DOMAINS else str(number),
             number,
             None if number == _MOST_DOMAINS else number + 1,

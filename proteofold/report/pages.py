@@ -109,9 +109,9 @@ def _coverage(found):
     """Proteins and residues of each coverage class, as a bar and in numbers."""
     least = f"{found['thresholds']['min_covered']:g}%"
     parts = [
-        ("good", "covered", f"covered: at least {least} of the residues are in domains"),
-        ("none", "partly", "partly covered: fewer are"),
-        ("open", "dark", "dark: no domain"),
+        ("covered", "covered", f"covered: at least {least} of the residues are in domains"),
+        ("partly", "partly", "partly covered: fewer are"),
+        ("dark", "dark", "dark: no domain"),
     ]
     classes = found["coverage_classes"]
     counts = [(kind, classes[name]["proteins"], classes[name]["residues"], words) for kind, name, words in parts]
