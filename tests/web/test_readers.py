@@ -50,3 +50,12 @@ def test_an_earlier_result_is_shown_on_request_and_says_so(site, names):
 
 def test_an_unknown_run_shows_the_latest_result(site, names):
     assert 'Result of run <a href="/-/runs/second">' in site.get(f"{site.protein(names.myg)}?run=nobody").text
+
+
+def test_parameters_of_sql_are_listed_for_users_and_refused_in_words(signed_in, stranger):
+    path = "/proteofold/-/query/parameters?sql=select+:a,+:b"
+    assert signed_in("ann").get(path).json() == {"ok": True, "parameters": ["a", "b"]}
+    refused = stranger.get(path)
+    assert refused.status_code == 403
+    assert "execute-sql" not in refused.text and "signed-in users" in refused.text
+    assert signed_in("ann").get("/nowhere/-/query/parameters?sql=x").status_code == 404

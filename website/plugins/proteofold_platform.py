@@ -14,6 +14,7 @@ from website.requests.identity import Actor, actor_of
 from website.requests.policy import Nonces, begin_answer, policy
 from website.requests.visit import sign_in_path, wants_json
 from website.sql.closed import CLOSED, closed
+from website.sql.parameters import PARAMETERS, parameters
 
 # Datasette would print each error, a stranger's wrong address, too, in 200 lines with all variables.
 datasette.handle_exception.rich = None
@@ -29,7 +30,7 @@ _HEADERS = (
 @hookimpl
 def register_routes():
     """Ours begin with /-/, where no table can be."""
-    return [*datasette_routes(), (CLOSED, closed)]
+    return [*datasette_routes(), (PARAMETERS, parameters), (CLOSED, closed)]
 
 
 @hookimpl
