@@ -56,6 +56,7 @@ def main():
     parser.add_argument("--rerun-proteins", type=int, default=41_339, help="proteins of section rerun")
     parser.add_argument("--parts-proteins", type=int, default=400_000, help="proteins of section parts")
     parser.add_argument("--alternatives-queries", type=int, default=20, help="relatives planted at each identity")
+    parser.add_argument("--without-aligned", action="store_true", help="leave out the slowest row of alternatives")
     parser.add_argument("--cluster-proteins", type=int, default=1000, help="proteins of section cluster")
     parser.add_argument("--cluster-seconds", type=int, default=400, help="seconds that its searches take on all slots")
     parser.add_argument("--runs", type=int, default=2, help="runs with hits of section store, of 20 (default: 2)")

@@ -51,14 +51,16 @@ def run(folder, options):
     queries, wanted = _queries(dice, chains, options.alternatives_queries)
     bench = _Bench(folder, library, chains, predicted(folder, "queries", queries))
     rows = []
-    for name, search in (
+    searches = [
         ("proteofold, mode `lean`", bench.hh),
-        ("HH-suite with query alignment", lambda: bench.hh(aligned=True)),
         ("MMseqs2, -s 7.5", lambda: bench.mmseqs(1)),
         ("MMseqs2, -s 7.5, 3 iterations", lambda: bench.mmseqs(3)),
         ("phmmer", lambda: bench.hmmer("phmmer")),
         ("jackhmmer, 3 iterations", lambda: bench.hmmer("jackhmmer", "-N", 3)),
-    ):
+    ]
+    if not options.without_aligned:
+        searches.append(("HH-suite with query alignment", lambda: bench.hh(aligned=True)))
+    for name, search in searches:
         hits, cpu_s, rss_mb = search()
         print(f"{name}: {cpu_s:.1f} CPU s", flush=True)
         rows.append([name, f"{cpu_s / len(queries):.3f}", f"{rss_mb:.0f}", *_found(hits, wanted)])
