@@ -58,8 +58,8 @@ def run(folder, options):
             browser.close()
     live = make_run(results / "live", folder / "live.fasta", LIVE, HITS, hhrs)
     with served(store) as site:
-        rows += [[*row, "", ""] for row in readers(site, store, live.folder.path)]
-    head = ["the site on one core", f"median (longest) of {REQUESTS}", "size", "largest paint, layout shift"]
+        rows += [[*row, "", "", ""] for row in readers(site, store, live.folder.path)]
+    head = ["the site on one core", f"median (longest) of {REQUESTS}", "CPU", "size", "largest paint, layout shift"]
     return table(head, rows)
 
 
@@ -94,8 +94,11 @@ def _repeat(conn):
 
 def _asked(site, path):
     site.get(path)  # what is drawn once for all readers
+    before = site.cpu_s()
     times = [site.get(path) for _ in range(REQUESTS)]
-    return f"**{milliseconds(statistics.median(times))}** ({milliseconds(max(times))})", f"{site.size(path):.0f} kB"
+    cpu = milliseconds((site.cpu_s() - before) / REQUESTS)
+    wall = f"**{milliseconds(statistics.median(times))}** ({milliseconds(max(times))})"
+    return wall, cpu, f"{site.size(path):.0f} kB"
 
 
 def _drawn(browser, address):

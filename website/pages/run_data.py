@@ -1,5 +1,6 @@
 """What the pages of runs ask the store. Rows are dicts by column."""
 
+import re
 from dataclasses import dataclass
 
 from proteofold.science.verdict import COVERAGE_CLASSES
@@ -110,13 +111,12 @@ def authors(conn, limit):
 
 # Names and descriptions lie in another table than the results: reading it in its own order takes a third of the time of
 # a look-up for each result.
-_NAMES = " || '\n' || ".join(
-    f"coalesce({name}, '')" for name in ("query_id", "gene", "entry_name", "accession", "description")
+_NAMES = " or ".join(
+    rf"{name} like :part escape '\'" for name in ("query_id", "gene", "entry_name", "accession", "description")
 )
 _WITH_TEXT = (
-    f"(query_id in (select query_id from proteins where instr(lower({_NAMES}), lower(:text)) > 0)"
-    " or best_hit in (select best_hit from protein_results"
-    "  where run_id = :run and instr(lower(best_hit), lower(:text)) > 0))"
+    f"(query_id in (select query_id from proteins where {_NAMES}) or best_hit in"
+    r" (select best_hit from protein_results where run_id = :run and best_hit like :part escape '\'))"
 )
 
 
@@ -148,7 +148,8 @@ class Filter:
                 "result_id in (select result_id from domain_rows"
                 " where superfamily = :node or (superfamily > :below and superfamily < :beyond))"
             )
-        values = {"text": self.text, "template": self.template, "node": self.node}
+        part = re.sub(r"([\\%_])", r"\\\1", self.text)
+        values = {"part": f"%{part}%", "template": self.template, "node": self.node}
         # the codes of what belongs to a node begin with its own and a dot; "/" follows the dot
         return " and ".join(conditions), values | {"below": f"{self.node}.", "beyond": f"{self.node}/"}
 
