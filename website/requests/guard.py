@@ -78,7 +78,7 @@ async def _answer(datasette, request, route):
     except Exception:
         # Datasette would print the variables, too, and one of them may be a password
         traceback.print_exc()
-        raise Refused("Something went wrong here. The log of the server tells what.", 500) from None
+        raise Refused("Something went wrong here. The log of the server has the details.", 500) from None
 
 
 def refused_by(error):
