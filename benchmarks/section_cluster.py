@@ -39,7 +39,7 @@ SECONDS = """"$(grep -m 1 -x -A 1 -e "$(grep '^>' "$query" | tail -n 1)" "{times
 def run(folder, options):
     """A run of made proteins on 64 slots; searches sleep for what the cost model says, in proportion.
 
-    Then the head of a whole proteome's run at work for some minutes, ended by Ctrl-C.
+    Then the head of a run of a whole proteome for some minutes, ended by Ctrl-C.
     """
     count = options.cluster_proteins
     predicted_run(folder, "made", count)

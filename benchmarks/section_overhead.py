@@ -11,7 +11,7 @@ from proteofold.run.manifest import load_run
 from proteofold.system.process import read_usage
 
 SEARCHED, FINISHED = 200, 1000
-STEPS = 30  # searches repeated by hand
+STEPS = 30  # searches repeated manually
 
 
 def run(folder, options):

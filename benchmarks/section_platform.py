@@ -54,10 +54,10 @@ def _uploads(site, store, fasta):
     for words in ("upload of", "the same file again,"):
         site.forget_highest()
         before = site.memory_mb()
-        seconds, told = _upload(site, token, fasta)
+        seconds, done = _upload(site, token, fasta)
         rows.append(
             [
-                f"{words} {fasta.stat().st_size / 1e6:.0f} MB, {told['added']:,} added, {told['present']:,} present",
+                f"{words} {fasta.stat().st_size / 1e6:.0f} MB, {done['added']:,} added, {done['present']:,} present",
                 f"**{seconds:.1f} s**, memory of the site +{site.memory_mb(highest=True) - before:.0f} MB",
             ]
         )
@@ -72,10 +72,10 @@ def _upload(site, token, fasta):
     headers["Content-Length"] = str(fasta.stat().st_size)
     with contextlib.closing(connection), fasta.open("rb") as body:
         connection.request("POST", f"/-/api/v1/proteins?name={fasta.name}", body, headers)
-        told = json.load(connection.getresponse())
-    if not told["ok"]:
-        raise SystemExit(f"upload: {told['error']}")
-    return time.perf_counter() - started, told
+        answer = json.load(connection.getresponse())
+    if not answer["ok"]:
+        raise SystemExit(f"upload: {answer['error']}")
+    return time.perf_counter() - started, answer
 
 
 def readers(site, store, path):

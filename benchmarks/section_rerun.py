@@ -1,4 +1,4 @@
-"""A finished run of the human proteome, started again: tables and report made anew, then nothing to do."""
+"""A finished run of the human proteome, started again: tables and report rebuilt, then nothing to do."""
 
 import contextlib
 

@@ -44,7 +44,7 @@ class ClientError(UserError):
 
 
 class Upload(TypedDict):
-    """What became of a FASTA file; ``rows`` are dicts of id, outcome (added, present, failed) and reason."""
+    """Result of a FASTA file; ``rows`` are dicts of id, outcome (added, present, failed) and reason."""
 
     source: str
     added: int
@@ -94,7 +94,7 @@ class Order(TypedDict):
 
 
 class Progress(TypedDict):
-    """How far a run is: ``counts`` has the proteins of each part; ``seconds_left`` is None where nobody knows."""
+    """How far a run is: ``counts`` has the proteins of each part; ``seconds_left`` is None where it is unknown."""
 
     status: str
     state: str
@@ -132,8 +132,8 @@ class RunProtein(TypedDict):
 class Client:
     """A site, and a token for it. Every method raises ClientError with the site's own words when it refuses.
 
-    ``url`` and ``token`` default to the variables PROTEOFOLD_URL and PROTEOFOLD_TOKEN. Without a token only what the
-    site shows to everybody can be had. May be used in ``with``, which closes its connections.
+    ``url`` and ``token`` default to the variables PROTEOFOLD_URL and PROTEOFOLD_TOKEN. Without a token only the
+    public parts of the site are available. May be used in ``with``, which closes its connections.
     """
 
     def __init__(self, url: str | None = None, token: str | None = None, transport: httpx2.BaseTransport | None = None):
@@ -147,7 +147,7 @@ class Client:
                 base_url=url.rstrip("/") + API, headers=headers, timeout=_TIMEOUT, transport=transport
             )
         except (httpx2.InvalidURL, ValueError, UnicodeEncodeError) as error:
-            raise UserError(f"{url!r}, or the token, will not do: {error}", topic="platform") from None
+            raise UserError(f"{url!r}, or the token, is invalid: {error}", topic="platform") from None
 
     def __enter__(self) -> "Client":
         return self
@@ -226,8 +226,8 @@ class Client:
         without_absent: bool = False,
     ) -> Order:
         """Order a run; it starts when its turn comes. Absent ids are an error, unless ``without_absent``."""
-        told = {"run_id": run_id, "ids": list(ids), "without_absent": without_absent}
-        return self._ask("POST", "/runs", json=told | _chosen(templates, mode, weights))
+        order = {"run_id": run_id, "ids": list(ids), "without_absent": without_absent}
+        return self._ask("POST", "/runs", json=order | _chosen(templates, mode, weights))
 
     def runs(self, show: str = "all", author: str | None = None, page: int = 1) -> dict[str, Any]:
         """A page of the list of runs: ``runs``, ``total``, ``page``, ``pages``. ``show``: all, running, waiting,
@@ -376,7 +376,7 @@ class Client:
 
 
 def _quoted(name: str) -> str:
-    # what a path would take for a folder, quoted or not, is nobody's name
+    # a name that a path would read as a folder, quoted or not, cannot exist
     if name in ("", ".", ".."):
         raise UserError(f"There is no {name!r}.", topic="platform")
     return quote(name, safe="")
@@ -394,11 +394,11 @@ def _silent(url, error):
 def _told(answer):
     """What an answer holds; ClientError where it is a refusal, or none of this API."""
     try:
-        told = answer.json()
+        content = answer.json()
     except ValueError:
-        told = None
-    if not isinstance(told, dict) or not answer.is_success or not told.get("ok"):
-        words = told.get("error") if isinstance(told, dict) else None
+        content = None
+    if not isinstance(content, dict) or not answer.is_success or not content.get("ok"):
+        words = content.get("error") if isinstance(content, dict) else None
         if answer.status_code == _UNAUTHORISED and "Authorization" not in answer.request.headers:
             words = (
                 f"{answer.url.host} needs a token for this. Sign in there, make one on the page Tokens, and set "
@@ -407,4 +407,4 @@ def _told(answer):
         raise ClientError(
             words or f"{answer.url}: answer {answer.status_code} of no proteofold site.", answer.status_code
         )
-    return told
+    return content

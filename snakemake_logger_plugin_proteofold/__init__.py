@@ -26,7 +26,7 @@ from proteofold.slurm.jobs import FOLDER_VARIABLE, JobFolder
 from proteofold.slurm.watch import Watch
 from proteofold.store.recorder import Recorder
 
-# Lines of Snakemake that tell a user of proteofold something. All else is about single jobs, and in the log file.
+# Lines of Snakemake that are useful to a user of proteofold. All else is about single jobs, and in the log file.
 _SHOWN = ("Building DAG of jobs", "Nothing to be done", "Unlocking", "Complete log")
 
 # What Snakemake says beside the error of a job, which is reported with its reason, and of files that it keeps because
@@ -201,7 +201,7 @@ def _find_place_for_cache():
     given = os.environ.get("XDG_CACHE_HOME")
     cache = os.path.join(given or os.path.expanduser("~/.cache"), "snakemake")
     try:
-        # "~" is left where nobody knows the user's folder; on a node the temporary folder of the head may be given
+        # "~" is left where the user's folder is unknown; on a node the temporary folder of the head may be given
         if os.path.isabs(cache) and (not given or os.path.isdir(given)):
             os.makedirs(cache, exist_ok=True)
         usable = os.path.isabs(cache) and os.access(cache, os.W_OK)

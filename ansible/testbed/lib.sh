@@ -22,7 +22,7 @@ need_root() { ((EUID == 0)) || die "must be root: the testbed makes containers a
 take_turn() {
     mkdir -p "$testbed"
     exec 9>"$testbed/.lock"
-    flock --nonblock 9 || die "another up or down of $testbed is at work"
+    flock --nonblock 9 || die "another up or down of $testbed is running"
 }
 
 # Names of nodes are host names, and words of commands: nothing else is let through.

@@ -30,7 +30,7 @@ def make_table(header, rows, width):
 
     columns = {name: [_shown(row[place]) for row in rows] for place, name in enumerate(header)}
     if "description" in columns:
-        # a template's description is long and told whole by --json; anything else is worth its lines
+        # a template's description is long, and --json has all of it; other columns are shown in full
         others = sum(max(map(len, (name, *texts))) + _GAP for name, texts in columns.items() if name != "description")
         room = max(width - others, _LEAST_OF_A_DESCRIPTION)
         columns["description"] = [

@@ -438,7 +438,7 @@ def _open(path, create=False):
 
 
 def store_error(context, error):
-    """What to tell of an error of SQLite that came from the store of a command; None for any other error."""
+    """The message for an error of SQLite in the store of a command; None for any other error."""
     path = context.meta.get(_OPENED)
     if not path:
         return None

@@ -1,4 +1,4 @@
-"""MD5 and SHA-256 of a stream whose reader may be killed and go on another day.
+"""MD5 and SHA-256 of a stream whose reader may be killed and continue another day.
 
 hashlib does not give out how far a sum is. OpenSSL's library does: its MD5_CTX and SHA256_CTX are plain memory without
 pointers.

@@ -22,7 +22,7 @@ def fetch_classification(domains, names, meter, folder=FOLDER, patience=None):
     folder, patience = Path(folder), patience or Patience()
     link = folder / CURRENT
     place.refuse_real_folder(link)
-    release = place.release_of(Stream(domains.url, patience=patience, tell=meter.say).look())
+    release = place.release_of(Stream(domains.url, patience=patience, report=meter.say).look())
     whole = folder / f"{CURRENT}-{release}"
     record = place.read_record(whole)
     fetched = record is None

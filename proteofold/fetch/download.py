@@ -37,7 +37,7 @@ class Identity(namedtuple("Identity", "etag modified length")):
     __slots__ = ()
 
     def may_be(self, other):
-        """Whether both can be the same file: nothing that both tell differs."""
+        """Whether both can be the same file: nothing that both report differs."""
         return all(mine == its for mine, its in zip(self, other, strict=True) if mine is not None and its is not None)
 
 
@@ -61,20 +61,20 @@ class Stream:
     """Chunks of the file at ``url`` from byte ``offset`` on.
 
     ``identity`` is that of the bytes before ``offset``; a file that is another one by then raises StartAgainError, as
-    does a broken connection to a server that cannot continue. UserError when it is no use to try on. ``tell`` is
+    does a broken connection to a server that cannot continue. UserError when it is no use to try on. ``report`` is
     called with a sentence for each new try.
     """
 
-    def __init__(self, url, offset=0, identity=None, patience=None, tell=lambda sentence: None):
+    def __init__(self, url, offset=0, identity=None, patience=None, report=lambda sentence: None):
         self.url, self.offset, self.identity = url, offset, identity
-        self._patience, self._tell = patience or Patience(), tell
+        self._patience, self._report = patience or Patience(), report
         self._host, self._answered = urlsplit(url).hostname, False
         self.headers = None
         self._failures, self._got_nothing = 0, True  # tries in a row that brought nothing; so far in this one
 
     @property
     def length(self):
-        """Bytes of the whole file, None where the server does not tell."""
+        """Bytes of the whole file, None if the server does not report it."""
         return self.identity and self.identity.length
 
     def look(self):
@@ -116,7 +116,7 @@ class Stream:
         if self._failures >= self._patience.tries:
             raise UserError(
                 f"{self.url}: gave up after {self._failures} tries in a row that brought nothing ({reason}). What was "
-                "fetched is kept, and the same command goes on from there; another address may be given with --url.",
+                "fetched is kept: rerun the same command to resume. Another address can be given with --url.",
                 topic="download",
             )
         if self.offset and self.length is None:
@@ -124,7 +124,7 @@ class Stream:
         seconds = min(self._patience.first_wait_s * 2 ** (self._failures - 1), _LONGEST_WAIT_S)
         seconds = max(seconds, getattr(error, "wait_s", 0))
         of = f" of {self.length:,}" if self.length is not None else ""
-        self._tell(f"{self._host}, at byte {self.offset:,}{of}: {reason}; trying again in {seconds:g} s")
+        self._report(f"{self._host}, at byte {self.offset:,}{of}: {reason}; trying again in {seconds:g} s")
         time.sleep(seconds)
 
     def _open(self):
@@ -194,7 +194,7 @@ class Stream:
         self.headers = response.headers
         self._skip = self.offset - start
         if self._skip:
-            self._tell("the server does not continue downloads: reading again what is there already")
+            self._report("the server does not continue downloads: reading again what is there already")
 
     def _read(self, response):
         patience, self._got_nothing = self._patience, True

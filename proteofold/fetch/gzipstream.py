@@ -1,7 +1,7 @@
-"""Unpacking gzip so that another process can go on in the middle.
+"""Unpacking gzip so that another process can continue in the middle.
 
 Python's zlib objects can neither be saved nor stopped between two blocks, zlib itself can: with Z_BLOCK inflate returns
-at the end of a block, and a raw stream goes on there from the 32 KB that were unpacked last and the bits that are
+at the end of a block, and a raw stream continues there from the 32 KB that were unpacked last and the bits that are
 left of the last byte (as zlib's own example zran.c does for random access).
 """
 
@@ -70,12 +70,12 @@ class GzipStream:
         """Go on with ``data`` (bytes) from ``start``: what was unpacked, how many bytes were used, and whether the
         stream now stands where ``save`` may be called, which happens only with ``to_boundary``.
 
-        What was unpacked is a view that holds until the next step. ``finished`` tells whether a file may end here.
+        What was unpacked is a view that holds until the next step. ``finished`` states whether a file may end here.
         """
         return self._phase(data, start, to_boundary)
 
     def save(self):
-        """All that is needed to go on behind the bytes used so far, for JSON."""
+        """All that is needed to continue after the bytes used so far, for JSON."""
         window, size = ctypes.create_string_buffer(_WINDOW), ctypes.c_uint(0)
         if self._zlib.inflateGetDictionary(self._at(), window, ctypes.byref(size)):
             raise MemoryError("zlib")

@@ -1,6 +1,6 @@
 """A copy of a library's hot files on a local disk: what the searches of a mode read all the time.
 
-The copy is resumable: a journal tells the checksum of each block that was copied. When all are there, the copy is read
+The copy is resumable: a journal records the checksum of each copied block. When all are there, the copy is read
 back from the disk and compared, which also leaves it in the page cache. The checksums stay with the copy: another node
 that takes it over compares what it got with what was read from the library.
 """
@@ -92,7 +92,7 @@ def _take_over(peers, name, sizes, part, meter):
 
 
 def _is_as_recorded(part, sizes, meter):
-    """Whether what came of a peer is what its record tells, and has these sizes."""
+    """Whether the files of a peer match its record and have these sizes."""
     record = place.read_record(part)
     checksums = record["checksums"]
     return (

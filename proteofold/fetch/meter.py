@@ -31,7 +31,7 @@ class Meter:
             self._progress.stop()
 
     def begin(self, what, total=None, done=0):
-        """From now on ``what`` is done; ``total`` bytes of it, None where nobody knows, ``done`` of them before."""
+        """From now on ``what`` is done; ``total`` bytes of it, None where it is unknown, ``done`` of them before."""
         self._what, self._done, self._total = what, done, total
         self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
         if self._progress is not None:

@@ -20,7 +20,7 @@ _ROOM = 460_000_000  # bytes of the five files, and a little more
 def fetch_weights(source, meter, folder=FOLDER, patience=None):
     """Fetch the five weights files into ``folder/weights``; returns their record, with ``fetched`` and ``folder``.
 
-    Weights that are there already, fetched or put there by hand, are left alone. UserError says what is wrong.
+    Weights that are there already, fetched or put there manually, are left alone. UserError says what is wrong.
     """
     folder = Path(folder)
     whole, part = folder / "weights", folder / ".weights.part"

@@ -31,13 +31,13 @@ def fetch_pdb70(source, meter, parts=hhsuite.PARTS, folder=FOLDER, patience=None
     """Fetch a release of PDB70 into ``folder`` and have ``folder/pdb70`` lead to it; returns its record.
 
     ``parts`` names what is kept; hhm and cs219 are needed by every search. What is whole already is not fetched again:
-    ``record["fetched"]`` tells. A release in use stays beside the new one. UserError says what is wrong.
+    ``record["fetched"]`` is then False. A release in use stays beside the new one. UserError says what is wrong.
     """
     folder, patience = Path(folder), patience or Patience()
     parts = tuple(part for part in hhsuite.PARTS if part in parts)
     link = folder / NAME
     place.refuse_real_folder(link)
-    asking = Stream(source.url, patience=patience, tell=meter.say)
+    asking = Stream(source.url, patience=patience, report=meter.say)
     slim = "" if parts == hhsuite.PARTS else "-" + "-".join(parts)
     whole = folder / f"{NAME}-{_name_in(source.url) or place.release_of(asking.look())}{slim}"
     record = place.read_record(whole)
@@ -45,7 +45,7 @@ def fetch_pdb70(source, meter, parts=hhsuite.PARTS, folder=FOLDER, patience=None
     if fetched:
         place.refuse_rest(whole)
         part = folder / f".{whole.name}.part"
-        _tell_of_others(part, meter)
+        _report_others(part, meter)
         length = asking.look().length
         with place.alone_in(part):
             _require_room(part, length, parts)
@@ -62,7 +62,7 @@ def _name_in(url):
     return name if re.search(r"\d{2}", name) else None
 
 
-def _tell_of_others(part, meter):
+def _report_others(part, meter):
     for other in sorted(part.parent.glob(f".{NAME}-*.part")):
         size = sum(path.stat().st_size for path in other.iterdir())
         if other != part and size:

@@ -34,16 +34,16 @@ def copy_from_peers(peers, name, files, part, is_good, meter):
     while left and time.monotonic() < deadline:
         waiting = False
         for peer in random.sample(list(left), len(left)):
-            code, told = _copy(f"{peer}/{name}", files, part, meter)
+            code, message = _copy(f"{peer}/{name}", files, part, meter)
             if code == 0:
                 if is_good():
                     return peer
                 meter.say(f"{peer} gave files that are not what the library has: it is not asked again")
                 del left[peer]
-            elif _BUSY in told:
+            elif _BUSY in message:
                 waiting = True
-            elif _NO_COPY_YET not in told:
-                reason = "; ".join(dict.fromkeys(told.splitlines())) or f"rsync exited with code {code}"
+            elif _NO_COPY_YET not in message:
+                reason = "; ".join(dict.fromkeys(message.splitlines())) or f"rsync exited with code {code}"
                 left[peer] = left[peer] - 1 if code in _BROKEN_OFF else 0
                 if left[peer]:
                     waiting = True
@@ -73,7 +73,7 @@ def _copy(address, files, part, meter):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            # else the copy of a killed process would go on beside the next one's
+            # else the copy of a killed process would continue beside the next one's
             preexec_fn=dying_with_us(),
         )
     except OSError as error:
@@ -84,8 +84,8 @@ def _copy(address, files, part, meter):
         try:
             while True:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    _, told = process.communicate(timeout=1)
-                    return process.returncode, told.decode(errors="replace").strip()
+                    _, message = process.communicate(timeout=1)
+                    return process.returncode, message.decode(errors="replace").strip()
                 before, there = there, copied()
                 meter.add(there - before)
         except BaseException:

@@ -49,7 +49,8 @@ def disk_error(error, folder):
     """The UserError for an OSError that ended the writing of a folder."""
     what = error.strerror or error
     return UserError(
-        f"{error.filename or folder}: {what}. Once that is repaired, the same command goes on.", topic="download"
+        f"{error.filename or folder}: {what}. Once that is repaired, rerun the same command to resume.",
+        topic="download",
     )
 
 
@@ -83,7 +84,7 @@ def clear(folder):
 
 
 def read_record(folder):
-    """What a whole folder holds, as ``finish`` was told; None where there is no whole folder."""
+    """What a whole folder holds, as passed to ``finish``; None if there is no whole folder."""
     try:
         record = json.loads(Path(folder, RECORD).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -120,15 +121,19 @@ def sync(path):
 
 
 def refuse_real_folder(link):
-    """UserError where a link is to stand and something else does, for example a folder that was filled by hand."""
+    """UserError where a link is to stand and something else does, for example a folder that was filled manually."""
     if link.exists() and not link.is_symlink():
-        raise UserError(f"{link} stands in the way and was not fetched: rename it, and start again.", topic="download")
+        raise UserError(
+            f"{link} is in the way and was not fetched: rename it, then rerun the command.", topic="download"
+        )
 
 
 def refuse_rest(whole):
     """Raise UserError if something without a record is where a release is to lie."""
     if whole.exists():
-        raise UserError(f"{whole} stands in the way and is not whole: remove it, and start again.", topic="download")
+        raise UserError(
+            f"{whole} is in the way and is incomplete: remove it, then rerun the command.", topic="download"
+        )
 
 
 def switch(link, whole):

@@ -49,7 +49,7 @@ def checked_url(url):
         )
     if parts.username is not None:
         raise UserError(
-            "an address with a user or password in it would stand in logs: use a mirror that needs none.",
+            "an address with a user or password in it would appear in logs: use a mirror that needs none.",
             topic="download",
         )
     return url

@@ -14,7 +14,7 @@ from proteofold.fetch.sources import Source
 from proteofold.science.model import STRUCTURES, pdb_chain, structure_paths
 from proteofold.system.errors import UserError
 
-# Files at the same time: the PDB's server is everybody's.
+# Files at the same time: the PDB's server is shared by all users.
 _AT_ONCE = 4
 
 # Bytes of a file, packed and unpacked. Those of the largest entries have a fifth of that.
@@ -29,7 +29,7 @@ def fetch_structures(url, templates, meter, folder=STRUCTURES, patience=None):
 
     What is there is not fetched again. Returns counts ``fetched`` and ``present`` of entries, ``failed``, which has the
     reason by code for those that the server does not have or whose file is damaged, and ``others``, the templates that
-    are no chains of the PDB. UserError where it is no use to go on; what was fetched stays.
+    are no chains of the PDB. UserError if it is no use to continue; what was fetched stays.
     """
     folder, patience = Path(folder), patience or Patience()
     codes, others = set(), []

@@ -1,4 +1,4 @@
-"""Unpacking the wanted files of a tar archive that comes in pieces, so that another process can go on in the middle.
+"""Unpacking the wanted files of a tar archive that comes in pieces, so that another process can continue in the middle.
 
 Files are written side by side into one folder under names that the caller chooses; folders, owners, modes and times of
 the archive are not used, and nothing but plain files is ever made.
@@ -42,7 +42,7 @@ class TarStream:
 
     ``choose`` is called with the path and size of each file of the archive: the name under which it is to be written,
     or None to pass over it. ``passes_over`` is called with name and target of each symbolic link: whether it may be
-    left out without a word; any other link, device or path out of the folder raises HostileError.
+    skipped silently; any other link, device or path out of the folder raises HostileError.
     """
 
     def __init__(self, folder, choose, passes_over=lambda name, target: False, state=None):
@@ -79,7 +79,7 @@ class TarStream:
             place += count
 
     def save(self):
-        """All that is needed to go on behind the bytes fed so far, for JSON; what was written is on the disk then."""
+        """All that is needed to continue after the bytes fed so far, for JSON; what was written is on the disk then."""
         if self._handle is not None:
             self._handle.flush()
             os.fsync(self._handle.fileno())
@@ -166,7 +166,7 @@ class TarStream:
             if size > free:
                 raise UserError(
                     f"{chosen} has {size:,} bytes, the disk of {self._folder} has room for {free:,}: free some, and "
-                    "the same command goes on."
+                    "rerun the same command to resume."
                 )
             self._file, self.written[chosen] = chosen, 0
             if os.path.lexists(self._path(chosen)):

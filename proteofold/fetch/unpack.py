@@ -1,4 +1,4 @@
-"""A .tar.gz that is unpacked while it is downloaded, and goes on where it was when the process is killed.
+"""A .tar.gz that is unpacked while it is downloaded, and continues where it was after the process is killed.
 
 Every few seconds, at the end of a block of the packed stream, the folder gets a checkpoint: the address and what its
 server says of the file, the byte reached, and the states of gzip, tar and checksum there. What was unpacked up to it
@@ -105,7 +105,7 @@ class Unpacker:
             self._meter.add(len(chunk))
 
     def _read_checkpoint(self):
-        """The last checkpoint of this source; None to begin anew."""
+        """The last checkpoint of this source; None to start again."""
         try:
             state = json.loads((self._folder / CHECKPOINT).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):

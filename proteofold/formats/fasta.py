@@ -38,7 +38,7 @@ class FastaError(UserError):
 
 
 def open_text(path, errors="replace"):
-    """Open a text file in UTF-8, plain or gzip (told by its first bytes); by default other bytes become U+FFFD.
+    """Open a text file in UTF-8, plain or gzip (recognised by its first bytes); by default other bytes become U+FFFD.
 
     Raises OSError for UTF-16, as some programs of Windows save text.
     """

@@ -25,8 +25,18 @@ def feature(sequence, source, kind, start, end, score, attributes):
     ``kind`` is a term of the Sequence Ontology; ``score`` an E-value, as the specification recommends for similarity.
     ``attributes`` are texts or numbers by name; those that are None or empty are left out.
     """
-    told = ";".join(f"{name}={_escaped(value)}" for name, value in attributes.items() if value not in (None, ""))
-    columns = (_sequence_id(sequence), source, kind, start, end, "." if score is None else score, ".", ".", told or ".")
+    pairs = ";".join(f"{name}={_escaped(value)}" for name, value in attributes.items() if value not in (None, ""))
+    columns = (
+        _sequence_id(sequence),
+        source,
+        kind,
+        start,
+        end,
+        "." if score is None else score,
+        ".",
+        ".",
+        pairs or ".",
+    )
     return "\t".join(map(str, columns)) + "\n"
 
 

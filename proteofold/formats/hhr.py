@@ -111,7 +111,7 @@ def _read_head(name, lines):
 
 
 def _table_row(line):
-    """Rank and what only the table tells of a hit: P-value, SS score, positions, template length. None for other lines.
+    """Rank and what only the table has of a hit: P-value, SS score, positions, template length. None for other lines.
 
     Read from the right: the name may hold anything.
     """

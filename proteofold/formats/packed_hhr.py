@@ -46,7 +46,7 @@ class Alignment(
     """The alignment of one hit: numbers, and rows of text of one length, gaps as '-'.
 
     Positions count residues from 1, ends included. Rows that the file does not have are None; ``match`` and the rows
-    of secondary structure have blanks where there is nothing to tell.
+    of secondary structure have blanks where there is no value.
     """
 
     __slots__ = ()
@@ -138,7 +138,7 @@ def _read_block(lines):
     for piece in _pieces(lines[3:]):
         columns, found, piece_spans = _read_piece(rank, piece)
         for name, text in found.items():
-            # what only some pieces tell is blank in the others
+            # what only some pieces have is blank in the others
             rows[name] = rows.get(name, "").ljust(length) + text[:columns].ljust(columns)
         length += columns
         for side, (start, end, total) in piece_spans.items():

@@ -33,7 +33,7 @@ class Efficiency:
 
 
 def note_machines(folder, kinds):
-    """Note that a head starts now, and on which NodeKinds; none, if nobody knows. Earlier starts are kept."""
+    """Note that a head starts now, and on which NodeKinds; none if they are unknown. Earlier starts are kept."""
     noted = {"starts": [*_starts(_noted(folder)), [time.time(), None]], "kinds": [asdict(kind) for kind in kinds]}
     write_aside(Path(folder, MACHINES), json.dumps(noted, indent=2) + "\n")
 
@@ -51,8 +51,8 @@ def write_efficiency(run):
     wall_s = _wall_s(starts, _ends(run, since))
     jobs = measured_jobs(run, since)
     if jobs and kinds and wall_s > 0:
-        told = Efficiency(len(jobs), round(wall_s, 1), round(achieved_bound_s(jobs, kinds), 1), kinds)
-        write_aside(Path(run.folder.path, EFFICIENCY), json.dumps(asdict(told), indent=2) + "\n")
+        efficiency = Efficiency(len(jobs), round(wall_s, 1), round(achieved_bound_s(jobs, kinds), 1), kinds)
+        write_aside(Path(run.folder.path, EFFICIENCY), json.dumps(asdict(efficiency), indent=2) + "\n")
 
 
 def _noted(folder):
@@ -88,8 +88,8 @@ def _wall_s(starts, ends):
 def read_efficiency(folder):
     """The Efficiency of all starts of a run in which jobs ended, None where it is not known."""
     try:
-        told = json.loads(Path(folder, EFFICIENCY).read_text())
-        found = Efficiency(**(told | {"kinds": [NodeKind(**kind) for kind in told["kinds"]]}))
+        stored = json.loads(Path(folder, EFFICIENCY).read_text())
+        found = Efficiency(**(stored | {"kinds": [NodeKind(**kind) for kind in stored["kinds"]]}))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if found.wall_s > 0 else None

@@ -31,7 +31,7 @@ _KEYS = tuple(field.name for field in fields(NodeKind))
 
 
 def read_nodes(path):
-    """The node kinds of a YAML file; UserError names file, line and key of everything that will not do."""
+    """The node kinds of a YAML file; UserError names file, line and key of every invalid entry."""
     try:
         with open(path, encoding="utf-8") as handle:
             root = yaml.compose(handle, Loader=yaml.SafeLoader)
@@ -53,7 +53,7 @@ def read_nodes(path):
 
 
 def _read_entry(item, problems):
-    """The values of one entry by key; None, with what is wrong added to the problems, where they will not do."""
+    """The values of one entry by key; None, with what is wrong added to the problems, where they are invalid."""
     if not isinstance(item, yaml.MappingNode):
         problems.append(f"line {_line(item)}: expected the keys {', '.join(_KEYS)}: {_EXAMPLE}")
         return None
@@ -75,7 +75,7 @@ def _read_entry(item, problems):
             number = value.value if isinstance(value, yaml.ScalarNode) else ""
             entry[name] = int(number) if re.fullmatch("[0-9]{1,9}", number) else 0
             if not entry[name]:
-                problems.append(f"{where}: {_shown(value)} will not do: expected a whole number of at least 1.")
+                problems.append(f"{where}: {_shown(value)} is invalid: expected a whole number of at least 1.")
     missing = [key for key in _KEYS if key not in entry]
     if missing and len(problems) == before:
         problems.append(f"line {_line(item)}: {', '.join(missing)} is missing: {_EXAMPLE}")

@@ -272,8 +272,8 @@ def _classes(proteins, kinds):
         members.setdefault(next(bound for bound in bounds if protein.mem_mb <= bound), []).append(protein)
     classes = []
     for most, inside in sorted(members.items()):
-        hungriest = max(protein.mem_mb for protein in inside)
-        at_once = {kind.name: kind.at_once(hungriest) for kind in kinds}
+        largest_mb = max(protein.mem_mb for protein in inside)
+        at_once = {kind.name: kind.at_once(largest_mb) for kind in kinds}
         classes.append(MemoryClass(most, len(inside), sum(protein.cpu_s for protein in inside), at_once))
     return classes
 

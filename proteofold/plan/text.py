@@ -1,4 +1,4 @@
-"""A plan in words and as JSON: what the terminal, the page and scripts are told alike."""
+"""A plan in words and as JSON: the same for the terminal, the page and scripts."""
 
 from dataclasses import asdict
 
@@ -36,7 +36,7 @@ def _in_shards(proteins):
     more = f" and {len(proteins) - _NAMED:,} more" if len(proteins) > _NAMED else ""
     return (
         f"{counted(len(proteins))} for which no node has the memory to search all templates at once: they are searched "
-        f"in parts, one after the other, with the same result: {named}{more}"
+        f"in parts, one at a time, with the same result: {named}{more}"
     )
 
 
@@ -86,7 +86,7 @@ def bytes_shown(count):
 
 
 def at_once(many):
-    """How many of a class a node runs at once, as it stands in a table."""
+    """How many of a class a node runs at once, as shown in a table."""
     return f"{many:,}" if many else "–"
 
 

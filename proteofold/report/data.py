@@ -1,4 +1,4 @@
-"""What the report tells of a run, read from the run's files: nothing here is computed anew but the coverage."""
+"""What the report shows of a run, read from the run's files: nothing here is recomputed but the coverage."""
 
 import csv
 import gzip
@@ -27,7 +27,7 @@ _EVALUE, _START, _END = (_NUMBERS.index(name) - len(_NUMBERS) for name in ("eval
 
 @dataclass(slots=True)
 class Result:
-    """A finished protein: its row of merge_results.csv and what its hits tell; nan where it has no hit."""
+    """A finished protein: its row of merge_results.csv and the values of its hits; nan where it has no hit."""
 
     query_id: str
     length: int
@@ -153,7 +153,7 @@ def _read_domains(path, results):
 
 
 def _add_hits(path, results):
-    """Add to each result what its rows of hits.csv.gz tell; the rows of a protein stand together.
+    """Add to each result the values of its rows of hits.csv.gz; the rows of a protein are adjacent.
 
     Against a library like PDB70 the file has some hundred rows a protein, twenty million for a proteome. So a line
     is cut from the right, where no column is ever quoted, and most lines are left after a look at their E-value.

@@ -1,6 +1,6 @@
 """The pages and plots of the HTML report, drawn from the files of a run (``proteofold report``).
 
-``snakemake --report`` packs them. They stand in results/<run>/report/, and each opens in a browser by itself.
+``snakemake --report`` packs them. They are in results/<run>/report/, and each opens in a browser by itself.
 """
 
 from dataclasses import dataclass

@@ -56,7 +56,7 @@ def _data(content, is_packed):
     if is_packed:
         packed = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
         return f'<script type="application/gzip" id="data">{packed}</script>'
-    # no "<" may stand in the element: "</script>" in an id would end it
+    # no "<" may be in the element: "</script>" in an id would end it
     text = text.replace("<", "\\u003c")
     return f'<script type="application/json" id="data">{text}</script>'
 
@@ -124,7 +124,7 @@ def _class(column):
 
 
 def _shown(kind, value):
-    """A value as it stands in the table; ``shown`` in the script does the same."""
+    """A value as shown in the table; ``shown`` in the script does the same."""
     if value is None or value == "":
         return "–"
     if kind == "evalue" and value == 0:

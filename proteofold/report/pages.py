@@ -132,7 +132,9 @@ def _coverage(found):
 def best_hits(data):
     """The table of the best hit of each finished protein, most certain first."""
     if not data.results:
-        return page("Best hits", "<p>No protein of this run is finished. The page Failed proteins tells why.</p>")
+        return page(
+            "Best hits", "<p>No protein of this run is finished. See the page Failed proteins for the reasons.</p>"
+        )
     rows = [
         [
             result.query_id,
@@ -225,8 +227,8 @@ def _counts(data):
     notice = ""
     if data.failed:
         notice = (
-            f'<p class="notice">{counted(len(data.failed))} failed. The page Failed proteins tells why; the same '
-            "snakemake command again runs only those.</p>"
+            f'<p class="notice">{counted(len(data.failed))} failed; the page Failed proteins lists the reasons. '
+            "Rerun the same snakemake command to compute only those.</p>"
         )
     return (
         f'<p class="sum"><b>{counted(data.proteins)}</b> = {" + ".join(f"{count:,}" for _, count, _ in parts)}</p>'
@@ -258,8 +260,8 @@ def settings(data):
 def predicted_on(settings):
     """The device of the predictions, and the precision where it is not S4PRED's own."""
     precision = settings.get("precision", "fp32")
-    told = "" if precision == "fp32" else f" in {precision}: not identical to S4PRED's own predictions"
-    return f"{settings['device']}{told}"
+    note = "" if precision == "fp32" else f" in {precision}: not identical to S4PRED's own predictions"
+    return f"{settings['device']}{note}"
 
 
 def resources(data):
@@ -286,12 +288,12 @@ def resources(data):
     return f"<h2>Time and memory</h2>{facts(rows)}"
 
 
-def _efficiency(told):
+def _efficiency(found):
     """How near the last start came to what its machines could do."""
-    cores = sum(kind.count * kind.cores for kind in told.kinds)
+    cores = sum(kind.count * kind.cores for kind in found.kinds)
     return (
-        f"{100 * told.part:.0f}%: no schedule of these {counted(told.jobs, 'job')} on {counted(cores, 'core')} takes "
-        f"less than {duration(told.bound_s)}; the last start took {duration(told.wall_s)}"
+        f"{100 * found.part:.0f}%: no schedule of these {counted(found.jobs, 'job')} on {counted(cores, 'core')} takes "
+        f"less than {duration(found.bound_s)}; the last start took {duration(found.wall_s)}"
     )
 
 

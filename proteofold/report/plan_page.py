@@ -45,7 +45,7 @@ def _notes(plan):
     if plan.unfit:
         words.append(
             f"{counted(len(plan.unfit))} {'fits' if len(plan.unfit) == 1 else 'fit'} no node. A node with "
-            f"{plan.unfit[0].mem_mb:,} MB would take all; the table below tells what else helps."
+            f"{plan.unfit[0].mem_mb:,} MB would take all; the table below shows what else helps."
         )
     return "".join(f'<p class="notice">{escape(note)}</p>' for note in words)
 
@@ -71,7 +71,7 @@ def _classes(plan):
     ]
     return (
         f"<h2>Memory</h2>{_table(head, rows)}"
-        '<p class="soft">How many of the hungriest of a class one node runs at once; – where none fits.</p>'
+        '<p class="soft">How many of the largest proteins of a class one node runs at once; – where none fits.</p>'
     )
 
 

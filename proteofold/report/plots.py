@@ -1,6 +1,6 @@
 """The plots of the report: each function takes the run's data and returns an SVG as text.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart. A plot of many points becomes a map of
+Colours are Okabe and Ito's, which colour-blind readers can distinguish. A plot of many points becomes a map of
 their density, so that its size does not grow with the run.
 """
 
@@ -81,7 +81,7 @@ def _evalues(figure, data, values):
 
 
 def probabilities(data):
-    """Distribution of the probabilities of the best hits, told apart by significance."""
+    """Distribution of the probabilities of the best hits, distinguished by significance."""
     known = [result for result in data.results if not math.isnan(result.probability)]
     if not known:
         return _words(_nothing_because(data))

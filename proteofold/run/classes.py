@@ -17,7 +17,7 @@ def chosen_classification(folder=FOLDER):
     link = Path(folder) / CURRENT
     if not link.exists():
         return None
-    # not the link: a newer release must not come into a run that is at work
+    # not the link: a newer release must not enter a running run
     return str(link.parent / link.readlink()) if link.is_symlink() else str(link)
 
 

@@ -123,7 +123,7 @@ def _describe(error):
     if error.validator == "required":
         return f"{where}{error.message}"
     shown = str(error.instance) if isinstance(error.instance, datetime.date) else repr(error.instance)
-    return f"{where}{shown} will not do: {expected or error.message}{_quotes(error)}"
+    return f"{where}{shown} is invalid: {expected or error.message}{_quotes(error)}"
 
 
 def _quotes(error):
@@ -150,7 +150,7 @@ def template_choice(config):
         return _library_to_build(paths.DEMO / "templates", weights_folder("demo"), name="demo")
     if choice == "pdb70":
         folder = paths.RESOURCES / "templates" / "pdb70"
-        if folder.is_symlink():  # the release in use now: a newer one must not come into a run that is at work
+        if folder.is_symlink():  # the release in use now: a newer one must not enter a running run
             folder = folder.parent / folder.readlink()
         try:
             return TemplateChoice(hhsuite.read_library(str(folder / "pdb70"), parts))

@@ -11,7 +11,7 @@ FAILURE_COLUMNS = ("query_id", "step", "reason", "log")
 # A step that fails writes this and its reason as the last line of its log (errors.py).
 ERROR_MARK = "Error: "
 
-# The reason of a result that was found damaged by whoever read it (results.py)
+# The reason of a result that was found damaged by a reader (results.py)
 DAMAGED = "damaged, removed; rerun"
 
 _NO_REASON = "exited without an error message: it was killed, its machine went down, or the disk was full"

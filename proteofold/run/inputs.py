@@ -48,7 +48,7 @@ class Query:
 
 @dataclass(slots=True)
 class Checked:
-    """What the checks found: the queries in input order, the choices, errors, and notes on what was mended.
+    """What the checks found: the queries in input order, the choices, errors, and notes on what was corrected.
 
     ``templates``, ``weights`` and ``database``, of query alignments, are set when nothing is wrong with them.
     """
@@ -82,7 +82,7 @@ def check_inputs(config, read_weights=False):
     for path in config["proteins"]:
         sequences.read(path)
     checked.queries = sequences.select(config["ids"]) if config["ids"] else sequences.queries()
-    sequences.tell()
+    sequences.add_notes()
     if not checked.queries and not checked.errors:
         checked.errors.append("no protein is left to run: see 'proteins' and 'ids' in the configuration.")
     with collected(checked):
@@ -131,8 +131,8 @@ class collected:
         if isinstance(error, UserError):
             self.checked.errors.extend(str(error).splitlines())
         elif isinstance(error, OSError):
-            told = disk_error(error, error.filename)
-            self.checked.errors.append(str(told or f"{error.filename}: cannot be read ({read_error(error)})."))
+            problem = disk_error(error, error.filename)
+            self.checked.errors.append(str(problem or f"{error.filename}: cannot be read ({read_error(error)})."))
         return isinstance(error, UserError | OSError)
 
 
@@ -189,7 +189,7 @@ def _check_programs(checked):
 
 
 class Sequences:
-    """The records of all FASTA files, told apart by id and by file stem."""
+    """The records of all FASTA files, distinguished by id and by file stem."""
 
     def __init__(self, checked):
         self.checked = checked
@@ -197,7 +197,7 @@ class Sequences:
         self.by_stem = {}  # protein -> query_id
         self.refused = set()  # ids and stems of records with an error
         self.all_read = True
-        self.mended = Counter()  # (path, what was mended) -> records
+        self.corrected = Counter()  # (path, what was corrected) -> records
         self.examples = {}
 
     def read(self, path):
@@ -234,7 +234,7 @@ class Sequences:
         if record.id in self.by_id:
             first, first_where = self.by_id[record.id]
             if first.md5 == query.md5:
-                self._tell(path, "given again with the same sequence, taken once", record)
+                self._note(path, "given again with the same sequence, taken once", record)
             else:
                 self.checked.errors.append(
                     f"{where}: this id stands for another sequence at {first_where.rpartition(': ')[0]}. "
@@ -252,7 +252,7 @@ class Sequences:
         self.by_stem[query.protein] = record.id
 
     def query(self, path, record, where):
-        """A record as a Query; None where it will not do, with the reason added to the checked errors."""
+        """A record as a Query; None if it is invalid, with the reason added to the checked errors."""
         sequence = record.sequence
         if "\ufffd" in record.id or not record.id.isprintable() or len(record.id) > _LONGEST_QUERY_ID:
             self.checked.errors.append(
@@ -267,7 +267,7 @@ class Sequences:
             )
             return None
         if sequence.endswith("*"):
-            self._tell(path, "with a '*' at the end, which was dropped", record)
+            self._note(path, "with a '*' at the end, which was dropped", record)
             sequence = sequence[:-1]
         if not sequence:
             self.checked.errors.append(f"{where}: no sequence. Add it or remove the record.")
@@ -276,23 +276,23 @@ class Sequences:
             self.checked.errors.append(f"{where}: {_foreign_advice(sequence, foreign)}")
             return None
         if not sequence.isupper():
-            self._tell(path, "with lower-case residues, taken as upper case", record)
+            self._note(path, "with lower-case residues, taken as upper case", record)
             sequence = sequence.upper()
         if _RARE.search(sequence):
-            self._tell(path, f"with residues of {', '.join(RARE_RESIDUES)}, which S4PRED takes as unknown", record)
+            self._note(path, f"with residues of {', '.join(RARE_RESIDUES)}, which S4PRED takes as unknown", record)
         if len(sequence) >= 30 and _NUCLEOTIDES.fullmatch(sequence):
-            self._tell(path, "with the letters of nucleotides only, which is no protein", record)
+            self._note(path, "with the letters of nucleotides only, which is no protein", record)
         md5 = hashlib.md5(sequence.encode(), usedforsecurity=False).hexdigest()
         return Query(record.id, protein_stem(record.id), sequence, md5, record.description)
 
-    def _tell(self, path, what, record):
-        self.mended[path, what] += 1
+    def _note(self, path, what, record):
+        self.corrected[path, what] += 1
         self.examples.setdefault((path, what), []).append(f"{_shown(record.id)} (line {record.line})")
         del self.examples[path, what][_EXAMPLES:]
 
-    def tell(self):
+    def add_notes(self):
         """Add one note for each kind of mending in each file."""
-        for (path, what), count in self.mended.items():
+        for (path, what), count in self.corrected.items():
             shown = ", ".join(self.examples[path, what])
             more = f" and {count - _EXAMPLES} more" if count > _EXAMPLES else ""
             records = "1 record" if count == 1 else f"{count} records"
@@ -341,7 +341,7 @@ def read_queries(paths, wanted=None):
         raise UserError(
             f"{', '.join(map(str, paths))}: holds no FASTA record (no line starts with '>').", topic="inputs"
         )
-    sequences.tell()
+    sequences.add_notes()
     return queries, sequences.checked.notes
 
 
@@ -356,6 +356,6 @@ def _foreign_advice(sequence, foreign):
 
 
 def _shown(text):
-    """An id as it can stand in a message: control characters escaped, long ones cut."""
+    """An id as it can appear in a message: control characters escaped, long ones cut."""
     text = text if text.isprintable() else ascii(text)[1:-1]
     return text if len(text) <= 80 else f"{text[:77]}..."

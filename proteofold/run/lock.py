@@ -7,7 +7,7 @@ import time
 from proteofold.run.layout import RunFolder
 from proteofold.system.errors import UserError
 
-_SECONDS_TO_WAIT = 2  # whoever asks whether a head is alive holds the lock for a moment
+_SECONDS_TO_WAIT = 2  # a process that asks whether a head is alive holds the lock for a moment
 
 _held = []  # open files, whose locks last as long as this process
 

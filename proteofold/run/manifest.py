@@ -151,7 +151,7 @@ class Run:
 
     @property
     def _results_name(self):
-        """What tells the tables of some results and thresholds from those of others, wherever the run's folder is."""
+        """What distinguishes the tables of some results and thresholds from others, wherever the run's folder is."""
         return [self.search.name, self.search.out_folder.name, TABLES_VERSION, asdict(self.thresholds)]
 
     @cached_property

@@ -230,7 +230,7 @@ def new_results(folder):
 def changed_tables(run):
     """The merged tables that are not as the run left them, and what describes the run if it is not: [(name, time), …].
 
-    Cut by a power failure, or changed by hand: the next start makes them again.
+    Cut by a power failure, or changed manually: the next start makes them again.
     """
     folder, manifest = run.folder, run.folder.manifest
     try:
@@ -266,6 +266,6 @@ def _checksum(path):
 
 @contextlib.contextmanager
 def _replacing_table(path):
-    """A text file open for writing that takes its place when the block ends well."""
+    """A text file open for writing that takes its place when the block succeeds."""
     with replacing(path) as aside, open(aside, "w", encoding="utf-8", newline="") as handle:
         yield handle

@@ -66,7 +66,7 @@ def plan_run(config, results=RESULTS):
             description,
         )
     missing = [member.entry for member in run.members.values() if member.entry not in finished]
-    # whoever wrote the folder's settings had checked the weights that it is named after
+    # the process that wrote the folder's settings had checked the weights that it is named after
     if _predictions_missing(run, missing) and not run.predictions.settings.exists():
         with collected(checked):
             check_tensors(checked.weights)

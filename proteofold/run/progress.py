@@ -14,7 +14,7 @@ from proteofold.run.failures import last_words
 from proteofold.system.words import rough_duration
 
 # A search costs about as much as this many residues before its query's length counts (template text is parsed
-# anew for every query: 40 CPU-seconds at PDB70's size against 0.09 a residue, docs/decisions.md).
+# again for every query: 40 CPU-seconds at PDB70's size against 0.09 a residue, docs/decisions.md).
 SEARCH_BASE_RESIDUES = 440
 
 # set to 1, each line begins with the time (UTC)
@@ -29,7 +29,7 @@ class Progress:
 
     def __init__(self, file=None, quiet=False):
         self.console = Console(file=file or sys.stderr, highlight=False, soft_wrap=True)
-        self.quiet = quiet  # about progress; what went wrong is told all the same
+        self.quiet = quiet  # about progress; errors are reported all the same
         self.lengths = {}
         self.total = self.due = self.succeeded = 0
         self.failures = set()  # proteins; one that succeeds at a later attempt leaves it
@@ -62,7 +62,7 @@ class Progress:
                 self.live.start()
 
     def finished(self, rule, wildcards):
-        """A job ended well."""
+        """A job succeeded."""
         if rule == "summarise_hits":
             self.succeeded += 1
             self.failures.discard(wildcards["entry"])
@@ -72,7 +72,7 @@ class Progress:
         if _with_times():
             self.print(" ".join((rule, wildcards.get("entry") or next(iter(wildcards.values()), ""), "finished")))
         now = time.monotonic()
-        all_done = self.done == self.total  # told once, by stop
+        all_done = self.done == self.total  # reported once, by stop
         if (
             self.live is None
             and self.total

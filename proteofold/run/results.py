@@ -1,7 +1,7 @@
 """The results of single proteins: when one counts as done, what its ``.out`` holds, and what happens to a damaged one.
 
 A protein is done when its ``.out`` is there: it is written last, and whole. Whoever reads one checks it, because files
-can be cut by a power failure or overwritten by hand. What is damaged is removed, and the next start makes it again.
+can be cut by a power failure or overwritten manually. What is damaged is removed, and the next start makes it again.
 """
 
 import csv

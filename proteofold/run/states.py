@@ -14,7 +14,7 @@ class Event:
 
     ``protein`` is the file stem, ``phase`` one of schema.PHASES, ``at`` seconds since 1970. Events of one protein
     carry different times, to the millisecond; of two at the same one the later in the order waiting, submitted,
-    running, failed, done counts. ``step`` tells which part of the work: secondary_structure, alignment, a3m, search or
+    running, failed, done counts. ``step`` is the part of the work: secondary_structure, alignment, a3m, search or
     summary; None is the search.
     """
 
@@ -29,7 +29,7 @@ class Event:
 
 @dataclass(slots=True)
 class State:
-    """The columns of protein_results that change while a run goes on; times are text in UTC.
+    """The columns of protein_results that change while a run is running; times are text in UTC.
 
     Events decide them, but for ``computed_in``, which is in the files of a result.
     """
@@ -66,7 +66,7 @@ def seconds_of(text):
 
 
 def apply_event(state, event):
-    """Change a state as an event tells; False, and no change, if it is not newer than what the state knows.
+    """Change a state as an event reports; False, and no change, if it is not newer than what the state knows.
 
     So events may come twice, and a late word of an earlier phase undoes nothing.
     """

@@ -92,7 +92,7 @@ class Classification:
     """A classification that ``write_classification`` wrote, open for reading."""
 
     def __init__(self, path):
-        # immutable: nobody writes to it, and network folders know no locks
+        # immutable: it is never written, and network folders know no locks
         self._conn = sqlite3.connect(f"{Path(path).absolute().as_uri()}?immutable=1", uri=True)
         self.version, self.domains, self.superfamilies = self._conn.execute("select * from release").fetchone()
 

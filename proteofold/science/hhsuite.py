@@ -28,7 +28,7 @@ SEARCHES = {
 SEARCH_MODES = {"reference": ("reference",), "lean": ("lean",), "fast": ("fast",), "hybrid": ("fast", "lean")}
 FALLBACK_EVALUE = 1e-3
 
-# Alignments with one template that hhsearch and hhblits report at most, if they are not told otherwise.
+# Alignments with one template that hhsearch and hhblits report at most, by default.
 ALTERNATIVES = 4
 
 # The parts of a library that each mode reads. hhsearch does not read _cs219.ffdata, but does not start without it.
@@ -198,8 +198,8 @@ def alignment_mem_mb(query_length, database, threads=1):
 def search_mem_mb(query_length, library, mode, threads=1, shards=1):
     """Private memory in MB of the search of a mode that needs most, as measured for HH-suite 3.3.0.
 
-    With ``shards`` it is that of hhsearch in so many parts of the library, one after the other (shards.py); hhblits
-    always searches all. docs/decisions.md tells how close the model is.
+    With ``shards`` it is that of hhsearch in so many parts of the library, one at a time (shards.py); hhblits
+    always searches all. docs/decisions.md explains how close the model is.
     """
     needed = []
     for search in SEARCH_MODES[mode]:

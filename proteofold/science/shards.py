@@ -1,9 +1,9 @@
-"""A search of the template library in shards, one after the other, for a query whose search takes too much memory.
+"""A search of the template library in shards, one at a time, for a query whose search takes too much memory.
 
 hhsearch keeps a hit, with its path, for every template until it has scored the last one. The score of a template does
-not depend on how many others are searched. So each shard only tells which templates can stand in the list of hits;
+not depend on how many others are searched. So each shard only shows which templates can be in the list of hits;
 these candidates are searched once more, together, and that makes the list with its ranks, its cut and its alignments
-as one search of the whole library does. docs/decisions.md tells what was compared.
+as one search of the whole library does. docs/decisions.md explains what was compared.
 """
 
 import os
@@ -13,7 +13,7 @@ from proteofold.science.hhsuite_log import search_problem
 from proteofold.system.errors import UserError
 from proteofold.system.process import run_tool
 
-# The candidates are searched by hhblits, the only one that can be told for how many templates an E-value is: it is
+# The candidates are searched by hhblits, the only one that can be given the number of templates an E-value is: it is
 # P * n * (threshold / n) ** alphaa for n templates searched. Its prefilter counts in bytes: with an offset of 256 every
 # template has the highest score there is, and passes. -diff is that of hhsearch.
 _AS_HHSEARCH = ("-n", "1", "-alphaa", "1", "-alphab", "0", "-pre_score_offset", "256", "-diff", "100")
@@ -85,7 +85,7 @@ def _hit_name(line):
 def _add_scores(scores, table):
     """Add the score of each template of a table, from hhsearch's -blasttab: its first line there is its best.
 
-    The list of hits stands in this order, which differs from that of the raw score; scores are rounded to 0.1.
+    The list of hits is in this order, which differs from that of the raw score; scores are rounded to 0.1.
     """
     for line in table.read_bytes().splitlines():
         fields = line.split(b"\t")
@@ -95,8 +95,8 @@ def _add_scores(scores, table):
 def _candidates(scores, names, least):
     """Names of the templates that the first ``least`` hits are of, and of those level with the last of them."""
     if scores.keys() != names:
-        told = len(scores.keys() & names)
-        raise UserError(f"hhsearch told the scores of {told} of {len(names)} templates: not whole")
+        scored = len(scores.keys() & names)
+        raise UserError(f"hhsearch reported the scores of {scored} of {len(names)} templates: not whole")
     # hhsearch's order: by score, then by name
     ranked = sorted(scores, key=lambda name: (-scores[name], name))
     last = scores[ranked[min(least, len(ranked)) - 1]]
@@ -107,9 +107,9 @@ def _set_templates(written, searched, templates):
     """Write into a ``.hhr`` that all templates of the library were searched, as in the shards they were."""
     with open(written, "rb") as handle:
         head, mark, rest = handle.read().partition(_SEARCHED)
-    told, end, rest = rest.partition(b"\n")
-    if told.strip() != b"%d" % searched:
-        told = told.decode(errors="replace").strip() or "none"
-        raise UserError(f"hhblits searched {told} of {searched} candidates: not whole")
+    count, end, rest = rest.partition(b"\n")
+    if count.strip() != b"%d" % searched:
+        count = count.decode(errors="replace").strip() or "none"
+        raise UserError(f"hhblits searched {count} of {searched} candidates: not whole")
     with open(written, "wb") as handle:
         handle.write(head + mark + str(templates).encode() + end + rest)

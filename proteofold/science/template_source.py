@@ -30,7 +30,7 @@ _NOT_OF_A3M = re.compile("[^A-Za-z.-]")
 class Template:
     """One template: its id, its name in the library's indexes, its row of the alignment, its A3M text and its file.
 
-    HH-suite reports the id, which the A3M text begins with, and not the name. ``annotated`` tells whether the A3M text
+    HH-suite reports the id, which the A3M text begins with, and not the name. ``annotated`` states whether the A3M text
     has secondary structure.
     """
 
@@ -183,7 +183,7 @@ def _columns(sequence):
 
 
 def _library_name(template_id):
-    """The stem of an id; one too long for an index is cut, and told from others that begin alike by a checksum."""
+    """The stem of an id; one too long for an index is cut and gets a checksum."""
     stem = protein_stem(template_id)
     if len(stem) <= LONGEST_NAME:
         return stem

@@ -40,7 +40,7 @@ class User:
 
 
 class WrongPasswordError(UserError):
-    """Name and password do not belong together; the message does not tell which of them is wrong."""
+    """Name and password do not belong together; the message does not reveal which of them is wrong."""
 
 
 class TooManyAttemptsError(UserError):
@@ -61,8 +61,8 @@ def add_user(conn, name, password, admin=False):
     """
     if not _NAME.fullmatch(name):
         raise UserError(
-            f"{name!r} will not do as a user name: letters, digits and . _ @ - that start with a letter or digit, 64 "
-            "at most."
+            f"{name!r} is not a valid user name: expected letters, digits and . _ @ -, "
+            "first a letter or digit, at most 64."
         )
     hashed = NO_PASSWORD if password is None else _hashed(name, password)
     try:
@@ -77,7 +77,7 @@ def add_user(conn, name, password, admin=False):
 
 
 def set_password(conn, name, password):
-    """Set an account's password and end its sessions. Its tokens go on. UserError if there is no such user."""
+    """Set an account's password and end its sessions. Its tokens stay valid. UserError if there is no such user."""
     hashed = _hashed(name, password)
     with transaction(conn):
         _change(conn, name, "password = ?", hashed)

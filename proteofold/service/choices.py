@@ -63,16 +63,16 @@ def weight_choices(working):
 
 def limits(working):
     """How much a user may have: {'waiting_runs': runs that wait, 'proteins': proteins stored}. Raises UserError."""
-    told = read_config(working).get("limits") or {}
-    if not isinstance(told, dict) or not all(type(number) is int and number >= 0 for number in told.values()):
+    limits = read_config(working).get("limits") or {}
+    if not isinstance(limits, dict) or not all(type(number) is int and number >= 0 for number in limits.values()):
         raise UserError(f"{Path(working) / CONFIG}, limits: expected 'name: number' lines, such as 'waiting_runs: 20'.")
-    if unknown := told.keys() - LIMITS:
+    if unknown := limits.keys() - LIMITS:
         raise UserError(f"{Path(working) / CONFIG}, limits: unknown {min(unknown)!r}. Known: {', '.join(LIMITS)}.")
-    return LIMITS | told
+    return LIMITS | limits
 
 
 def value_of(choices, name, what):
-    """What stands in a configuration for the choice of a name; UserError names the choices there are."""
+    """The value in a configuration for the choice of a name; UserError names the choices there are."""
     for choice in choices:
         if choice.name == name:
             return choice.value
@@ -102,6 +102,6 @@ def _configured(working, kind):
         raise UserError(f"{Path(working) / CONFIG}, {kind}: expected 'name: value' lines, such as 'pdb70: pdb70'.")
     made = []
     for name, entry in entries.items():
-        told = entry if isinstance(entry, dict) and "value" in entry else {"value": entry}
-        made.append(Choice(name, str(told.get("words") or name), told["value"]))
+        described = entry if isinstance(entry, dict) and "value" in entry else {"value": entry}
+        made.append(Choice(name, str(described.get("words") or name), described["value"]))
     return made

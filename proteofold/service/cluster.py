@@ -1,4 +1,4 @@
-"""The machines at work, as the cluster page shows them: the nodes of Slurm and its queue, or this machine."""
+"""The machines, as the cluster page shows them: the nodes of Slurm and its queue, or this machine."""
 
 import os
 import platform as machine
@@ -23,18 +23,18 @@ _SECONDS_OF_FINISHED = 30  # a second's work with twenty runs of a proteome
 _PATIENCE_S = 5
 _MOST_JOBS = 2000
 
-# Comment and name come last: those of a job of somebody else may hold the separator.
+# Comment and name come last: those of a job of another user may hold the separator.
 _QUESTION = ["squeue", "--noheader", "--format=%A|%T|%N|%C|%m|%S|%r|%u|%k|%j"]
 
 _ENTRY, _BATCH = re.compile("(.+)-[0-9a-f]{8}"), re.compile("[0-9a-f]{16}")
 
 
 def cluster(store, platform):
-    """The machines as a dict, some seconds old at most. What Slurm does not tell is told, and no error.
+    """The machines as a dict, some seconds old at most. What Slurm does not report is stated, and is no error.
 
     kind: "slurm" or "machine"; words; nodes: dicts of name, state, cores, cores_used, memory_mb, memory_used_mb, load,
     jobs, other_jobs; queue: what waits; other_queue. A job is a dict of job_id (of Slurm, or None), run_id, name
-    (file stem of the protein, or batch), step, node, state, seconds (at work, or None), reason (of waiting), user.
+    (file stem of the protein, or batch), step, node, state, seconds (running, or None), reason (of waiting), user.
     Jobs of Slurm that belong to no run of the store are other people's: they are counted, and nothing else is shown.
     """
     runner = runner_of(platform)
@@ -92,7 +92,7 @@ def _slurm(store):
         }
         for node in nodes
     ]
-    words = f"Slurm: {len(nodes)} nodes" if jobs is not None else "Slurm tells its nodes, but not its jobs"
+    words = f"Slurm: {len(nodes)} nodes" if jobs is not None else "Slurm reports its nodes, but not its jobs"
     return {
         "kind": "slurm",
         "words": words,

@@ -99,9 +99,9 @@ _FIRST = (
     ) strict
     """,
 )
-# a runner that was ended, not killed, tells so
+# set by a runner that was stopped, not killed
 _SECOND = ("alter table runner add column ended_at real",)
-# Sessions can be told apart; where an account has signed in; tokens of closed accounts stay revoked.
+# Sessions can be distinguished; where an account has signed in; tokens of closed accounts stay revoked.
 _THIRD = (
     "alter table sessions add column network text not null default ''",
     "alter table sessions add column agent text not null default ''",

@@ -26,7 +26,7 @@ def delete_run(store, platform, run_id, user):
     with order_lock(platform, run_id) as lock:
         folder = _own_folder(platform, run_id)
         if lock is None or (folder.exists() and head_is_alive(folder)):
-            raise WrongStateError(f"Run {run_id} is at work: stop it first.")
+            raise WrongStateError(f"Run {run_id} is running: stop it first.")
         with transaction(platform):
             platform.execute(
                 "insert into orders (run_id, author, templates, mode, weights, proteins, state, ordered_at, queued_at)"
@@ -56,7 +56,7 @@ def finish_deletion(store, platform, run_id):
     if folder.exists():
         if doomed.exists():
             shutil.rmtree(doomed)
-        folder.rename(doomed)  # from here on nobody takes it for a run
+        folder.rename(doomed)  # from here on it does not count as a run
     _remove_rows(store, run_id)
     for path in (doomed, order_folder(platform, run_id)):
         if path.exists():
@@ -70,7 +70,7 @@ def _own_folder(platform, run_id):
     folder = run_folder(platform, run_id)
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise UserError(
-            f"{folder} is a link or a file, not the folder of a run: nothing was deleted. Remove it by hand."
+            f"{folder} is a link or a file, not the folder of a run: nothing was deleted. Remove it manually."
         )
     return folder
 

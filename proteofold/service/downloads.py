@@ -36,7 +36,7 @@ _TOLD = {
 def run_zip(folder, stream):
     """Write a zip file of a run's results and a README to a stream; only ``stream.write`` is called.
 
-    ``folder`` is the run's folder. Tables that are not there, because the run goes on or was interrupted, are named in
+    ``folder`` is the run's folder. Tables that are missing, because the run is running or was interrupted, are named in
     the README. Then come the report, and alignments and predictions of each finished protein: one that is damaged or
     was removed is left out. Raises NotFoundError, before anything is written, if there is no table at all.
     """
@@ -132,7 +132,7 @@ def _open(path):
 
 
 def _add(archive, path, name):
-    """Add a file as it is when it is opened: a merge that goes on moves another into its place."""
+    """Add a file as it is when it is opened: a merge in progress moves another into its place."""
     with _open(path) as source:
         entry = zip_entry(name, os.fstat(source.fileno()).st_mtime)
         if name.endswith((".gz", ".png")):
@@ -185,7 +185,7 @@ def _readme(folder, tables):
         "predictions/: what was searched with, as .a3m: each protein with its predicted secondary structure",
     ]
     if missing := [name for name in MERGED if name not in tables]:
-        lines += ["", f"Not there, since the run goes on or was interrupted: {', '.join(missing)}"]
+        lines += ["", f"Missing, because the run is running or was interrupted: {', '.join(missing)}"]
     return "\n".join([*lines, "", "Columns and units: docs/output.md of proteofold.", ""])
 
 

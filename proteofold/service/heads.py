@@ -1,6 +1,6 @@
 """Heads: the Snakemake processes of ordered runs. Starting one, knowing whether it lives, signalling its group.
 
-A head belongs to nobody but its order. It holds the order's lock as long as it lives and writes its process id before
+A head belongs to its order only. It holds the order's lock as long as it lives and writes its process id before
 anything else, so a runner that comes later finds it, or knows that there is none.
 """
 
@@ -51,7 +51,7 @@ class HeadSettings(NamedTuple):
 
 
 def write_inputs(store, platform, order):
-    """Write the proteins and the configuration of an order, unless they are there: a run goes on with what it had.
+    """Write the proteins and the configuration of an order, unless they are there: a run continues with what it had.
 
     UserError if a choice is not offered any more, or a protein has no sequence.
     """
@@ -137,7 +137,7 @@ def _command(config, settings):
 
 
 def lives(platform, run_id):
-    """Whether a head of a run is alive, one that was started by hand included."""
+    """Whether a head of a run is alive, one that was started manually included."""
     with order_lock(platform, run_id) as lock:
         return lock is None or head_is_alive(run_folder(platform, run_id))
 
@@ -153,7 +153,7 @@ def signal_head(platform, order, number, settings):
         if lock is not None:
             return False
     try:
-        # whoever holds the lock wrote this: the number is not that of another process
+        # the holder of the lock wrote this: the number is not that of another process
         group = int(_file(platform, order, "pid").read_text())
     except (FileNotFoundError, ValueError):
         return False
@@ -172,8 +172,8 @@ def last_words(platform, order, lines=8):
     """The last lines that the head of the latest start printed."""
     with contextlib.suppress(OSError), open(_file(platform, order, "log"), "rb") as handle:
         handle.seek(max(handle.seek(0, os.SEEK_END) - 4096, 0))
-        told = handle.read().decode(errors="replace").splitlines()
-        return "\n".join([line.rstrip() for line in told if line.strip()][-lines:])
+        log_lines = handle.read().decode(errors="replace").splitlines()
+        return "\n".join([line.rstrip() for line in log_lines if line.strip()][-lines:])
     return ""
 
 

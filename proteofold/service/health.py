@@ -65,11 +65,11 @@ def _runner(platform, runner):
         since = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(runner["ended_at"] or runner["beat_at"]))
         words = f"off since {since}: ordered runs wait for 'proteofold runner'"
     else:
-        words = f"{works} at work, {waits} waiting"
+        words = f"{works} running, {waits} waiting"
     return {"name": "runner", "ok": bool(runner and runner["is_alive"]), "words": words}
 
 
 def _nodes(nodes):
-    # a mark behind the state tells that a node does not answer, sleeps or is in maintenance
+    # a mark behind the state means that a node does not answer, sleeps or is in maintenance
     live = sum(node["state"].rstrip("~#%+^-").lower() in _LIVE for node in nodes)
     return {"live": live, "total": len(nodes), "words": f"{live} of {len(nodes)} nodes can work"}

@@ -150,8 +150,8 @@ def _send(asked, stream):
                 raise
         if child.returncode:
             errors.seek(0)
-            told = errors.read().decode(errors="replace").strip().splitlines()
-            raise NotFoundError(told[-1] if told else "There is no model: it takes too much time or memory.")
+            printed = errors.read().decode(errors="replace").strip().splitlines()
+            raise NotFoundError(printed[-1] if printed else "There is no model: it takes too much time or memory.")
 
 
 def main():

@@ -1,4 +1,4 @@
-"""What the runner does with orders: take the next, look after those at work, write down how one ended.
+"""What the runner does with orders: take the next, watch running ones, record how one ended.
 
 Each step may be killed anywhere and is then done again: an order says in which state it is, the lock of its head says
 whether one lives, the run's journal says how far it came.
@@ -35,7 +35,7 @@ _NOTHING_TO_DO = "Nothing to be done"  # as Snakemake says it
 # --- the queue --------------------------------------------------------------------------------------
 
 
-def mend(store, platform):
+def repair(store, platform):
     """Make good what a kill left between the platform's database and the store, and finish deletions."""
     for order in dicts(platform, "select * from orders where state in ('queued', 'ended')"):
         if not run_folder(platform, order["run_id"]).exists():
@@ -52,7 +52,7 @@ def mend(store, platform):
 
 
 def start_next(store, platform, settings, parallel, log):
-    """Start what is queued, the first come first, while fewer than ``parallel`` runs are at work.
+    """Start what is queued, the first come first, while fewer than ``parallel`` runs are running.
 
     Returns the processes that were started, by run.
     """
@@ -68,7 +68,7 @@ def start_next(store, platform, settings, parallel, log):
 
 
 def _claim(platform, run_id):
-    """Take an order out of the queue; None if somebody was faster: a stop."""
+    """Take an order out of the queue; None if it was stopped first."""
     with transaction(platform):
         row = platform.execute(
             "update orders set state = 'running', starts = starts + 1, started_at = ?, ended_at = null"
@@ -84,7 +84,7 @@ def _start(store, platform, order, settings, log):
         heads.write_inputs(store, platform, order)
         with order_lock(platform, run_id) as lock:
             if lock is None or head_is_alive(run_folder(platform, run_id)):
-                log(f"{run_id}: a head is at work already; it is watched")
+                log(f"{run_id}: a head is running already; it is watched")
                 return None
             process = heads.start_head(store, platform, order, lock, settings)
     except (UserError, OSError, subprocess.SubprocessError) as error:
@@ -95,11 +95,11 @@ def _start(store, platform, order, settings, log):
     return process
 
 
-# --- at work ----------------------------------------------------------------------------------------
+# --- running ----------------------------------------------------------------------------------------
 
 
 def look_after(store, platform, settings, log, children):
-    """Look after the orders at work: stop what was asked to stop, and write down the end of what has ended.
+    """Watch running orders: stop those that were asked to stop, and record the end of those that have ended.
 
     ``children`` are the heads that this runner started itself, by run; those that ended are taken out. Returns how many
     orders there were.
@@ -154,7 +154,7 @@ def _stop(platform, order, settings, log):
 
 
 def _conclude(store, platform, order, settings, exit_code):
-    """Bring the store up to date on a run whose head is gone; returns the run's status, and why if that is to be told.
+    """Bring the store up to date on a run whose head is gone; returns the run's status, and the reason if there is one.
 
     ``exit_code`` is None where an earlier runner started the head.
     """
@@ -163,7 +163,7 @@ def _conclude(store, platform, order, settings, exit_code):
         run = load_run(folder)
     except (UserError, OSError, ValueError):
         run = None
-    if run and run.settings["run"] != run_id:  # a folder that was put in its place by hand
+    if run and run.settings["run"] != run_id:  # a folder that was put in its place manually
         run = None
     history = read_history(folder)
     recorded = run is not None and history.last_start is not None and history.last_start >= order["started_at"]
@@ -206,7 +206,7 @@ def _wait_again(store, run, history, since):
 
 
 def _bring_up_to_date(store, run, status):
-    """Have the store tell how a run ended, where its recorder did not."""
+    """Record in the store how a run ended, if its recorder did not."""
     row = store.execute("select status from runs where run_id = ?", (run.settings["run"],)).fetchone()
     if row and row[0] == status:
         return
@@ -219,7 +219,7 @@ def _bring_up_to_date(store, run, status):
 def _end(store, platform, order, status, message):
     """Write down that an order is carried out; ``status`` is the run's, where the store does not know better."""
     if store.execute("select 1 from runs where run_id = ? and status = 'RUNNING'", (order["run_id"],)).fetchone():
-        mark_interrupted(store, order["run_id"])  # no head lives, and its files do not tell how it ended
+        mark_interrupted(store, order["run_id"])  # no head lives, and its files do not contain how it ended
     with transaction(store):
         store.execute("update runs set status = ? where run_id = ? and status = 'QUEUED'", (status, order["run_id"]))
     with transaction(platform):

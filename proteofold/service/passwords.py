@@ -11,7 +11,7 @@ from importlib import resources
 
 from proteofold.system.errors import UserError
 
-# scrypt of 32 MB, 0.3 s of a core. The parameters stand in each hash, so they may be raised later.
+# scrypt of 32 MB, 0.3 s of a core. The parameters are part of each hash, so they may be raised later.
 _COST, _BLOCK, _PARALLEL = 2**15, 8, 3
 _MAXMEM = 64 << 20
 # A flood of sign-ins must not take the machine's memory.

@@ -20,13 +20,13 @@ _FOLDER = ".platform"
 
 
 def check_name(name):
-    """The name of a run, if it will do as one; UserError tells what is wrong."""
+    """The name of a run, if it is valid; UserError names what is wrong."""
     if name == SHARED:
-        raise UserError(f"{name!r} will not do as the name of a run: results/{name} holds the results of all runs.")
+        raise UserError(f"{name!r} is not a valid name for a run: results/{name} holds the results of all runs.")
     if not _RUN_NAME.fullmatch(name):
         raise UserError(
-            f"{name[:80]!r} will not do as the name of a run: letters, digits and . _ - that start with a letter or "
-            "digit, 64 at most."
+            f"{name[:80]!r} is not a valid name for a run: expected letters, digits and . _ -, first a "
+            "letter or digit, at most 64."
         )
     return name
 
@@ -56,13 +56,13 @@ def working_folder(platform):
 
 
 def default_working_folder(path):
-    """Where a runner works unless it is told otherwise, by a path beside the store."""
+    """Where a runner works by default, by a path beside the store."""
     folder = Path(path).absolute().parent
     return folder.parent if folder.name == RESULTS.name else Path.cwd()
 
 
 def close_to_others(store_path):
-    """Let nobody but owner and group read a store, and the runs of its platform.
+    """Let only owner and group read a store, and the runs of its platform.
 
     The folder of runs is closed where there is one, not each file in it. OSError if they belong to another user.
     """
@@ -87,12 +87,12 @@ def order_lock(platform, run_id):
     """The lock of an order: a file descriptor that holds it, or None while another process does.
 
     A head holds it as long as it lives, whatever becomes of the runner that started it: it inherits the descriptor.
-    So whoever gets the lock knows that no head of the run is alive, and that none will start meanwhile.
+    So a process that gets the lock knows that no head of the run is alive, and that none will start meanwhile.
     """
     folder = files_of(platform) / "locks"
     mode = private_mode(files_of(platform).parent)
     folder.mkdir(mode=mode, parents=True, exist_ok=True)
-    # never removed: whoever waits for a file that is gone waits for nobody
+    # never removed: a process that waits for a deleted file waits for nothing
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
     descriptor = os.open(folder / f"{check_name(run_id)}.lock", flags, mode & 0o666)
     try:

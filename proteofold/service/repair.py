@@ -62,7 +62,7 @@ def delete_protein(store, platform, query_id, by, why):
 
 def _reason(why):
     if not why.strip():
-        raise UserError("Give the reason: it is kept for those who ask what became of the protein.")
+        raise UserError("Give the reason: it is recorded with the change.")
     return " ".join(why.split())
 
 

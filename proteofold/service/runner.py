@@ -20,16 +20,16 @@ from proteofold.system.errors import UserError
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_BETWEEN_BEATS = 5
-_SECONDS_BETWEEN_MENDINGS = 30
+_SECONDS_BETWEEN_REPAIRS = 30
 ALIVE_S = 60  # so old the last beat of a runner that works may be: it waits for locks, and writes down ends of runs
 
 
 class Runner:
-    """Carries out the orders of a store's platform until it is told to end; heads outlive it.
+    """Carries out the orders of a store's platform until it is stopped; heads outlive it.
 
-    ``parallel`` runs are at work at once, each with ``cores`` on this machine (profile "default") or on Slurm
+    ``parallel`` runs are running at once, each with ``cores`` on this machine (profile "default") or on Slurm
     ("cluster"), started in the folder ``working`` as the user ``user`` (None: the runner's own). Raises UserError if
-    another runner is at work for this platform.
+    another runner is running for this platform.
     """
 
     def __init__(self, store_path, parallel=1, profile="default", cores=None, working=None, user=None, log=None):
@@ -50,7 +50,7 @@ class Runner:
         self._ending = True
 
     def run(self, once=False):
-        """Carry out orders until ``end`` is called, or with ``once`` until none waits or is at work."""
+        """Carry out orders until ``end`` is called, or with ``once`` until none waits or is running."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(_alone(platform_path(self._store_path)))
             store = stack.enter_context(contextlib.closing(open_store(self._store_path)))
@@ -59,17 +59,17 @@ class Runner:
             os.chdir(self._working)  # what configurations name is relative to it, as for Snakemake
             self._sign_on(platform)
             how = f"{self._parallel} at once, {self._settings.profile} profile"
-            self._log(f"at work for {self._store_path} in {self._working}: {how}")
-            mended = beaten = 0.0
+            self._log(f"started for {self._store_path} in {self._working}: {how}")
+            repaired = beaten = 0.0
             while not self._ending:
                 now = time.monotonic()
                 try:
                     if now - beaten >= _SECONDS_BETWEEN_BEATS:
                         beaten = now
                         _beat(platform)
-                    if not mended or now - mended >= _SECONDS_BETWEEN_MENDINGS:
-                        mended = now
-                        orders.mend(store, platform)
+                    if not repaired or now - repaired >= _SECONDS_BETWEEN_REPAIRS:
+                        repaired = now
+                        orders.repair(store, platform)
                         interrupt_dead_runs(store, self._working / RESULTS)
                     idle = self._look(store, platform)
                 except (sqlite3.Error, OSError, UserError) as error:
@@ -82,10 +82,10 @@ class Runner:
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
             with transaction(platform):
                 platform.execute("update runner set ended_at = ?", (time.time(),))
-        self._log("ends; runs at work go on")
+        self._log("stopped; running runs continue")
 
     def _look(self, store, platform):
-        """Do what is due; whether nothing waits and nothing is at work."""
+        """Do what is due; whether nothing waits and nothing is running."""
         at_work = orders.look_after(store, platform, self._settings, self._log, self._heads)
         self._heads |= orders.start_next(store, platform, self._settings, self._parallel, self._log)
         waiting = platform.execute("select count(*) from orders where state = 'queued'").fetchone()[0]
@@ -104,7 +104,7 @@ def runner_of(platform):
     is_alive.
 
     None before the first runner. ``is_alive`` is true while it looks after its orders; times are seconds since 1970,
-    ``ended_at`` is None of a runner that is at work or was killed.
+    ``ended_at`` is None of a runner that is running or was killed.
     """
     cursor = platform.execute(
         "select pid, working, profile, parallel, cores, started_at, beat_at, ended_at from runner where number = 1"
@@ -117,7 +117,7 @@ def runner_of(platform):
 
 
 def serve(runner, once=False):
-    """Run a Runner as a service: SIGTERM and Ctrl-C end it, and leave the heads at work."""
+    """Run a Runner as a service: SIGTERM and Ctrl-C stop it, and leave the heads running."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, runner.end)
     runner.run(once)
@@ -132,7 +132,7 @@ def _alone(path):
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{path}: another runner is at work for this platform. One is enough.") from None
+            raise UserError(f"{path}: another runner is running for this platform. One is enough.") from None
         yield
 
 

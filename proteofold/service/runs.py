@@ -1,7 +1,7 @@
 """Orders of runs: what the pages ask for, and the runner carries out. Nothing here starts anything.
 
 ``platform.db`` is the truth about orders. The store has a row of a queued run for its readers; where a kill comes
-between the two, the runner makes it good (``orders.mend``).
+between the two, the runner repairs it (``orders.repair``).
 """
 
 import json
@@ -47,7 +47,7 @@ def order_run(store, platform, new_run):
     """Order a run; the runner starts it when its turn comes. Connections to the store and to the platform's database.
 
     Raises NameTakenError, WrongStateError for an author who has as many runs waiting as a user may have, or UserError
-    for a name, ids or choices that will not do. Of two orders of one name at the same time one is taken.
+    for a name, ids or choices that are invalid. Of two orders of one name at the same time one is taken.
     """
     check_run(store, platform, new_run)
     now = time.time()
@@ -78,7 +78,7 @@ def check_run(store, platform, new_run):
     if matched.absent or matched.found != list(new_run.ids):
         first = matched.absent[0] if matched.absent else None
         why = f"{first.id!r}: {first.reason}" if first else "an id is there twice, or is not a full id"
-        raise UserError(f"The list of ids will not do ({len(matched.absent):,} are absent): {why}.")
+        raise UserError(f"The list of ids is invalid ({len(matched.absent):,} are absent): {why}.")
     config_of(working_folder(platform), new_run, "proteins.fasta")
 
 
@@ -193,7 +193,7 @@ def repeat_run(store, platform, run_id, name, user):
     find_named(store, run_id)
     order = order_of(platform, run_id)
     if order is None:
-        raise WrongStateError(f"Run {run_id} was not ordered here: order a new one with its ids.")
+        raise WrongStateError(f"Run {run_id} was not started on this site: order a new one with its ids.")
     chosen = {key: order[key] for key in ("templates", "mode", "weights")}
     new_run = NewRun(name, ids_of(store, platform, run_id), user.name, **chosen)
     order_run(store, platform, new_run)
@@ -228,7 +228,7 @@ def _own_order(store, platform, run_id, user):
     find_named(store, run_id)
     order = order_of(platform, run_id)
     if order is None:
-        raise WrongStateError(f"Run {run_id} was not ordered here: stop it, and go on with it, where it was started.")
+        raise WrongStateError(f"Run {run_id} was not started on this site: stop or resume it where it was started.")
     if not may_change(store, platform, run_id, user):
         raise NotAllowedError(f"Run {run_id} belongs to {order['author']}: only they and administrators may do this.")
     return order

@@ -31,15 +31,15 @@ def structures_of(working):
 
     If it names no folder, it is that which ``proteofold fetch structures`` fetches to, if that is there.
     """
-    told = read_config(working).get("structures") or {}
+    given = read_config(working).get("structures") or {}
     path = Path(working) / CONFIG
-    if not isinstance(told, dict) or not told.keys() <= {"folder", "rcsb"}:
+    if not isinstance(given, dict) or not given.keys() <= {"folder", "rcsb"}:
         raise UserError(f"{path}, structures: expected 'folder: /path' and 'rcsb: true' or 'false'.")
-    folder, rcsb = told.get("folder"), told.get("rcsb", False)
+    folder, rcsb = given.get("folder"), given.get("rcsb", False)
     if not isinstance(rcsb, bool) or not isinstance(folder, str | None):
         raise UserError(f"{path}, structures: expected a path as 'folder', and true or false as 'rcsb'.")
     fetched = Path(working) / STRUCTURES
-    if "folder" not in told and fetched.is_dir():
+    if "folder" not in given and fetched.is_dir():
         return Structures(fetched, rcsb)
     return Structures(Path(working, folder) if folder else None, rcsb)
 

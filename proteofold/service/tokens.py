@@ -18,16 +18,16 @@ _NOTE_USED_S = 60
 
 
 def create_token(conn, user, label, rights, days=None):
-    """Make a token of a User; returns its secret, which is told only now. ``days`` None: until it is revoked.
+    """Make a token of a User; returns its secret, which is shown only now. ``days`` None: until it is revoked.
 
-    ``rights`` are some of RIGHTS. Raises UserError for a label, rights or days that will not do.
+    ``rights`` are some of RIGHTS. Raises UserError for a label, rights or days that are invalid.
     """
     rights = [right for right in RIGHTS if right in set(rights)] if set(rights) <= set(RIGHTS) else []
     if not rights:
         raise UserError(f"A token needs rights: one or more of {', '.join(RIGHTS)}.")
     label = " ".join(label.split())
     if not label or len(label) > _LONGEST_LABEL or not label.isprintable():
-        raise UserError(f"A token needs a label that tells what it is for: {_LONGEST_LABEL} characters at most.")
+        raise UserError(f"A token needs a label that describes its purpose: {_LONGEST_LABEL} characters at most.")
     if days is not None and not 1 <= days <= _MOST_DAYS:
         raise UserError(f"Days that a token is valid: 1 to {_MOST_DAYS}, or none for no limit.")
     now, secret = time.time(), PREFIX + secrets.token_urlsafe(32)

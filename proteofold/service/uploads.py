@@ -41,7 +41,7 @@ _BEGINS_FORMULA = "=+-@"
 
 
 class Outcome(namedtuple("Outcome", "id outcome reason")):
-    """What became of a record: ``outcome`` is added, present or failed; ``reason`` tells why it failed, else ''."""
+    """Result of a record: ``outcome`` is added, present or failed; ``reason`` shows why it failed, else ''."""
 
     __slots__ = ()
 
@@ -74,18 +74,18 @@ def add_upload(open_store, path, name, user, on_progress=None, most_stored=None)
     the store may be of this user, None for any number.
     Raises UserError, with nothing stored, for a file that is not FASTA, is damaged or too large.
     """
-    shown, tell = shown_name(name), on_progress or (lambda part, records: None)
+    shown, report = shown_name(name), on_progress or (lambda part, records: None)
     upload = Upload(source=f"{shown}{_uploaded_by(user)}")
     with _measured(path, shown) as (plain, size), contextlib.closing(open_store()) as conn:
         conn.execute("pragma temp_store = file")
         conn.execute(_STAGED)
         conn.execute(_REFUSED)
-        refused = _stage(conn, plain, shown, size, upload, tell)
+        refused = _stage(conn, plain, shown, size, upload, report)
         with transaction(conn):
             _take_over(conn, upload)
             _check_stored(conn, upload, shown, user, most_stored)
         upload.rows, upload.ids = _told(conn, refused), _ids(conn)
-    tell(1.0, upload.added + upload.present + upload.failed)
+    report(1.0, upload.added + upload.present + upload.failed)
     return upload
 
 
@@ -173,10 +173,10 @@ _REFUSED = "create temp table refused (query_id text, line integer)"
 _STAGE = f"insert into staged (position, line, {_NAMES}) values ({', '.join('?' * (len(_COLUMNS) + 2))})"
 
 
-def _stage(conn, plain, shown, size, upload, tell):
+def _stage(conn, plain, shown, size, upload, report):
     """Stage the records that will do; returns the first of those that will not, as (position, Outcome), counting all.
 
-    What ``tell`` hears of the file's bytes is near enough: blanks and line ends are not counted.
+    The part reported to ``report`` is approximate: blanks and line ends are not counted.
     """
     checker, refused, read, last_word = Sequences(Checked()), [], 0, time.monotonic()
     records = enumerate(_records(plain, shown), 1)
@@ -199,13 +199,13 @@ def _stage(conn, plain, shown, size, upload, tell):
         conn.executemany("insert into refused values (?, ?)", failing)
         if time.monotonic() - last_word > _SECONDS_BETWEEN_WORDS:
             last_word = time.monotonic()
-            tell(_READ_PART * min(read / size, 1), number)
+            report(_READ_PART * min(read / size, 1), number)
     if not number:
         why = "holds no FASTA record (no line starts with '>')" if size else "is empty"
         raise UserError(f"{shown}: {why}. Give a FASTA file with at least one protein.")
     conn.execute("create index temp.staged_query_id on staged (query_id)")
     conn.execute("create index temp.refused_query_id on refused (query_id)")
-    tell(_READ_PART, number)
+    report(_READ_PART, number)
     return refused
 
 
@@ -282,7 +282,7 @@ def _take_over(conn, upload):
 
 
 def _told(conn, refused):
-    """The Outcomes to tell, in the order of the file: some of each kind."""
+    """The Outcomes to report, in the order of the file: some of each kind."""
     rows = list(refused)
     for outcome in ("added", "present"):
         query = "select position, query_id, outcome, '' from staged where outcome = ? order by position limit ?"

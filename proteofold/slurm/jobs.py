@@ -1,6 +1,6 @@
-"""This user's jobs in Slurm that were submitted from this folder, and what ``results/<run>/slurm/`` tells of them.
+"""This user's jobs in Slurm that were submitted from this folder, and what ``results/<run>/slurm/`` records about them.
 
-One question to Slurm serves everybody for some seconds: its answer is kept in the file ``states``, which the submit and
+One query of Slurm serves all processes for seconds: its answer is kept in the file ``states``, which the submit and
 the status command read, and the recorder of the results store.
 """
 
@@ -38,13 +38,13 @@ _QUESTION = "%A|%T|%N|%j|%k|%Z"
 
 
 class Job(namedtuple("Job", "job_id state node name comment")):
-    """A job as Slurm tells of it; ``node`` is empty while it waits."""
+    """A job as reported by Slurm; ``node`` is empty while it waits."""
 
     __slots__ = ()
 
     @property
     def word(self):
-        """running, success or failed; None for a state nobody knows."""
+        """running, success or failed; None for an unknown state."""
         return word_of(self.state)
 
     @property
@@ -65,7 +65,7 @@ def comment_of(run, head):
 
 
 def read_comment(comment):
-    """(run, head) of a job's comment; (None, None) for a job of somebody else."""
+    """(run, head) of a job's comment; (None, None) for a job of another user."""
     ours, run, head = [*comment.split(" "), "", "", ""][:3]
     return (run, head) if ours == _OURS and head else (None, None)
 
@@ -116,12 +116,12 @@ class JobFolder:
     def ask(self, newer_than=0.0):
         """(when Slurm was asked for it, job_id -> Job); asks if that is some seconds ago or before ``newer_than``.
 
-        The time is None while Slurm is silent, with the jobs as it told of them last. It is asked again after some
-        seconds, whoever wants to know.
+        The time is None while Slurm is silent, with the jobs as last reported. It is asked again after some
+        seconds, whichever process needs it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / "states.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # whoever waited here takes over the answer
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a process that waited here takes over the answer
             age_s, answered, jobs = self._read()
             if 0 <= age_s < FRESH_S and (answered is None or answered >= newer_than):
                 return answered, jobs
@@ -134,7 +134,7 @@ class JobFolder:
             return answered, jobs
 
     def jobs(self):
-        """job_id -> Job as Slurm told of them last."""
+        """job_id -> Job as last reported by Slurm."""
         return self._read()[2]
 
     def _read(self):
@@ -161,7 +161,7 @@ class JobFolder:
         os.utime(self.states, (now, now))  # by the clock of this machine, not by that of a file server
 
     def largest_node_mb(self):
-        """Memory of the cluster's largest node; None as long as Slurm does not tell. Asked every ten minutes."""
+        """Memory of the cluster's largest node; None while Slurm does not report it. Asked every ten minutes."""
         noted = self.path / "largest_node_mb"
         try:
             if 0 <= time.time() - noted.stat().st_mtime < _NODES_FRESH_S:

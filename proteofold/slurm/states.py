@@ -1,4 +1,4 @@
-"""The states of Slurm's jobs, and what Snakemake is told of each.
+"""The states of Slurm's jobs, and what is reported to Snakemake for each.
 
 The states are those of squeue(1) and sacct(1), section JOB STATE CODES.
 """

@@ -1,6 +1,6 @@
-"""The status of one job where the last answer of Slurm does not tell it: ``python -m proteofold.slurm.status ID``.
+"""The status of one job where the last answer of Slurm does not include it: ``python -m proteofold.slurm.status ID``.
 
-Prints one word, running, success or failed, and always ends well: Snakemake ends the whole run on anything else.
+Prints one word, running, success or failed, and always succeeds: Snakemake ends the whole run on anything else.
 ``profiles/cluster/status.sh`` answers the ordinary cases and starts this for the others.
 """
 
@@ -14,7 +14,7 @@ from proteofold.slurm.states import FAILED, RUNNING, SUCCESS, word_of
 from proteofold.slurm.tools import SlurmError, call
 from proteofold.system.files import write_aside
 
-# A job that Slurm does not know: so long it may be that it does not know it yet, or forgot it while nobody asked.
+# A job that Slurm does not know: for this long it may not be listed yet, or no longer.
 GRACE_S = 120
 
 

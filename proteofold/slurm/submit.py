@@ -29,7 +29,7 @@ def submit(script, job, job_folder, head, patience_s=PATIENCE_S):
     also in the job's log, if the job must not or cannot be submitted.
     """
     if job.attempt > 1 and job.log and must_fail_again(job.log):
-        raise SlurmError(f"not tried again: {job.log} tells an error that more memory does not mend")
+        raise SlurmError(f"not tried again: {job.log} reports an error that more memory does not fix")
     try:
         job_id, mem_mb = _find_or_submit(script, job, job_folder, head, patience_s)
     except SlurmError as error:
@@ -56,8 +56,8 @@ def _find_or_submit(script, job, job_folder, head, patience_s):
                     return known.job_id, mem_mb
             newer_than = time.time()
             if job.attempt == 1 and job.log:
-                Path(job.log).unlink(missing_ok=True)  # what it tells is of an earlier start
-            # who is killed here must not leave an sbatch that goes on trying
+                Path(job.log).unlink(missing_ok=True)  # it is of an earlier start
+            # killed here, this process must not leave an sbatch that keeps trying
             command = _sbatch(job, mem_mb, job_folder, head)
             printed = call(command, stdin=_job_script(script, job, job_folder), dies_with_us=True)
             return printed.split(";")[0].strip(), mem_mb
@@ -72,7 +72,7 @@ def _find_or_submit(script, job, job_folder, head, patience_s):
 def _memory(job, earlier, jobs, job_folder):
     """What to ask for in MB: what the rule says, and no more than the largest node has.
 
-    It is what the last try had if somebody cancelled that: a job of another head that this one had adopted.
+    It is what the last try had if a user cancelled that: a job of another head that this one had adopted.
     """
     largest = job_folder.largest_node_mb() or job.mem_mb
     asked = min(job.mem_mb, largest)
@@ -102,7 +102,7 @@ def _sbatch(job, mem_mb, job_folder, head):
 
 
 def _job_script(script, job, job_folder):
-    """Snakemake's script, and the removal of its output if it ends well: nobody would read it."""
+    """Snakemake's script, and the removal of its output if it succeeds: it would not be read."""
     output = job_folder.output(job.name)
     Path(output).parent.mkdir(parents=True, exist_ok=True)
     text = Path(script).read_text(encoding="utf-8", errors="surrogateescape")
@@ -130,7 +130,7 @@ def _options(arguments):
 def main():
     """Entry point of the submit command."""
     die_with(os.getppid())
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a message
     job = _options(sys.argv[1:])
     try:
         print(submit(job.script, job, JobFolder(os.environ[FOLDER_VARIABLE]), os.environ[HEAD_VARIABLE]))

@@ -42,7 +42,7 @@ _UNCONFIGURED = "Could not establish a configuration source"
 def call(command, *, stdin=None, timeout_s=TIMEOUT_S, dies_with_us=False):
     """Run a command of Slurm; returns its output. SlurmSilentError if it may answer later, else SlurmError.
 
-    With ``dies_with_us`` it does not go on when this process is killed.
+    With ``dies_with_us`` it ends when this process is killed.
     """
     # a head inside a Slurm job must not hand its own job's limits on
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}

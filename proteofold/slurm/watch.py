@@ -1,4 +1,4 @@
-"""What Slurm tells of a run's jobs, as events of its proteins: which node they run on."""
+"""What Slurm reports about a run's jobs, as events of its proteins: which node they run on."""
 
 import time
 
@@ -7,7 +7,7 @@ from proteofold.slurm.states import AT_WORK
 
 
 class Watch:
-    """Turns answers of Slurm into events; each thing is told once. Slurm itself is asked by the status command."""
+    """Turns answers of Slurm into events; each is reported once. The status command queries Slurm."""
 
     def __init__(self, job_folder, run):
         self._jobs, self._run = job_folder, run

@@ -1,4 +1,4 @@
-"""The results store: one SQLite file with proteins, runs, results and hits, written while a run goes on.
+"""The results store: one SQLite file with proteins, runs, results and hits, written while a run is running.
 
 Files are the truth: whatever the store says of a run is made again from the run's folder by ``import_run``.
 """

@@ -51,7 +51,7 @@ def open_store(path, create=True):
         # a power cut may cost the last transactions, never the file: what is lost is imported from the run's files
         conn.execute("pragma synchronous = normal")
         conn.execute("pragma foreign_keys = on")
-        # Debian's SQLite overwrites what is removed with zeros: alignments that nobody uses any more would be written
+        # Debian's SQLite overwrites what is removed with zeros: alignments that are not used any more would be written
         conn.execute("pragma secure_delete = off")
         migrate(conn)
     except (sqlite3.DatabaseError, UserError) as error:
@@ -70,7 +70,7 @@ def open_for_reading(path):
     """
     path = Path(path)
     refuse_network(path)
-    # Without a log nobody has the store open. SQLite would make a log for reading, too, and leave it there.
+    # Without a log no process has the store open. SQLite would make a log for reading, too, and leave it there.
     unused = not os.path.exists(f"{path}-wal")
     mode = "immutable=1" if unused else "mode=ro"
     conn = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=READING_TIMEOUT_S)
@@ -95,7 +95,7 @@ def advice(path, error):
         return f"no room left on the disk ({text}). Nothing of this step was written: make room, then do it again."
     return (
         f"not a store, or damaged ({text}). Move it away together with {path.name}-wal and {path.name}-shm, then "
-        "build it anew: proteofold store import results/*/"
+        "rebuild it: proteofold store import results/*/"
     )
 
 
@@ -116,7 +116,7 @@ def transaction(conn):
 def importing_alone(conn, wait=True):
     """Hold the lock of the one import that may be under way; yields whether it is held.
 
-    What an import has written is nobody's until its last transaction, and no other may take it for leftovers. Without
+    What an import writes belongs to no run until its last transaction, and no other may take it for leftovers. Without
     ``wait`` the lock is not held, and False yielded, while another process imports.
     """
     with open(f"{path_of(conn)}.import.lock", "w") as handle:

@@ -52,7 +52,7 @@ def import_run(conn, folder, workers=1, warn=None):
     Of more than one ``workers`` all read while this process writes; with 1 it does both. A script that asks for more
     must be importable without side effects (``if __name__ == "__main__"``).
 
-    Hits are written first, under ids that no result has, so nobody sees them; then one transaction puts the rows of
+    Hits are written first, under ids that no result has, so no reader sees them; then one transaction puts the rows of
     all proteins in place. An import that is killed before leaves the earlier rows, and hits and predictions that the
     next one removes.
     """
@@ -135,7 +135,7 @@ def _remove_damaged(files, warn):
 
 
 def _write_hidden(conn, files, order, first, workers):
-    """Write what nobody sees until results name it: proteins, hits, predictions. Yields the Result, or None, of each.
+    """Write what is invisible until results name it: proteins, hits, predictions. Yields the Result, or None, of each.
 
     The results of the members in ``order`` have the ids ``first`` and following.
     """
@@ -173,7 +173,7 @@ def _read(reader, workers):
                 yield read
         except BrokenProcessPool:
             raise UserError(
-                f"{reader.files.run.folder.path}: a process that read its files was killed, most likely for want of "
+                f"{reader.files.run.folder.path}: a process that read its files was killed, most likely out of "
                 "memory. The store has the rows of before; try again with --jobs 1.",
                 topic="store",
             ) from None
@@ -270,7 +270,7 @@ def _first_result(run):
 
 
 def _ending(run, history, files):
-    """The status with which a run ended; None if its head is at work."""
+    """The status with which a run ended; None if its head is running."""
     if history.ended:
         return history.ended
     if head_is_alive(run.folder.path):

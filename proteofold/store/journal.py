@@ -1,4 +1,4 @@
-"""The journal of a run, ``results/<run>/events.jsonl``: what its result files do not tell.
+"""The journal of a run, ``results/<run>/events.jsonl``: what its result files do not contain.
 
 One JSON object a line: starts and ends of the run, and events of its proteins. It is only ever appended to. With it
 the rows of a store that was lost are made again as they were: attempts, nodes, failures, times.
@@ -19,7 +19,7 @@ _EVENT_FIELDS = {column.name for column in fields(Event)}
 
 @dataclass(slots=True)
 class History:
-    """What a journal tells. ``ended`` is the status the last head left, None while it runs or when it was killed."""
+    """What a journal records. ``ended`` is the status the last head left, None while it runs or when it was killed."""
 
     states: dict = field(default_factory=dict)  # protein -> State
     first_start: float | None = None
@@ -41,7 +41,7 @@ class History:
 
     @property
     def duration_s(self):
-        """Seconds that heads were at work, up to the last event."""
+        """Seconds that heads were running, up to the last event."""
         return round(self.worked_s + self.last_at - self.last_start, 3)
 
     def state(self, protein):
@@ -58,7 +58,7 @@ class History:
                 self.worked_s = self.duration_s
             self.last_start, self.author, self.ended = at, record.get("author"), None
             for state in self.states.values():
-                if state.phase != "done":  # whether that still holds, the result files tell
+                if state.phase != "done":  # whether that still holds, the result files show
                     state.wait_again()
         elif kind is not None:
             self.ended = kind

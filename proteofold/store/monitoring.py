@@ -1,4 +1,4 @@
-"""How a run that is at work goes: its jobs, its pace, the time left. Reads the store only."""
+"""Progress of a running run: its jobs, its pace, the time left. Reads the store only."""
 
 from proteofold.run.progress import SEARCH_BASE_RESIDUES
 from proteofold.run.states import seconds_of, timestamp
@@ -14,7 +14,7 @@ def activity(conn, run_id, now, jobs=1000):
     """How a run goes at a time in seconds since 1970, as a dict; NotFoundError if the store has no such run.
 
     ``status``, ``total``, ``phases`` (phase -> proteins), ``nodes`` (node -> proteins that run there), ``per_hour``
-    (proteins finished an hour) and ``seconds_left``, both None when nobody knows or the run is over, and ``running``:
+    (proteins finished an hour) and ``seconds_left``, both None if unknown or if the run is over, and ``running``:
     up to so many dicts of query_id, length, node, step, seconds, attempts, the longest running first.
     """
     run = find_run(conn, run_id)

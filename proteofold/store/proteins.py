@@ -49,7 +49,7 @@ _MEMBERS_AT_ONCE = 1000
 
 
 class Header(NamedTuple):
-    """What an id and the rest of its FASTA header tell; None where they do not."""
+    """What an id and the rest of its FASTA header contain; None where they do not."""
 
     accession: str | None
     entry_name: str | None
@@ -79,7 +79,7 @@ def format_header(row):
 
 @dataclass(slots=True)
 class Added:
-    """What became of the records of a FASTA file.
+    """Result of the records of a FASTA file.
 
     ``described`` counts those of ``present`` whose description was new; ``failed`` holds (id, reason).
     """

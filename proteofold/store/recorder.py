@@ -1,4 +1,4 @@
-"""Recording a run's events while it goes on: a thread of its own writes them to the store in batches.
+"""Recording a run's events while it is running: a thread of its own writes them to the store in batches.
 
 The thread that reports an event only puts it into a queue, so a slow or locked store delays no job. While the store
 cannot be written events go to the run's journal alone; it is tried again now and then, and when the run ends.
@@ -35,17 +35,17 @@ def store_path(results):
 class Recorder:
     """Records one run. ``warn`` is called with a text when the store cannot be written, and when it can be again.
 
-    ``watch`` is asked again and again for events that nobody brings: what Slurm tells of the run's jobs.
+    ``watch`` is asked again and again for events that are not reported to it: what Slurm reports about the run's jobs.
     """
 
     def __init__(self, run, warn, watch=list):
         self._run, self._warn, self._watch = run, warn, watch
         self._events = queue.SimpleQueue()
-        self._status = "INTERRUPTED"  # unless the run tells another end
+        self._status = "INTERRUPTED"  # unless the run ends otherwise
         self._closing = threading.Event()
-        self._store = None  # the connection, while the store has all that was told so far
+        self._store = None  # the connection, while the store has all events so far
         self._try_at = 0.0
-        self._missed = False  # whether the user was told that the store is not written
+        self._missed = False  # whether the user was warned that the store is not written
         self._notes = []  # what the journal has not taken yet
         self._thread = threading.Thread(target=self._record, name="proteofold-recorder", daemon=True)
         self._thread.start()
@@ -98,7 +98,7 @@ class Recorder:
         )
 
     def _bring_up_to_date(self):
-        """Open the store and write what the run's journal and files tell; where that fails there is no connection."""
+        """Open the store and write what the run's journal and files contain; if that fails there is no connection."""
         try:
             self._store = open_store(store_path(self._run.folder.path.parent))
             write_running(self._store, self._run)
@@ -120,8 +120,8 @@ class Recorder:
                 path = store_path(self._run.folder.path.parent)
                 error = f"{path}: {advice(path, error)}"
             self._warn(
-                f"the store is not written: {error} The run goes on and is noted in its folder; the store is tried "
-                f"again every {SECONDS_BETWEEN_TRIES} s."
+                f"the store is not written: {error} The run continues and is recorded in its folder; the store is "
+                f"tried again every {SECONDS_BETWEEN_TRIES} s."
             )
 
     def _note(self, *notes):

@@ -50,7 +50,7 @@ class Result(NamedTuple):
     ``values`` are the columns from best_hit to coverage; ``hits`` the values of HIT_ROW_COLUMNS, one hit after the
     other; ``domains`` rows of DOMAIN_ROW_COLUMNS; ``descriptions`` maps templates to text, ``nodes`` the superfamilies
     and folds of the domains to their names; ``prediction`` has the values of PREDICTION_COLUMNS, None where a file is
-    missing or damaged; ``node`` and ``computed_in``, the run that computed the result, are None if the file that tells
+    missing or damaged; ``node`` and ``computed_in``, the run that computed the result, are None if the file that holds
     them is.
     """
 
@@ -67,7 +67,7 @@ class Result(NamedTuple):
 
 
 def run_id_of(run):
-    """The id under which a run stands in the store."""
+    """The id of a run in the store."""
     return run.settings["run"]
 
 
@@ -189,7 +189,7 @@ class RunFiles:
     def row(self, position, member, state, ended, result):
         """The row of a member, in RESULT_COLUMNS.
 
-        ``state`` is what the events told and is brought to what the files tell; ``ended`` the status with which the
+        ``state`` is what the events reported, updated to what the files contain; ``ended`` the status with which the
         run ended, None while it runs; ``result`` the Result or None.
         """
         values = (None,) * len(_VALUES)

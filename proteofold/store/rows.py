@@ -83,7 +83,7 @@ def write_predictions(conn, weights, predictions):
 
 
 def new_result_ids(conn, count):
-    """The first of ``count`` result ids that nobody has had."""
+    """The first of ``count`` result ids that were never used."""
     (after,) = conn.execute("update next_result set result_id = result_id + ? returning result_id", (count,)).fetchone()
     return after - count
 

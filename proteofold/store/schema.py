@@ -1,4 +1,4 @@
-"""The tables of the store, as a list of migrations. docs/store.md tells what each column means.
+"""The tables of the store, as a list of migrations. docs/store.md explains each column.
 
 A new version of the schema is one more entry of MIGRATIONS; entries that were released are never changed.
 """
@@ -233,13 +233,13 @@ _PREDICTIONS = (
 
 # An index by template alone is written to at fifty random places for each result: with 20 runs that is most of what an
 # import writes. So it is cut into parts of 4,096 results, of which only the last is written to. Whoever looks a
-# template up goes through all parts; SQLite does so by itself (a skip-scan) where it is told that there are few.
+# template up goes through all parts; SQLite does so by itself (a skip-scan) if it knows that there are few.
 _HITS_BY_PART = (
     "drop index hit_rows_template",
     "create index hit_rows_template on hit_rows (result_id >> 12, template)",
 )
 
-# What is told to SQLite's planner instead of running ANALYZE: 20 runs of 40,000 proteins with 50 hits. So queries take
+# What SQLite's planner gets instead of running ANALYZE: 20 runs of 40,000 proteins with 50 hits. So queries take
 # the same way in a store that is empty yet. Of each index: all rows, then how many share its first columns.
 _RUNS, _PROTEINS, _HITS = 20, 40_000, 50
 _RESULTS = _RUNS * _PROTEINS
@@ -262,7 +262,10 @@ _PLANNED_FOR = (
 _FOR_THE_PLANNER = (
     "analyze unused_predictions",  # makes the table sqlite_stat1, which cannot be made otherwise
     "delete from sqlite_stat1",
-    *(f"insert into sqlite_stat1 values ('{table}', '{index}', '{told}')" for table, index, told in _PLANNED_FOR),
+    *(
+        f"insert into sqlite_stat1 values ('{table}', '{index}', '{statistics}')"
+        for table, index, statistics in _PLANNED_FOR
+    ),
     "analyze sqlite_schema",  # reads it
 )
 
@@ -321,8 +324,8 @@ _DOMAINS = (
     left join templates on templates.library_key = runs.library_key and templates.template = domain_rows.template
     """,
     *(
-        f"insert into sqlite_stat1 values ('{table}', '{index}', '{told}')"
-        for table, index, told in (
+        f"insert into sqlite_stat1 values ('{table}', '{index}', '{statistics}')"
+        for table, index, statistics in (
             ("protein_results", "protein_results_run_id_coverage_class", f"{_RESULTS} {_PROTEINS} 13000"),
             ("protein_results", "protein_results_run_id_domains", f"{_RESULTS} {_PROTEINS} 5000"),
             ("protein_results", "protein_results_run_id_coverage", f"{_RESULTS} {_PROTEINS} 40"),

@@ -1,6 +1,6 @@
-"""Recording a run while it goes on: its start, batches of events, its end.
+"""Recording a run while it is running: its start, batches of events, its end.
 
-All of it may be done again: events that the store knows already change nothing. What the run's files do not tell is
+All of it may be done again: events that the store knows already change nothing. What the run's files do not contain is
 noted in its journal before it is committed, so a store that was lost is imported again as it was.
 """
 
@@ -38,7 +38,7 @@ def start_run(conn, run, author=None, at=None):
 
 
 def write_running(conn, run):
-    """Bring the rows of a run that goes on to what its journal and its files tell."""
+    """Bring the rows of a run in progress to what its journal and its files contain."""
     run_id = run_id_of(run)
     history = read_history(run.folder.path)
     files = RunFiles(run, from_blocks=True)
@@ -96,7 +96,7 @@ def note_unrecorded(run, events):
 
 
 def _completed(files, member, event):
-    """An event with what the files tell of a failure."""
+    """An event with what the files contain of a failure."""
     if event.phase == "failed" and not event.reason:
         step, reason, log, _ = files.failure(member)
         event = replace(event, step=event.step or step, reason=reason, log=event.log or log)
@@ -135,14 +135,14 @@ def _record(conn, run, files, events, results):
 def finish_run(conn, run, status, at=None):
     """Record that the head ends, with the run's status: SUCCESS, FAILED or INTERRUPTED.
 
-    Proteins that are not done get what their files tell: a result, or why there is none. Interrupted ones wait.
+    Proteins that are not done get what their files contain: a result, or why there is none. Interrupted ones wait.
     """
     note_end(run.folder.path, time.time() if at is None else at, status)
     write_ended(conn, run, status)
 
 
 def mark_interrupted(conn, run_id, run=None):
-    """Record that the head of a run was killed. ``run``, where its folder is there, tells what was done till then."""
+    """Record that the head of a run was killed. ``run``, where its folder is there, shows what was done until then."""
     if run is not None:
         write_ended(conn, run, "INTERRUPTED")
         return
@@ -170,8 +170,8 @@ def mark_interrupted(conn, run_id, run=None):
 def interrupt_dead_runs(conn, *results):
     """End the runs whose head does not live on this machine; ``results`` are folders that may hold the run folders.
 
-    They were interrupted, unless their journal or their files tell that only the store missed their end. Returns the
-    ids of those that were. A run whose folder is in none of the folders may be at work elsewhere and is left alone.
+    They were interrupted, unless their journal or their files show that only the store missed their end. Returns the
+    ids of those that were. A run whose folder is in none of the folders may be running elsewhere and is left unchanged.
     """
     dead = []
     for (run_id,) in conn.execute("select run_id from runs where status = 'RUNNING'").fetchall():
@@ -187,7 +187,7 @@ def interrupt_dead_runs(conn, *results):
 
 
 def status_at_end(run, history):
-    """The status with which a run ended whose head does not live: as its journal tells, or its files."""
+    """The status with which a run ended whose head does not live: as its journal records, or its files."""
     if history.ended:
         return history.ended
     try:
@@ -199,7 +199,7 @@ def status_at_end(run, history):
 
 
 def write_ended(conn, run, ended):
-    """Bring the rows of a run to what its journal and its files tell, now that it has ended with this status."""
+    """Bring the rows of a run to what its journal and its files contain, now that it has ended with this status."""
     run_id, files, history = run_id_of(run), RunFiles(run, from_blocks=True), read_history(run.folder.path)
     query = "select query_id, position from protein_results where run_id = ? and phase <> 'done'"
     unsettled = dict(conn.execute(query, (run_id,)).fetchall())

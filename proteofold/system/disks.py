@@ -59,11 +59,11 @@ def disk_problem(folder):
 def _room(mount):
     """How much a file system has left, in words."""
     try:
-        told = os.statvfs(mount)
+        disk = os.statvfs(mount)
     except OSError:
         return "an unknown amount of free space"
-    free = f"{told.f_bavail * told.f_frsize / 1e6:,.1f} MB free of {told.f_blocks * told.f_frsize / 1e6:,.1f} MB"
-    return f"{free} and no room for more files" if told.f_files and not told.f_favail else free
+    free = f"{disk.f_bavail * disk.f_frsize / 1e6:,.1f} MB free of {disk.f_blocks * disk.f_frsize / 1e6:,.1f} MB"
+    return f"{free} and no room for more files" if disk.f_files and not disk.f_favail else free
 
 
 def file_system(path):

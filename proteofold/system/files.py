@@ -6,7 +6,7 @@ import os
 
 @contextlib.contextmanager
 def replacing(path):
-    """A path beside another to write to, which takes its place when the block ends well and is removed when not.
+    """A path beside another to write to, which takes its place when the block succeeds and is removed when not.
 
     Raises a DiskError, which names the disk, if that takes no more.
     """

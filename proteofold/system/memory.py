@@ -6,7 +6,7 @@ from pathlib import Path
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-# By this Slurm tells a job how much memory it has, in MB: less than its rule says where no node has that much.
+# Slurm sets this to the memory of a job, in MB: less than its rule says where no node has that much.
 _SLURM_MEMORY = "SLURM_MEM_PER_NODE"
 
 # Memory of the Snakemake that runs a job on a node of a cluster, beside the job itself; some executors start two.

@@ -50,7 +50,7 @@ def die_with(parent):
 
 
 def dying_with_us():
-    """A preexec_fn for subprocess: the child does not go on when this process is killed."""
+    """A preexec_fn for subprocess: the child ends when this process is killed."""
     return partial(die_with, os.getpid())
 
 

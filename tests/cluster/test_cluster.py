@@ -49,7 +49,7 @@ def test_slurm_starts_the_longest_protein_first(cluster):
     assert proteins == ["P02144", "P61626", "P69905", "P99999"]
 
 
-def test_store_tells_the_node_of_each_protein_while_it_runs(cluster):
+def test_store_reports_the_node_of_each_protein_while_it_runs(cluster):
     cluster.mark("very_slow", "10")  # longer than the time between two questions to Slurm
     head = cluster.start()
     states = set()

@@ -34,7 +34,7 @@ def test_runner_that_is_killed_and_ended_while_a_head_works_never_starts_it_twic
     second = bench.start_runner()
     wait_until(lambda: "at work for" in (bench.path / "runner.log").read_text().splitlines()[-1], "second runner")
     assert bench.start_runner().wait(timeout=600) == 1
-    assert "another runner is at work" in (bench.path / "runner.log").read_text()
+    assert "another runner is running" in (bench.path / "runner.log").read_text()
     second.send_signal(signal.SIGTERM)
     assert second.wait(timeout=600) == 0
     assert bench.living_heads() == [head] and bench.order_of()["state"] == "running"
@@ -72,7 +72,7 @@ def test_failed_protein_alone_is_tried_again_and_a_killed_head_is_told(bench):
         ask_retry(bench.store, bench.platform, "test", ALICE)
 
 
-def test_stopped_run_leaves_no_process_is_interrupted_and_goes_on_when_asked(bench):
+def test_stopped_run_leaves_no_process_is_interrupted_and_continues_when_asked(bench):
     bench.mark("hold")
     bench.order(ids=[HBA, MYG, LYS])
     bench.order("later", ids=[CYC])

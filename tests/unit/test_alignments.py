@@ -112,7 +112,7 @@ def test_alignments_beyond_the_first_are_whole_if_the_hit_is_confident(data, val
     assert rows[rank] == residues_only
 
 
-def test_nothing_tells_when_and_how_the_search_was_made(data):
+def test_nothing_reveals_when_and_how_the_search_was_made(data):
     text = (data / "hhsearch3.hhr").read_bytes()
     packed = pack_hhr(text)
     other = text.replace(b"Date          Sun Nov 22", b"Date          Mon Jan  1").replace(

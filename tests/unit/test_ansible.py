@@ -146,7 +146,7 @@ def test_an_inventory_that_cannot_work_is_refused_with_what_to_repair(tmp_path, 
     assert code != 0 and words in said
 
 
-def test_a_node_without_an_address_is_told_what_to_repair(tmp_path):
+def test_a_node_without_an_address_is_reported_with_what_to_repair(tmp_path):
     """Also where Ansible finds none because `ip` is missing."""
     alone = ["unshare", "--net", *(["--map-root-user"] if os.geteuid() else [])]
     if run(*alone, "true").returncode:
@@ -161,7 +161,7 @@ KNOWN_SYSTEM = shutil.which("apt-get") and os.access("/usr/bin/python3", os.X_OK
 
 
 @pytest.mark.skipif(not KNOWN_SYSTEM, reason="validate.yml knows Debian and Ubuntu only")
-def test_each_node_is_told_what_to_repair(tmp_path):
+def test_each_node_is_reported_with_what_to_repair(tmp_path):
     bad = {
         "memory": ({"slurm_memory_mb": 100}, "and would give 100 MB to jobs"),
         "number": ({"proteofold_uid": 0}, "the number 0 or the name proteofold belongs to somebody else"),
@@ -729,7 +729,7 @@ def test_a_disk_that_holds_something_is_not_touched(disk, tmp_path, partitioned)
 
 
 @needs_rsync
-def test_an_install_waits_for_one_that_a_killed_deployment_left_at_work(checkout, tmp_path):
+def test_an_install_waits_for_one_that_a_killed_deployment_left_running(checkout, tmp_path):
     archive, folder, log = tmp_path / "source.tar", tmp_path / "installed", tmp_path / "log"
     folder.mkdir()
     setup = checkout / "bin/setup"

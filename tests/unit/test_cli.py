@@ -167,7 +167,7 @@ def test_prediction_is_printed_as_hformat(call, write, tiny_networks):
     assert [prediction.sequence for prediction in predictions] == ["MKVLA", "MKVL"]
 
 
-def test_prediction_goes_on_to_the_a3m(call, write, tiny_networks):
+def test_prediction_continues_to_the_a3m(call, write, tiny_networks):
     fasta = write("p.fasta", FASTA)
     horiz = write("p.horiz", call("s4pred", "--weights", tiny_networks, fasta).stdout)
     outcome = call("a3m", fasta, horiz, "--id", "sp|P1|A")
@@ -188,7 +188,7 @@ def test_single_steps_handle_sequences_as_a_run_does(call, write, tiny_networks,
     assert steps(written) == steps("MKVLAGDN")
 
 
-def test_correction_by_a_single_step_is_told_beside_the_result(call, write, tiny_networks):
+def test_correction_by_a_single_step_is_reported_beside_the_result(call, write, tiny_networks):
     outcome = call("s4pred", "--weights", tiny_networks, write("p.fasta", ">a\nmkv*\n"))
     assert "note: " in outcome.stderr and "lower-case" in outcome.stderr and "'*'" in outcome.stderr
     assert "note" not in outcome.stdout
@@ -205,7 +205,7 @@ def test_correction_by_a_single_step_is_told_beside_the_result(call, write, tiny
         (">b\nMK\n>ss_pred\nMK\n", "line 3: ss_pred: "),
     ],
 )
-def test_bad_fasta_is_told_before_the_networks_are_loaded(call, write, text, what):
+def test_bad_fasta_is_reported_before_the_networks_are_loaded(call, write, text, what):
     outcome = call("s4pred", "--weights", "nowhere", write("p.fasta", text))
     assert outcome.exit_code == 1
     assert what in outcome.stderr and "p.fasta" in outcome.stderr
@@ -449,7 +449,7 @@ def test_defaults_alone_lack_proteins(call):
     assert "configuration, proteins: []" in call("check").stderr
 
 
-def test_merge_tells_counts_and_failures_by_its_exit_code(call, tmp_path):
+def test_merge_reports_counts_and_failures_by_its_exit_code(call, tmp_path):
     runs = runfolders.FolderOfRuns(tmp_path)
     run = runs.plan("my run", ("a", "b"))
     runs.finish(run, "a")
@@ -482,7 +482,7 @@ def test_folder_that_is_no_run_is_told(call, write, tmp_path, words, monkeypatch
     assert "is not the folder of a run" in outcome.stderr
 
 
-def test_library_out_of_order_is_told_with_file_and_line(call, config, monkeypatch):
+def test_library_out_of_order_is_reported_with_file_and_line(call, config, monkeypatch):
     monkeypatch.setattr(inputs, "check_tensors", lambda folder: None)
     path = config()
     index = Path(f"{yaml.safe_load(path.read_text())['templates']}_hhm.ffindex")

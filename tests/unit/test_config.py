@@ -1,4 +1,4 @@
-"""The configuration: overlaying files, and what is said about keys and values that will not do."""
+"""The configuration: overlaying files, and what is said about keys and values that are invalid."""
 
 import copy
 
@@ -31,7 +31,7 @@ def problems_with(changes):
 
 def test_defaults_lack_only_proteins():
     (problem,) = config_problems(load_config())
-    assert problem.startswith("configuration, proteins: [] will not do: expected a list of at least one FASTA file")
+    assert problem.startswith("configuration, proteins: [] is invalid: expected a list of at least one FASTA file")
 
 
 def test_default_thresholds_are_those_of_the_package():
@@ -128,7 +128,7 @@ def test_utf_16_is_called_that(config_file, codec):
 )
 def test_text_that_yaml_takes_for_something_else_wants_quotes(config_file, text, shown):
     (problem,) = config_problems(load_config(config_file("proteins: [a.fasta]\n"), config_file(text, "2.yaml")))
-    assert problem.startswith(f"configuration, {shown} will not do: ") and problem.endswith("put it in quotes.")
+    assert problem.startswith(f"configuration, {shown} is invalid: ") and problem.endswith("put it in quotes.")
 
 
 def test_what_is_no_text_at_all_wants_no_quotes():
@@ -151,47 +151,47 @@ def test_missing_file_and_folder_are_named(tmp_path):
         ({"zzz": 1}, "unknown key 'zzz': known keys: run, proteins"),
         ({5: 1}, "unknown key '5'"),
         ({"s4pred": {"weigths": "x", "weights": "demo", "device": "cpu"}}, "s4pred: unknown key 'weigths': did you"),
-        ({"search": {"mode": "quick"}}, "search: mode: 'quick' will not do: expected reference, lean, fast or hybrid"),
-        ({"s4pred": {"weights": "demo", "device": "cuda"}}, "s4pred: device: 'cuda' will not do: expected cpu, gpu"),
-        ({"s4pred": {"precision": "int8"}}, "s4pred: precision: 'int8' will not do: expected fp32 or bf16"),
-        ({"s4pred": {"weights": None, "device": "cpu"}}, "s4pred: weights: None will not do"),
+        ({"search": {"mode": "quick"}}, "search: mode: 'quick' is invalid: expected reference, lean, fast or hybrid"),
+        ({"s4pred": {"weights": "demo", "device": "cuda"}}, "s4pred: device: 'cuda' is invalid: expected cpu, gpu"),
+        ({"s4pred": {"precision": "int8"}}, "s4pred: precision: 'int8' is invalid: expected fp32 or bf16"),
+        ({"s4pred": {"weights": None, "device": "cpu"}}, "s4pred: weights: None is invalid"),
         ({"s4pred": {"device": "cpu"}}, "s4pred: 'weights' is a required property"),
         ({"s4pred": {"weights": "demo"}}, "s4pred: 'device' is a required property"),
         ({"search": {}}, "search: 'mode' is a required property"),
         (
             {"search": {"mode": "lean", "alternatives": 0}},
-            "search: alternatives: 0 will not do: expected a whole number",
+            "search: alternatives: 0 is invalid: expected a whole number",
         ),
-        ({"domains": {"max_evalue": "1e-3"}}, "domains: max_evalue: '1e-3' will not do: expected a number"),
-        ({"domains": {"min_columns": 0.5}}, "domains: min_columns: 0.5 will not do: expected a whole number"),
-        ({"domains": {"max_overlap": 101}}, "domains: max_overlap: 101 will not do: expected percent"),
+        ({"domains": {"max_evalue": "1e-3"}}, "domains: max_evalue: '1e-3' is invalid: expected a number"),
+        ({"domains": {"min_columns": 0.5}}, "domains: min_columns: 0.5 is invalid: expected a whole number"),
+        ({"domains": {"max_overlap": 101}}, "domains: max_overlap: 101 is invalid: expected percent"),
         ({"domains": {"overlap": 10}}, "domains: unknown key 'overlap': did you mean 'max_overlap'?"),
-        ({"s4pred": None}, "configuration, s4pred: None will not do"),
-        ({"search": "lean"}, "configuration, search: 'lean' will not do"),
-        ({"run": 5}, "configuration, run: 5 will not do: expected a name of letters"),
-        ({"run": "a/b"}, "configuration, run: 'a/b' will not do"),
-        ({"run": "../x"}, "configuration, run: '../x' will not do"),
-        ({"run": "$(id)"}, "configuration, run: '$(id)' will not do"),
-        ({"run": "x\n"}, "configuration, run: 'x\\n' will not do"),
-        ({"run": ""}, "configuration, run: '' will not do"),
-        ({"run": "a" * 65}, "will not do: expected a name"),
-        ({"run": None}, "configuration, run: None will not do"),
-        ({"run": "shared"}, "configuration, run: 'shared' will not do: expected a name"),
-        ({"proteins": "a.fasta"}, "configuration, proteins: 'a.fasta' will not do: expected a list"),
-        ({"proteins": [5]}, "configuration, proteins: 0: 5 will not do: expected the path of a FASTA file"),
-        ({"proteins": {"a": 1}}, "will not do: expected a list of at least one FASTA file"),
-        ({"ids": ["P1"]}, "configuration, ids: ['P1'] will not do: expected the path of a file"),
-        ({"ids": ""}, "configuration, ids: '' will not do"),
-        ({"templates": {"bulid": "x"}}, "configuration, templates: {'bulid': 'x'} will not do: expected demo, pdb70"),
-        ({"templates": None}, "configuration, templates: None will not do"),
-        ({"keep": "hhr"}, "configuration, keep: 'hhr' will not do: expected a list of what to keep, such as [a3m]"),
-        ({"keep": ["out"]}, "configuration, keep: 0: 'out' will not do: expected a3m"),
-        ({"keep": ["hhr"]}, "configuration, keep: 0: 'hhr' will not do: expected a3m"),
-        ({"keep": None}, "configuration, keep: None will not do"),
+        ({"s4pred": None}, "configuration, s4pred: None is invalid"),
+        ({"search": "lean"}, "configuration, search: 'lean' is invalid"),
+        ({"run": 5}, "configuration, run: 5 is invalid: expected a name of letters"),
+        ({"run": "a/b"}, "configuration, run: 'a/b' is invalid"),
+        ({"run": "../x"}, "configuration, run: '../x' is invalid"),
+        ({"run": "$(id)"}, "configuration, run: '$(id)' is invalid"),
+        ({"run": "x\n"}, "configuration, run: 'x\\n' is invalid"),
+        ({"run": ""}, "configuration, run: '' is invalid"),
+        ({"run": "a" * 65}, "is invalid: expected a name"),
+        ({"run": None}, "configuration, run: None is invalid"),
+        ({"run": "shared"}, "configuration, run: 'shared' is invalid: expected a name"),
+        ({"proteins": "a.fasta"}, "configuration, proteins: 'a.fasta' is invalid: expected a list"),
+        ({"proteins": [5]}, "configuration, proteins: 0: 5 is invalid: expected the path of a FASTA file"),
+        ({"proteins": {"a": 1}}, "is invalid: expected a list of at least one FASTA file"),
+        ({"ids": ["P1"]}, "configuration, ids: ['P1'] is invalid: expected the path of a file"),
+        ({"ids": ""}, "configuration, ids: '' is invalid"),
+        ({"templates": {"bulid": "x"}}, "configuration, templates: {'bulid': 'x'} is invalid: expected demo, pdb70"),
+        ({"templates": None}, "configuration, templates: None is invalid"),
+        ({"keep": "hhr"}, "configuration, keep: 'hhr' is invalid: expected a list of what to keep, such as [a3m]"),
+        ({"keep": ["out"]}, "configuration, keep: 0: 'out' is invalid: expected a3m"),
+        ({"keep": ["hhr"]}, "configuration, keep: 0: 'hhr' is invalid: expected a3m"),
+        ({"keep": None}, "configuration, keep: None is invalid"),
         ({"reuse": True}, "configuration: unknown key 'reuse'"),
     ],
 )
-def test_value_that_will_not_do_is_named_with_what_is_expected(changes, what):
+def test_value_that_is_invalid_is_named_with_what_is_expected(changes, what):
     assert any(what in problem for problem in problems_with(changes))
 
 

@@ -39,7 +39,7 @@ def test_container_and_line_ends_do_not_matter(tmp_path, content):
     assert records(tmp_path, content) == records(tmp_path, RECORDS)
 
 
-def test_gzip_is_told_by_its_content_not_by_its_name(tmp_path):
+def test_gzip_is_recognised_by_its_content_not_by_its_name(tmp_path):
     plain = records(tmp_path, RECORDS)
     assert records(tmp_path, RECORDS, "plain.fasta.gz") == plain
     assert records(tmp_path, gzip.compress(RECORDS), "zipped.fasta") == plain

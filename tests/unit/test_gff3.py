@@ -27,7 +27,7 @@ def test_attributes_are_parted_by_semicolons_only():
     assert "," not in attributes
 
 
-def test_number_zero_is_told_and_missing_numbers_are_not():
+def test_number_zero_is_shown_and_missing_numbers_are_not():
     assert "identity=0" in feature("p", "s", "k", 1, 2, None, {"identity": 0, "probability": None})
     assert feature("p", "s", "k", 1, 2, None, {}).split("\t")[5:] == [".", ".", ".", ".\n"]
 

@@ -90,7 +90,7 @@ def test_data_file_that_was_cut_short_is_told(library):
     assert "db_a3m.ffindex, line 2: 2DEF_B ends beyond its data file" in problem_with(library)
 
 
-def test_all_problems_of_a_library_are_told_at_once(library):
+def test_all_problems_of_a_library_are_reported_at_once(library):
     Path(f"{library}_hhm.ffindex").write_text("x")
     Path(f"{library}_cs219.ffindex").write_text("")
     problem = problem_with(library)

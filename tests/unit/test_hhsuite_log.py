@@ -73,7 +73,7 @@ in HMM 1UBQ_A in 1PLC_A
         ("- 01:02:03.004 ERROR: \n", "an error without a message"),
     ],
 )
-def test_problem_is_told_in_a_sentence(output, sentence):
+def test_problem_is_reported_in_a_sentence(output, sentence):
     found = search_problem(f"$ hhsearch\n- 01:02:03.004 INFO: Searching 81 column state sequences.\n\n{output}")
     assert found.startswith(sentence) and ("\n" in sentence or len(found) < len(sentence) + 50)
     later = output.replace("23:24:37", "11:11:11").replace("01:51:17", "11:11:11").replace("02:02:53", "11:11:11")

@@ -266,7 +266,7 @@ def test_what_is_no_whole_hhr_is_an_error(tmp_path, text, what):
     assert str(tmp_path / "q.hhr") in str(caught.value)
 
 
-def test_table_tells_how_many_alignments_are_missing(tmp_path, data):
+def test_table_reports_how_many_alignments_are_missing(tmp_path, data):
     text = (data / "hhsearch3.hhr").read_text()
     result = read_text(tmp_path, text[: text.index("No 4")])
     assert (result.table_rows, len(result.hits)) == (10, 3)

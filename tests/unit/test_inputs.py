@@ -36,7 +36,7 @@ def check(tmp_path, make_library):
             "proteins": [str(path) for path in paths],
             "ids": None if listed is None else str(tmp_path / "ids.txt"),
             "templates": library,
-            "s4pred": {"weights": str(weights), "device": "cpu", "precision": "fp32"},
+            "s4pred": {"weights": str(weights), "device": "cpu", "precision": "fp32", "memory_mb": 1400},
             "msa": None,
             "search": {"mode": "lean"},
             "domains": asdict(DomainThresholds()),
@@ -101,7 +101,7 @@ def test_good_input_passes_without_a_word(check):
         pytest.param(">P1\nMKV\n>sp|P1|B\nMKV\n", "would share the files 'P1' with P1", id="accession alone"),
     ],
 )
-def test_problem_is_told_with_its_place_and_a_way_out(check, content, what):
+def test_problem_is_reported_with_its_place_and_a_way_out(check, content, what):
     (error,) = check(content).errors
     assert what in error
     assert "1.fasta" in error
@@ -127,7 +127,7 @@ def test_records_without_an_id_hide_no_other_problem(check):
         (">a\nBJOUXZ\n", "BJOUXZ", "which S4PRED takes as unknown"),
     ],
 )
-def test_what_can_be_mended_is_mended_and_told(check, content, sequence, note):
+def test_what_can_be_corrected_is_corrected_and_reported(check, content, sequence, note):
     checked = check(content)
     assert checked.errors == []
     assert [query.sequence for query in checked.queries] == [sequence]
@@ -150,7 +150,7 @@ def test_same_file_twice_is_taken_once(check):
     assert "2.fasta: 2 records given again" in checked.notes[0]
 
 
-def test_problems_of_all_inputs_are_told_at_once(check, tmp_path):
+def test_problems_of_all_inputs_are_reported_at_once(check, tmp_path):
     checked = check("MKV\n", ">a\nMK1\n>b\n\n>c\nMKV\n", listed="zzz\n", templates="nowhere")
     assert ["not FASTA" in checked.errors[0], "'1' at position 3" in checked.errors[1]] == [True, True]
     assert "no sequence" in checked.errors[2]
@@ -219,7 +219,7 @@ def test_listed_id_that_is_in_no_fasta_is_told(check, tmp_path):
     ]
 
 
-def test_listed_id_of_a_bad_record_is_not_told_twice(check):
+def test_listed_id_of_a_bad_record_is_not_reported_twice(check):
     (error,) = check(">sp|P1|A\nMK1\n>b\nMKL\n", listed="P1\nb\n").errors
     assert "'1' at position 3" in error
 
@@ -308,7 +308,9 @@ def test_braces_in_paths_that_snakemake_is_given_are_told(check, tmp_path, make_
     library = make_library(tmp_path / "a {x}" / "db", {"A": 10})
     weights = shutil.copytree(tmp_path / "weights", tmp_path / "{y}")
     errors = check(
-        FASTA, templates=library, s4pred={"weights": str(weights), "device": "cpu", "precision": "fp32"}
+        FASTA,
+        templates=library,
+        s4pred={"weights": str(weights), "device": "cpu", "precision": "fp32", "memory_mb": 1400},
     ).errors
     assert [error.split(": ")[0:2] for error in errors] == [
         ["configuration, templates", library],

@@ -158,7 +158,7 @@ def test_domains_are_rows_in_the_order_of_the_protein(long):
     assert [row[7:] for row in table(long, "merge_results.csv")[1:]] == [["2", "0.8000"], ["0", "0.0000"]]
 
 
-def test_verdicts_tell_what_is_known_of_each_protein(long):
+def test_verdicts_state_what_is_known_of_each_protein(long):
     merge_run(long.folder.path)
     assert table(long, "verdicts.csv") == [
         ["query_id", "length", "class", "domains", "coverage", "domain_residues", "confident_residues", "verdict"],
@@ -542,7 +542,7 @@ def test_hhr_of_a_damaged_out_stays_only_if_it_is_whole(complete):
     assert not complete.search.out(name).exists() and not complete.search.hhr(name).exists()
 
 
-def test_done_is_told_of_many_as_of_few(complete, monkeypatch):
+def test_done_is_reported_of_many_as_of_few(complete, monkeypatch):
     complete.search.out(entry(complete, 2)).unlink()
     few = done(complete.search, complete.by_entry)
     monkeypatch.setattr("proteofold.run.results._WORTH_READING_FOLDERS", 1)

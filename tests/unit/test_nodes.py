@@ -49,25 +49,25 @@ GOOD = "- {name: a, count: 1, cores: 1, mem_mb: 1000}\n"
         (GOOD + "- {name: b, count: 1, cores: 1}\n", "line 2: mem_mb is missing"),
         (GOOD + "- {name: b, count: 1, cores: 1, mem: 5}\n", "line 2: unknown key 'mem': did you mean 'mem_mb'?"),
         (GOOD + "- {name: b, count: 1, cores: 1, mem_mb: 5, gpu: 1}\n", "unknown key 'gpu': known keys: name, count"),
-        ("- name: a\n  count: 0\n  cores: 1\n  mem_mb: 9\n", "line 2, count: '0' will not do: expected a whole"),
-        ("- {name: a, count: 1, cores: 1, mem_mb: 3.5}\n", "line 1, mem_mb: '3.5' will not do"),
-        ("- {name: a, count: 1, cores: 1, mem_mb: 3500MB}\n", "line 1, mem_mb: '3500MB' will not do"),
-        ("- {name: a, count: 1, cores: -2, mem_mb: 9}\n", "line 1, cores: '-2' will not do"),
-        ("- {name: a, count: [1], cores: 2, mem_mb: 9}\n", "line 1, count: a list or mapping will not do"),
-        ("- {name: a, count: 1000000000000, cores: 2, mem_mb: 9}\n", "count: '1000000000000' will not do"),
+        ("- name: a\n  count: 0\n  cores: 1\n  mem_mb: 9\n", "line 2, count: '0' is invalid: expected a whole"),
+        ("- {name: a, count: 1, cores: 1, mem_mb: 3.5}\n", "line 1, mem_mb: '3.5' is invalid"),
+        ("- {name: a, count: 1, cores: 1, mem_mb: 3500MB}\n", "line 1, mem_mb: '3500MB' is invalid"),
+        ("- {name: a, count: 1, cores: -2, mem_mb: 9}\n", "line 1, cores: '-2' is invalid"),
+        ("- {name: a, count: [1], cores: 2, mem_mb: 9}\n", "line 1, count: a list or mapping is invalid"),
+        ("- {name: a, count: 1000000000000, cores: 2, mem_mb: 9}\n", "count: '1000000000000' is invalid"),
         ("- {name: '', count: 1, cores: 2, mem_mb: 9}\n", "line 1, name: expected a name"),
         ("- {name: [a], count: 1, cores: 2, mem_mb: 9}\n", "line 1, name: expected a name"),
         ("- {name: a, count: 1, count: 2, cores: 2, mem_mb: 9}\n", "line 1, count: is there twice"),
         (GOOD + GOOD, "line 2: the name 'a' is there twice"),
     ],
 )
-def test_what_will_not_do_is_told_with_file_line_and_key(read, text, what):
+def test_what_is_invalid_is_reported_with_file_line_and_key(read, text, what):
     with pytest.raises(UserError) as caught:
         read(text)
     assert "my nodes.yaml" in str(caught.value) and what in str(caught.value)
 
 
-def test_every_problem_is_told_at_once(read):
+def test_every_problem_is_reported_at_once(read):
     with pytest.raises(UserError) as caught:
         read("- {name: a, count: 0, cores: x, mem_mb: 9}\n- {nam: b, count: 1, cores: 1, mem_mb: 1}\n")
     assert len(str(caught.value).splitlines()) == 3
@@ -147,14 +147,14 @@ def test_partition_of_the_submissions_is_asked_for(sinfo, monkeypatch):
         (("", 1, "slurm_load_partitions: Unable to contact slurm controller"), "Unable to contact slurm controller"),
     ],
 )
-def test_what_slurm_cannot_tell_is_an_error_that_says_what_to_do(sinfo, answer, what):
+def test_what_slurm_cannot_report_is_an_error_that_says_what_to_do(sinfo, answer, what):
     sinfo(*answer)
     with pytest.raises(UserError) as caught:
         slurm_nodes()
     assert what in str(caught.value) and "--nodes nodes.yaml" in str(caught.value)
 
 
-def test_machine_whose_slurm_was_never_configured_is_told_in_one_line(tmp_path, monkeypatch):
+def test_machine_whose_slurm_was_never_configured_is_reported_in_one_line(tmp_path, monkeypatch):
     """The commands of Slurm are there, as on every machine with the package, and no cluster."""
     said = [
         "error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host",

@@ -248,7 +248,7 @@ def test_moved_or_touched_library_and_weights_leave_the_folders(plan, config, tm
     assert (after.search.name, after.predictions.name) == (before.search.name, before.predictions.name)
 
 
-def test_names_tell_library_and_mode(plan):
+def test_names_show_library_and_mode(plan):
     run = plan({"a": "MKV"}).run
     assert run.search.name.startswith("db.lean.")
     assert run.predictions.name.startswith("weights-")
@@ -397,7 +397,7 @@ def test_batches_hold_each_sequence_once_whatever_ids_and_order(proteins, random
 # What is wrong
 
 
-def test_problems_stop_the_plan_and_are_told_together(plan):
+def test_problems_stop_the_plan_and_are_reported_together(plan):
     with pytest.raises(UserError, match="3 problems in the inputs; nothing was run") as caught:
         plan({"a": "MK1", "b": "", "c": "M*K"})
     assert all(f": {name}: " in str(caught.value) for name in "abc")
@@ -424,12 +424,12 @@ def test_weights_are_checked_once(plan, monkeypatch):
     assert len(checked) == 1
 
 
-def test_missing_weights_are_told_once(plan, config, tmp_path):
+def test_missing_weights_are_reported_once(plan, config, tmp_path):
     with pytest.raises(UserError, match="^1 problem in the inputs"):
         plan({"a": "MKV"}, s4pred=config["s4pred"] | {"weights": str(tmp_path / "empty")})
 
 
-def test_wrong_configuration_is_told_before_anything_is_read(config):
+def test_wrong_configuration_is_reported_before_anything_is_read(config):
     for change in ({"run": 5}, {"proteins": "x"}, {"run": None}, {"run": "shared"}):
         with pytest.raises(UserError, match="1 problem in the inputs"):
             plan_run(copy.deepcopy(config) | change)

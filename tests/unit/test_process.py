@@ -108,7 +108,7 @@ def test_output_without_a_problem_is_no_failure(run):
     assert run(*python("print('ERROR')"), problem_in=lambda output: "")[0] == ""
 
 
-def test_crash_is_told_beside_the_problem(run):
+def test_crash_is_reported_beside_the_problem(run):
     reason, _ = run(*python("import os; os.abort()"), problem_in=lambda output: "why")
     assert reason.endswith("crashed (SIGABRT): why")
 

@@ -57,7 +57,7 @@ def test_searches_and_batches_are_counted(run):
     assert run.text() == "2 of 5 proteins done"
 
 
-def test_time_left_is_told_after_three_searches(run, clock):
+def test_time_left_is_reported_after_three_searches(run, clock):
     for protein in "abc":
         clock.s += 60
         assert run.seconds_left() is None
@@ -168,7 +168,7 @@ def test_long_lines_are_not_broken(run, shown):
         (172_800, "2 days"),
     ],
 )
-def test_time_is_told_in_the_unit_that_matters(seconds, text):
+def test_time_is_reported_in_the_unit_that_matters(seconds, text):
     assert rough_duration(seconds) == text
 
 
@@ -226,12 +226,12 @@ def test_failed_job_is_shown_by_its_protein(handler, shown, tmp_path):
 
 
 def test_warnings_and_notes_are_shown_and_job_texts_are_not(handler, shown):
-    handler.emit(record("note: 1 record was mended", level=logging.WARNING))
+    handler.emit(record("note: 1 record was corrected", level=logging.WARNING))
     handler.emit(record("Building DAG of jobs..."))
     handler.emit(record("Select jobs to execute..."))
     handler.emit(event("SHELLCMD", shellcmd="hhsearch"))
     handler.emit(event("ERROR", exception="WorkflowError", rule=None, traceback=None, file=None, line=None))
-    assert shown.getvalue().splitlines()[:2] == ["note: 1 record was mended", "Building DAG of jobs..."]
+    assert shown.getvalue().splitlines()[:2] == ["note: 1 record was corrected", "Building DAG of jobs..."]
     assert "Select jobs" not in shown.getvalue()
 
 

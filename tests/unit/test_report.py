@@ -178,7 +178,7 @@ def test_proteins_in_neither_table_are_counted_too(run_folder):
     assert "2 proteins = 1 + 0 + 0 + 1" in words(page("overview", data.folder))
 
 
-def test_overview_tells_settings_versions_and_cpu_time(run_folder):
+def test_overview_reports_settings_versions_and_cpu_time(run_folder):
     shown = words(page("overview", run_folder({"good": (100, [hit()])})))
     for expected in ("lean", "few: 283 templates", "config/demo/s4pred", "3.3.0", "CPU time in all 1.5 s", "worker1"):
         assert expected in shown
@@ -255,7 +255,7 @@ def test_probability_is_that_of_the_best_hit(run_folder):
     assert (result.best_hit, result.probability) == ("1BEST_A", 87.6)
 
 
-def test_hits_are_told_apart_where_ids_begin_alike_or_hold_commas_and_quotes(run_folder):
+def test_hits_are_distinguished_where_ids_begin_alike_or_hold_commas_and_quotes(run_folder):
     names = ["a", "a,b", 'a"b', "ab", "a,b,c"]
     done = {name: (100, [hit(f't,"{place}', start=1, end=place + 1)]) for place, name in enumerate(names)}
     results = read_report_data(run_folder(done)).results
@@ -314,7 +314,7 @@ def test_pages_load_nothing_and_run_no_script_but_their_own(run_folder):
     assert not re.search(r"<link|\ssrc=|url\(|@import", text)
 
 
-def test_failed_page_tells_step_reason_and_log(run_folder):
+def test_failed_page_reports_step_reason_and_log(run_folder):
     shown = words(page("failed", run_folder({"good": (100, [hit()])}, {"bad": "out of memory"})))
     assert "1 protein of 2 has no result" in shown
     assert "bad search out of memory results/small/logs/x.log" in shown

@@ -45,7 +45,7 @@ def test_prediction_is_that_of_the_formula(tiny_networks, sequence):
     np.testing.assert_allclose(probabilities.sum(-1), 1, rtol=1e-6)
 
 
-def test_random_networks_tell_residues_apart(tiny_networks):
+def test_random_networks_distinguish_residues(tiny_networks):
     """Else the tests here would compare constants."""
     ((states, probabilities),) = predict([SEQUENCES[3]], tiny_networks)
     assert len(set(states)) == 3
@@ -198,7 +198,7 @@ def test_file_that_holds_something_else_is_told(weights):
 
 
 @pytest.mark.parametrize("new_format", [True, False], ids=["zip", "old format"])
-def test_truncated_file_is_told_wherever_it_ends(weights, new_format):
+def test_truncated_file_is_reported_wherever_it_ends(weights, new_format):
     path = weights(lambda state: None, _use_new_zipfile_serialization=new_format)
     whole = path.read_bytes()
     for kept in (1, 2, 10, len(whole) // 3, len(whole) // 2, len(whole) - 200, len(whole) - 1):

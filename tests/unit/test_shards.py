@@ -95,8 +95,8 @@ def stand_in(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("scored", "searched", "reason"),
     [
-        ([b"A", b"B"], 3, "hhsearch told the scores of 2 of 3 templates: not whole"),
-        ([b"A", b"B", b"D"], 3, "hhsearch told the scores of 2 of 3 templates: not whole"),
+        ([b"A", b"B"], 3, "hhsearch reported the scores of 2 of 3 templates: not whole"),
+        ([b"A", b"B", b"D"], 3, "hhsearch reported the scores of 2 of 3 templates: not whole"),
         ([b"A", b"B", b"C"], 2, "hhblits searched 2 of 3 candidates: not whole"),
     ],
 )

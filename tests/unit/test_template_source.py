@@ -82,7 +82,7 @@ def test_file_that_is_no_template_is_told(templates_of, name, content, what):
     assert what in str(caught.value)
 
 
-def test_every_bad_file_is_told_at_once(templates_of):
+def test_every_bad_file_is_reported_at_once(templates_of):
     with pytest.raises(UserError) as caught:
         templates_of(a__fasta="", b__a3m="x", c__fasta=">T1\nMKV\n", d__fasta=">T1\nMKV\n")
     problems = str(caught.value).splitlines()

@@ -256,7 +256,7 @@ window.Notification = class {
 };"""
 
 
-def test_run_page_refreshes_itself_until_the_run_ends_and_tells_it(browser, address, busy_store):
+def test_run_page_refreshes_itself_until_the_run_ends_and_reports_it(browser, address, busy_store):
     window = browser.new_page()
     window.add_init_script(NOTICES)
     window.goto(address + BUSY)

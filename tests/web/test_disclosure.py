@@ -25,7 +25,7 @@ DATASETTES = [
 
 @pytest.mark.parametrize("name", CLOSED)
 @pytest.mark.parametrize("ending", ["", ".json", "/"])
-def test_pages_about_the_server_are_closed_to_everybody(users_site, signed_in, name, ending):
+def test_pages_about_the_server_are_closed_to_all_users(users_site, signed_in, name, ending):
     for ask in (users_site.get, signed_in("ann").get, signed_in("root").get):
         answer = ask(f"/-/{name}{ending}", follow_redirects=True)
         assert answer.status_code == 404, answer.text[:300]
@@ -65,7 +65,7 @@ def test_no_page_shows_the_version_of_a_program_of_the_server(told):
 
 
 @pytest.mark.parametrize("path", ["/proteofold/-/query.json?sql=select+1", "/proteofold/-/query.csv?sql=select+1"])
-def test_programs_without_an_account_are_told_in_words_how_to_run_sql(users_site, token_of, path):
+def test_programs_without_an_account_are_reported_in_words_how_to_run_sql(users_site, token_of, path):
     answer = users_site.get(path)
     assert answer.status_code == 403
     assert answer.json()["error"].startswith("Sign in first.") and "execute-sql" not in answer.text
@@ -75,7 +75,7 @@ def test_programs_without_an_account_are_told_in_words_how_to_run_sql(users_site
 
 
 @pytest.mark.parametrize("path", ["/proteofold/-/query?sql=select+1", "/proteofold/proteins?_where=1"])
-def test_readers_without_an_account_are_told_in_words_how_to_run_sql(users_site, path):
+def test_readers_without_an_account_are_reported_in_words_how_to_run_sql(users_site, path):
     page = users_site.get(path)
     assert page.status_code == 403
     assert "Sign in first" in page.text and "/-/sign-in?next=" in page.text

@@ -97,7 +97,7 @@ def test_forms_of_other_sites_are_turned_away(signed_in, route, forged):
 
 
 @named(WRITING)
-def test_browsers_that_tell_of_another_site_are_turned_away(signed_in, route):
+def test_browsers_that_report_of_another_site_are_turned_away(signed_in, route):
     ann = signed_in("ann")
     headers = {"Sec-Fetch-Site": "cross-site", "X-Form-Token": ann.form_token}
     options = sent(route)
@@ -159,7 +159,7 @@ def test_addresses_answer_to_their_methods_only(users_site, route):
 
 
 @pytest.mark.parametrize("token", ["", "pft_unknown", "x" * 5000, "dstok_x", "Ünknown"])
-def test_unknown_tokens_are_told_so_even_where_anybody_may_read(users_site, token):
+def test_unknown_tokens_are_reported_so_even_where_anybody_may_read(users_site, token):
     answer = users_site.get("/-/api/v1/runs", headers={"Authorization": f"Bearer {token}".encode()})
     assert answer.status_code == 401
     assert answer.json()["ok"] is False
@@ -190,7 +190,7 @@ def test_a_session_that_was_ended_is_worthless(stranger):
     assert stranger.get("/-/tokens").status_code == 303
 
 
-def test_wrong_passwords_are_told_without_telling_which_names_there_are(stranger):
+def test_wrong_passwords_are_reported_without_telling_which_names_there_are(stranger):
     told = set()
     for name in ("ann", "nobody"):
         stranger.get("/-/sign-in")
@@ -242,7 +242,7 @@ def test_a_program_signs_in_and_out(users_site):
 
 
 @pytest.mark.parametrize("sent", [b"", b"{", b"[]", b'{"name": 1, "password": "x"}', b'{"name": "\\ud800"}', b"\xff"])
-def test_what_is_no_request_is_told_so(users_site, sent):
+def test_what_is_no_request_is_reported_so(users_site, sent):
     headers = {"Content-Type": "application/json"}
     answer = users_site.ask("POST", f"{API}/session", content=sent, headers=headers)
     assert answer.status_code == 400 and answer.json()["ok"] is False
@@ -323,7 +323,7 @@ DATASETTES_WRITES = {
 
 @pytest.mark.parametrize("path", DATASETTES_WRITES)
 @pytest.mark.parametrize("name", ["ann", "root", None])
-def test_nobody_writes_past_our_routes(users_site, signed_in, name, path):
+def test_no_user_writes_past_our_routes(users_site, signed_in, name, path):
     """Datasette can change tables, too; nobody is allowed to, administrators of the platform included."""
     headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
     ask = signed_in(name).ask if name else users_site.ask

@@ -131,7 +131,7 @@ def test_lists_and_uploads_of_who_is_known_are_taken(server, users_store, ann, l
     assert max(waited) < SOON_S
 
 
-def test_who_is_refused_a_long_list_is_told_how_to_send_it(server, ann):
+def test_who_is_refused_a_long_list_is_reported_how_to_send_it(server, ann):
     status, text = ask(server, "POST", f"{API}/ids", MANY_IDS[:200_000])
     assert status == 413 and "64 kB" in json.loads(text)["error"] and "sign in" in json.loads(text)["error"]
     status, text = ask(server, "POST", f"{API}/ids", MANY_IDS, **ann)
@@ -250,7 +250,7 @@ def test_a_reader_that_takes_nothing_for_long_is_cut_off(monkeypatch):
     assert all(message.get("more_body", True) for message in taken)  # a part is not taken for the whole
 
 
-def test_a_body_that_does_not_go_on_arriving_is_given_up(users_site, monkeypatch):
+def test_a_body_that_does_not_continue_arriving_is_given_up(users_site, monkeypatch):
     monkeypatch.setattr(gate, "PATIENCE_S", 0.2)
     messages, answered = [{"type": "http.request", "body": b'{"name"', "more_body": True}], []
 

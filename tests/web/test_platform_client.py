@@ -111,7 +111,7 @@ def test_hostile_names_reach_the_site_as_they_are(client, names):
             client.protein(name)
 
 
-def test_refusals_are_told_in_the_words_of_the_site(users_site, token_of):
+def test_refusals_are_reported_in_the_words_of_the_site(users_site, token_of):
     with client_of(users_site, token_of("read")) as reader, pytest.raises(ClientError, match="lacks the right 'run'"):
         reader.start_run("x", ["lonely"])
     with client_of(users_site, "pft_wrong") as wrong, pytest.raises(ClientError, match="not known"):

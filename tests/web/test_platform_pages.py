@@ -164,7 +164,7 @@ def test_pictures_that_do_not_arrive_leave_the_drawing_behind_them(browser, site
     user.context.close()
 
 
-def test_the_header_tells_when_the_site_does_not_answer(root):
+def test_the_header_reports_when_the_site_does_not_answer(root):
     root.go("/-/runs")
     root.context.set_offline(True)
     root.page.click(".health summary")

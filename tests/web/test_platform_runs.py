@@ -58,7 +58,7 @@ def test_absent_ids_are_shown_counted_and_left_out_only_after_they_were_shown(an
     assert "waiting to start" in words(page)
 
 
-def test_the_estimate_tells_what_a_run_takes_before_it_is_started(ann):
+def test_the_estimate_reports_what_a_run_takes_before_it_is_started(ann):
     told = words(ask(ann, "estimated", "P02144 lonely"))
     for expected in ("To be predicted 2", "Predicted already 0", "Longest protein sp|P02144|MYG_HUMAN, 100 residues"):
         assert expected in told, told
@@ -80,7 +80,7 @@ def test_a_list_that_no_memory_would_hold_is_refused(ann):
 @pytest.mark.parametrize(
     "name", ["../x", "<script>alert(1)</script>", "'; drop table runs; --", "", ".", "x" * 65, "a b", "first", "ä"]
 )
-def test_names_that_will_not_do_are_refused_in_words(ann, users_store, name):
+def test_names_that_is_invalid_are_refused_in_words(ann, users_store, name):
     page = ask(ann, name, "lonely", act="start")
     assert page.status_code == 400
     assert re.search(r'class="error" role="alert" id="error">[^<]{20}', page.text)
@@ -234,7 +234,7 @@ def test_a_program_matches_estimates_starts_stops_retries_repeats_and_deletes(ca
         {"run_id": "x", "ids": ["lonely"], "odd": 1},
     ],
 )
-def test_runs_that_will_not_do_are_refused_in_words(call, sent):
+def test_runs_that_is_invalid_are_refused_in_words(call, sent):
     status, told = call("POST", "/runs", json=sent)
     assert status == 400 and told["ok"] is False and told["error"]
 

@@ -36,7 +36,7 @@ def bench(tmp_path_factory, finished):  # noqa: F811
 
 @pytest.fixture(scope="module")
 def site(bench):
-    """Address of the site; the runner is at work."""
+    """Address of the site; the runner is running."""
     with served(bench.store_path, bench.path / "serve.log") as url:
         bench.start_runner()
         yield url
@@ -238,9 +238,9 @@ def test_all_of_it_without_javascript(browser, site, bench):
     assert page.locator("text=Sign in").count()
 
 
-def test_the_runner_that_is_not_at_work_is_told_in_the_header(ann, bench):
+def test_the_runner_that_is_not_running_is_reported_in_the_header(ann, bench):
     for runner in bench.runners:
         runner.terminate()
         runner.wait()
-    wait_until(lambda: ann.go("/-/runs") and "not at work" in ann.page.text_content(".health"), "health", seconds=60)
+    wait_until(lambda: ann.go("/-/runs") and "off since" in ann.page.text_content(".health"), "health", seconds=60)
     assert ann.page.locator(".health li.bad").count() == 1 and ann.page.is_visible(".health summary.bad")

@@ -20,7 +20,7 @@ async def leave(message):
     raise ConnectionError("the reader is gone")
 
 
-def test_slow_readers_hold_up_nobody_else_and_leave_nothing_at_work_when_they_go():
+def test_slow_readers_hold_up_no_user_else_and_leave_nothing_running_when_they_go():
     async def visit():
         streams = [Streamed(endless, "x.zip", "application/zip") for _ in range(READERS)]
         slow = [await stream.begin(f"reader {number}") for number, stream in enumerate(streams)]

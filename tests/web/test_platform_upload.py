@@ -31,7 +31,7 @@ def ann(signed_in):
     return ann
 
 
-def test_an_upload_tells_what_was_added_what_was_there_and_what_failed(ann):
+def test_an_upload_reports_what_was_added_what_was_there_and_what_failed(ann):
     first = uploaded(ann, files={"fasta": ("my.fasta", FASTA.encode())})
     assert "2 added" in words(first) and "0 failed" in words(first)
     other = ">up1\nMKVLAAKKLM\n>up2\nMKKKKAAAAL\n>up3\nMKWWWWWWWW\n>bad\nMK1\n"
@@ -50,14 +50,14 @@ def test_from_an_upload_a_run_can_be_started_with_its_proteins(ann):
     assert re.search(r'<textarea id="ids"[^>]*>run1\nrun2</textarea>', form), "what failed is left out"
 
 
-def test_what_failed_is_left_out_even_where_it_is_not_told_any_more(ann, monkeypatch):
+def test_what_failed_is_left_out_even_where_it_is_not_reported_any_more(ann, monkeypatch):
     monkeypatch.setattr("proteofold.service.uploads.MOST_TOLD", 1)
     page = uploaded(ann, files={"fasta": ("r.fasta", b">bad1\nM1\n>lonely\nMKV\n>left1\nMKV\n")})
     (address,) = re.findall(r'href="(/-/new-run\?upload=[^"]+)"', page.text)
     assert re.search(r'<textarea id="ids"[^>]*>left1</textarea>', ann.get(address).text)
 
 
-def test_an_upload_is_told_to_nobody_else(ann, signed_in):
+def test_an_upload_is_reported_to_no_user_else(ann, signed_in):
     answer = ann.send("/-/upload", text=">mine\nMKVL\n")
     assert signed_in("bob").get(answer.headers["location"]).status_code == 400
 

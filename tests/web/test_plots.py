@@ -117,7 +117,7 @@ def test_neighbouring_cells_of_a_cloud_are_drawn_as_one():
     assert re.findall(r"M\d+ \d+h(\d)v1h-\1z", svg) == ["1", "2"]
 
 
-def test_tables_of_lengths_tell_median_and_highest():
+def test_tables_of_lengths_report_median_and_highest():
     rows = [(1e-20, 10.0, 1, cpu, 5.0, length) for cpu, length in ((1.0, 50), (3.0, 60), (8.0, 70), (9.0, 40_000))]
     (figure,) = (figure for figure in figures(rows) if figure.name == "cpu")
     assert figure.rows == [("below 100", "3", "3.0 s", "8.0 s"), ("6,400 and more", "1", "9.0 s", "9.0 s")]

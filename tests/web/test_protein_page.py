@@ -182,7 +182,7 @@ def test_hits_that_are_not_there_are_left_out(busy_site, names, asked):
     assert page.status_code == 200 and '<tr class="alignment"' not in page.text
 
 
-def test_page_tells_the_secondary_structure_in_words(busy_site, names):
+def test_page_reports_the_secondary_structure_in_words(busy_site, names):
     page = re.sub(r"\s+", " ", plain(busy_site.get(busy_site.protein(names.myg)).text))
     assert "40% helix (1 segment), 10% strand (1 segment), 50% coil (3 segments)" in page
     assert re.search(r"helix ?5–44", page) and re.search(r"strand ?51–60", page)

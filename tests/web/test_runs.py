@@ -25,7 +25,7 @@ def counts_of(page):
     return {part: int(count.replace(",", "")) for part, count in found}
 
 
-def test_runs_that_go_on_are_listed_first_then_the_newest(busy_site, names):
+def test_runs_that_continue_are_listed_first_then_the_newest(busy_site, names):
     page = busy_site.get("/-/runs")
     assert rows_of(page, "Table of runs") == ["busy", "second", "first", names.hostile_run]
     assert (busy_site.run("first"), "first") in busy_site.links(page)
@@ -51,7 +51,7 @@ def test_counts_are_those_of_the_coverage_classes(site):
     assert counts_of(site.get("/-/runs/first")) == {"covered": 0, "partly": 0, "dark": 3}
 
 
-def test_run_page_tells_dates_author_mode_library_and_versions(busy_site, site):
+def test_run_page_reports_dates_author_mode_library_and_versions(busy_site, site):
     page = unescape(re.sub("<.*?>", " ", busy_site.get("/-/runs/busy").text))
     assert re.search(r"By\s+Ann", page)
     assert re.search(r"Last started \(UTC\)\s+2026-08-02 00:00", page)
@@ -167,7 +167,7 @@ def test_hostile_names_and_settings_are_never_markup(busy_site, names):
 @pytest.mark.parametrize(
     "settings", [None, {}, [], {"library": 3, "versions": []}, {"mode": ["x"]}, {"library": {"templates": "x"}}]
 )
-def test_settings_of_any_form_are_told_as_far_as_they_go(settings):
+def test_settings_of_any_form_are_reported_as_far_as_they_go(settings):
     assert all(isinstance(value, str) for pair in settings_facts(settings) for value in pair)
 
 
@@ -183,14 +183,14 @@ def test_progress_is_small_json_that_is_not_kept(busy_site):
     assert busy_site.get("/-/runs/nobody/progress").status_code == 404
 
 
-def test_only_a_run_that_goes_on_refreshes_itself(busy_site, names):
+def test_only_a_run_that_continues_refreshes_itself(busy_site, names):
     assert 'data-progress="/-/runs/busy/progress"' in busy_site.get("/-/runs/busy").text
     assert "run.js" not in busy_site.get("/-/runs/first").text
     page = busy_site.get("/-/runs/busy")
     assert ("/-/runs/busy", "Reload") in busy_site.links(page), "for those without JavaScript"
 
 
-def test_time_at_work_of_a_running_run_goes_on():
+def test_time_running_of_a_running_run_continues():
     run = {"status": "RUNNING", "duration_s": 100.0, "date_resumed": "1970-01-01T00:01:00.000Z"}
     assert words.time_at_work(run, now=80.0) == "2 min 0 s"
     assert words.time_at_work(run | {"status": "SUCCESS"}, now=80.0) == "1 min 40 s"
@@ -208,7 +208,7 @@ def test_site_works_on_an_empty_store(empty_store, open_site):
     assert site.get("/-/runs/none").status_code == 404
 
 
-def test_a_store_that_is_not_for_everybody_is_not_shown(busy_store, open_site, names):
+def test_a_store_that_is_not_for_all_users_is_not_shown(busy_store, open_site, names):
     site = open_site(busy_store, allow={"id": "ann"})
     for path in ("/-/runs", "/-/runs/busy", "/-/runs/busy/progress", site.protein(names.myg)):
         assert site.get(path).status_code == 403, path

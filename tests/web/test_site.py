@@ -208,7 +208,7 @@ def test_row_of_a_run_leads_to_its_results_by_evalue(site):
     assert "col-md5" not in found.text
 
 
-def test_protein_page_tells_the_latest_result_and_all_runs(site):
+def test_protein_page_reports_the_latest_result_and_all_runs(site):
     page = site.get(protein_path(MYG))
     assert all(text in page.text for text in ("MYG_HUMAN", "Homo sapiens", "100 residues", ">MB<"))
     assert ("https://www.rcsb.org/structure/2XYZ", "2XYZ_B") in site.links(page)

@@ -74,7 +74,7 @@ PATHS_OF_NOBODY = [
 
 @pytest.mark.parametrize("path", PATHS_OF_NOBODY)
 @pytest.mark.parametrize("name", ["ann", "root"])
-def test_nobody_reaches_connections_without_rules(signed_in, name, path):
+def test_no_user_reaches_connections_without_rules(signed_in, name, path):
     """Datasette's own database, and connections that it opens for looking at SQL, which plugins are not asked about."""
     assert signed_in(name).get(path).status_code in (403, 404)
 
@@ -221,7 +221,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("sql", ALLOWED)
-def test_what_reading_needs_goes_on_working(query, sql):
+def test_what_reading_needs_continues_working(query, sql):
     answer = query(sql)
     assert answer.status_code == 200, answer.text
     assert answer.json()[0]["x"] == ALLOWED[sql]
@@ -355,7 +355,7 @@ def test_a_client_does_not_stop_the_site_for_others(users_store, tmp_path):
     assert sorted(seconds for _, seconds in waits)[len(waits) // 2] < 2, waits
 
 
-def test_a_client_waits_for_its_own_requests_and_for_nobody_elses():
+def test_a_client_waits_for_its_own_requests_and_for_no_user_elses():
     turns, running, most = Turns(), {}, {}
 
     async def ask(address):

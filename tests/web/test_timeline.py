@@ -79,7 +79,7 @@ def test_the_axis_names_times_as_fine_as_its_span_needs(seconds, text):
     assert text in lanes.finished_over_time("label", edges, [0, 1, 2, 3, 4])
 
 
-def test_the_page_of_a_run_that_goes_on_shows_what_runs_longest(busy_site, names):
+def test_the_page_of_a_run_that_continues_shows_what_runs_longest(busy_site, names):
     page = busy_site.get("/-/runs/busy").text
     assert "Running longest" in page
     assert re.search(r'id="timeline".*lonely</a>: search', page, re.DOTALL)

@@ -30,7 +30,7 @@ def test_others_are_delivered_and_the_failed_one_has_step_reason_and_log(fresh, 
     assert fresh.tables() == finished.tables()
 
 
-def test_killed_search_is_told_as_killed(fresh):
+def test_killed_search_is_reported_as_killed(fresh):
     fresh.mark("die", LYS)
     fresh.snakemake(expect=1)
     (row,) = failed(fresh)
@@ -80,7 +80,7 @@ def test_failed_prediction_fails_its_proteins_with_the_reason(fresh, finished):
     assert "weights lacks weights_1.pt" in printed
 
 
-def test_problems_of_the_input_are_all_told_before_anything_runs(fresh):
+def test_problems_of_the_input_are_all_reported_before_anything_runs(fresh):
     fresh.records = {"one": "ACDEF", "two": "ACD-EF", "three": ""}
     fresh.config["ids"] = "ids.txt"
     (fresh.path / "ids.txt").write_text("one\nfour\n")

@@ -31,7 +31,7 @@ def test_default_profile_holds_in_any_working_folder(finished):
     assert "profiles/default for setting default command line arguments" in finished.printed
 
 
-def test_progress_is_told_in_proteins_and_not_in_job_texts(finished):
+def test_progress_is_reported_in_proteins_and_not_in_job_texts(finished):
     assert "4 of 4 proteins done" in finished.printed
     assert "jobid" not in finished.printed
 
@@ -163,7 +163,7 @@ def test_library_is_built_with_predicted_structures_if_asked_for(fresh):
     assert (hit["template"], hit["ss_agreement"]) == ("9ABC_A", "100.0") and float(hit["ss_score"]) > 0
 
 
-def test_run_tells_how_well_it_used_the_machine(finished):
+def test_run_reports_how_well_it_used_the_machine(finished):
     told = json.loads((finished.results / "efficiency.json").read_text())
     assert told["jobs"] == 4 + len(finished.predictions())
     assert 0 < told["bound_s"] < told["wall_s"] < 300

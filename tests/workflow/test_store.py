@@ -42,7 +42,7 @@ def test_store_holds_the_rows_of_the_merged_tables(finished):
     assert query(finished, "select status, total, succeeded, failed from runs") == [("SUCCESS", 4, 4, 0)]
 
 
-def test_finished_protein_appears_while_the_run_goes_on(fresh):
+def test_finished_protein_appears_while_the_run_continues(fresh):
     fresh.mark("slow")
     head = fresh.start()
     store = fresh.path / "results" / "proteofold.db"
@@ -67,7 +67,7 @@ def test_failed_protein_has_step_reason_log_and_attempts(fresh):
     assert query(fresh, "select status, succeeded, failed from runs") == [("FAILED", 3, 1)]
 
 
-def test_killed_run_is_told_as_interrupted_and_goes_on_afterwards(fresh):
+def test_killed_run_is_reported_as_interrupted_and_continues_afterwards(fresh):
     fresh.mark("slow")
     head = fresh.start()
     wait_for(lambda: fresh.searched() and (fresh.path / "results" / "proteofold.db").exists())
@@ -89,7 +89,7 @@ def test_deleted_store_is_rebuilt_from_the_run_folder_with_identical_rows(done):
     assert after == before
 
 
-def test_results_that_another_run_computed_are_shared_and_told_until_they_are_merged(fresh):
+def test_results_that_another_run_computed_are_shared_and_reported_until_they_are_merged(fresh):
     fresh.mark("fail", MYG)
     fresh.snakemake(expect=1)
     assert "rerun to merge" not in proteofold(fresh, "show", "test")

@@ -1,5 +1,6 @@
 """README.md and the tutorial, followed literally: every console block is run, or states why it is not."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -8,11 +9,12 @@ import sys
 
 import pytest
 from runbench import ROOT
+from webbench import CHROMIUM
 
 DOCUMENTS = ("README.md", "docs/tutorial.md")
 BLOCK = re.compile(r"^(?:<!-- not run: ([^\n]+) -->\n)?```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # One command of a block, with its here-document; then what it prints.
-COMMAND = re.compile(r"^\$ (.*(?:<<'END'\n(?:.*\n)*?END)?)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+COMMAND = re.compile(r"^\$ (.*<<'END'\n(?:.*\n)*?END|.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 
 def blocks(document):
@@ -101,3 +103,18 @@ def test_every_block_does_what_is_printed(newcomer, document):
         for command, documented in COMMAND.findall(text) if not reason else ():
             printed = newcomer(command)
             assert missing_lines(documented, printed) is None, f"{command}\n{printed}"
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.workflow
+@pytest.mark.hhsuite
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed (Debian: apt-get install chromium)")
+def test_pictures_of_the_documents_can_be_taken_again(newcomer, tmp_path):
+    specification = importlib.util.spec_from_file_location("pictures", ROOT / "docs" / "tools" / "pictures.py")
+    pictures = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(pictures)
+    pictures.take_pictures(newcomer.folder / "results", tmp_path)
+    committed = {path.name for path in (ROOT / "docs" / "pictures").glob("*.png")}
+    assert {path.name for path in tmp_path.glob("*.png")} == committed
+    assert all(5_000 < path.stat().st_size < 150_000 for path in tmp_path.glob("*.png"))

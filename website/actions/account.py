@@ -21,13 +21,13 @@ async def account_page(visit):
     return await _page(visit)
 
 
-async def _page(visit, status=200, headers=None, **told):
+async def _page(visit, status=200, headers=None, **extra):
     sessions = await ask_platform(visit.datasette, list_sessions, visit.user)
     here = digest(_secret(visit))
     for session in sessions:
         session["is_this"] = session["session_id"] == here
         session["browser"] = browser_name(session["agent"])
-    answer = await visit.page("account.html", {"sessions": sessions, "shortest": SHORTEST} | told, status)
+    answer = await visit.page("account.html", {"sessions": sessions, "shortest": SHORTEST} | extra, status)
     answer.headers |= headers or {}
     return answer
 

@@ -16,11 +16,11 @@ def _look(store, platform):
 
 async def cluster_page(visit):
     """Nodes, jobs, queue, finished runs."""
-    told, finished = await ask_both(visit.datasette, _look)
+    machines, finished = await ask_both(visit.datasette, _look)
     for run in finished:
         run["path"] = run_path(visit.datasette, run["run_id"])
     context = {
-        "told": told,
+        "machines": machines,
         "finished": finished,
         "run_path": lambda run_id: run_path(visit.datasette, run_id),
         "parts_bar": parts_bar,
@@ -39,5 +39,5 @@ def _log_of(visit, job):
 
 async def cluster_told(visit):
     """The same as JSON."""
-    told, finished = await ask_both(visit.datasette, _look)
-    return visit.json(told | {"finished": finished})
+    machines, finished = await ask_both(visit.datasette, _look)
+    return visit.json(machines | {"finished": finished})

@@ -179,7 +179,7 @@ async def report_file(visit):
     name = visit.named("file")
     data = await at_length(read_report_file, await folder_of(visit), name)
     kind = mimetypes.guess_type(name)[0]
-    # in a world of its own: whatever stands in it cannot act for the reader on this site
+    # isolated: nothing in it can act for the reader on this site
     sandbox = "sandbox allow-scripts allow-popups allow-popups-to-escape-sandbox"
     headers = NEVER_KEPT | {
         "Content-Security-Policy": f"{sandbox}; frame-ancestors 'self'",

@@ -25,19 +25,19 @@ class Health:
     """The health of what serves a store, asked for once in five seconds, however many pages show it."""
 
     def __init__(self):
-        self._told, self._locks = {}, {}
+        self._known, self._locks = {}, {}
 
     async def of(self, datasette):
-        """What ``proteofold.service.health.health`` tells."""
+        """What ``proteofold.service.health.health`` returns."""
         path = store_path(datasette)
         # a lock belongs to the loop that waits for it
         key = (path, id(asyncio.get_running_loop()))
         async with self._locks.setdefault(key, asyncio.Lock()):
-            told, at = self._told.get(path, (None, 0))
-            if told is None or time.monotonic() - at > HEALTH_KEPT_S:
-                told = await quickly(health, path)
-                self._told[path] = (told, time.monotonic())
-        return told
+            state, at = self._known.get(path, (None, 0))
+            if state is None or time.monotonic() - at > HEALTH_KEPT_S:
+                state = await quickly(health, path)
+                self._known[path] = (state, time.monotonic())
+        return state
 
 
 _health = Health()
@@ -66,7 +66,7 @@ async def strip(datasette, request):
     actor = identity.Actor.of(request)
     readable = await answers.may_read(datasette, request)
     found = await health_of(datasette) if readable else None
-    told = {
+    shown = {
         "places": [(word, path, _current(datasette, request, path)) for word, path, _ in PLACES] if readable else [],
         "at_account": request.path == datasette.urls.path("/-/account"),
         "health": found,
@@ -75,7 +75,7 @@ async def strip(datasette, request):
         "token": identity.form_token(request),
         "next": request.full_path if request.method == "GET" else "",
     }
-    return {"strip": told}
+    return {"strip": shown}
 
 
 def _current(datasette, request, path):

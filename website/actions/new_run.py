@@ -63,9 +63,9 @@ async def new_run_page(visit):
     return await _form(visit, Asked(ids=ids), error=error)
 
 
-async def _form(visit, asked, error=None, status=200, **told):
+async def _form(visit, asked, error=None, status=200, **extra):
     context = {"asked": asked, "error": error, "offered": await offered(visit), "same": same.new_run(visit)}
-    return await visit.page("new_run.html", context | told, status)
+    return await visit.page("new_run.html", context | extra, status)
 
 
 async def new_run_form(visit):
@@ -101,14 +101,14 @@ async def _list_sent(visit):
 
 
 def _look(store, platform, asked, author):
-    """What the page tells of a list: found and absent ids, and what stands in the run's way."""
+    """What the page shows of a list: found and absent ids, and what prevents the run."""
     names = read_ids(asked.ids)
     if not names:
         raise UserError("Give at least one id: paste a list, or choose a file.")
     matched = match_ids(store, names)
-    told = json.dumps([names, asked.run_id, asked.templates, asked.mode, asked.weights])
+    chosen = json.dumps([names, asked.run_id, asked.templates, asked.mode, asked.weights])
     seen = {
-        "digest": hashlib.sha256(told.encode("utf-8", "replace")).hexdigest(),
+        "digest": hashlib.sha256(chosen.encode("utf-8", "replace")).hexdigest(),
         "found": matched.found,
         "absent": matched.absent[:ABSENT_SHOWN],
         "absent_count": len(matched.absent),
@@ -124,7 +124,7 @@ def _look(store, platform, asked, author):
 
 
 async def _estimated(visit, new_run):
-    """What a run would take, for the page; or why nobody knows, which does not stand in its way."""
+    """What a run would take, for the page; or why it is unknown, which does not prevent it."""
     try:
         return {"estimate": await ask_both(visit.datasette, estimate, new_run, where=planning), "no_estimate": None}
     except UserError as error:
@@ -155,12 +155,12 @@ async def _asked_for(visit):
 
     Where it makes no choice it gets what is offered first.
     """
-    told, found = visit.body, await offered(visit)
-    chosen = {kind: told.get(kind) or found[kind][0].name for kind in KINDS}
+    body, found = visit.body, await offered(visit)
+    chosen = {kind: body.get(kind) or found[kind][0].name for kind in KINDS}
 
     def read(store):
-        matched = match_ids(store, told["ids"])
-        return NewRun(told.get("run_id") or _unlikely_name(), matched.found, visit.actor.name, **chosen), matched.absent
+        matched = match_ids(store, body["ids"])
+        return NewRun(body.get("run_id") or _unlikely_name(), matched.found, visit.actor.name, **chosen), matched.absent
 
     return read
 
@@ -195,6 +195,6 @@ async def run_create(visit):
         order_run(store, platform, new_run)
         return {"run_id": new_run.run_id, "proteins": len(new_run.ids), "absent": len(absent)}
 
-    told = await ask_both(visit.datasette, order)
-    told["url"] = visit.site.removesuffix(visit.path("/").rstrip("/")) + run_path(visit.datasette, told["run_id"])
-    return visit.json(told, 201)
+    ordered = await ask_both(visit.datasette, order)
+    ordered["url"] = visit.site.removesuffix(visit.path("/").rstrip("/")) + run_path(visit.datasette, ordered["run_id"])
+    return visit.json(ordered, 201)

@@ -37,16 +37,16 @@ async def run_page(visit):
         for row in failures:
             row["log_path"] = log_path(visit.datasette, run_id, row["query_id"])
             row["last_lines"] = lines.get(row["query_id"])
-        told = await _standing(visit, run_id)
-        told["new_results"] = await ask_platform(visit.datasette, _new_results, run) if run["status"] in RETRIED else 0
+        state = await _standing(visit, run_id)
+        state["new_results"] = await ask_platform(visit.datasette, _new_results, run) if run["status"] in RETRIED else 0
         rights = visit.actor.rights if visit.actor else ()
         here = run_path(visit.datasette, run_id)
-        return told | {
-            "actions": _actions(run, told) if "run" in rights else None,
+        return state | {
+            "actions": _actions(run, state) if "run" in rights else None,
             "form_token": identity.form_token(visit.request),
-            "zip_path": f"{here}/download.zip" if told["has_tables"] else None,
-            "report_path": f"{here}/report" if told["has_report"] else None,
-            "models_path": models_path(visit.datasette, run_id) if told["has_structures"] else None,
+            "zip_path": f"{here}/download.zip" if state["has_tables"] else None,
+            "report_path": f"{here}/report" if state["has_report"] else None,
+            "models_path": models_path(visit.datasette, run_id) if state["has_structures"] else None,
             "next_name": next_name(run_id),
             "same": same.run(visit, run_id),
         }
@@ -59,14 +59,14 @@ async def _standing(visit, run_id):
 
     def look(platform):
         own = visit.actor is not None and may_change(None, platform, run_id, visit.user)
-        told = {"order": order_of(platform, run_id), "is_own": own, "has_tables": False, "has_report": False}
-        told["has_structures"] = bool(places(platform)[1].folder)
+        state = {"order": order_of(platform, run_id), "is_own": own, "has_tables": False, "has_report": False}
+        state["has_structures"] = bool(places(platform)[1].folder)
         # a run that was not named by our rules has its folder elsewhere
         with contextlib.suppress(UserError):
             folder = run_folder(platform, run_id)
-            told["has_tables"] = any((folder / name).is_file() for name in MERGED)
-            told["has_report"] = any((folder / "report" / file.name).is_file() for file in REPORT_FILES)
-        return told
+            state["has_tables"] = any((folder / name).is_file() for name in MERGED)
+            state["has_report"] = any((folder / "report" / file.name).is_file() for file in REPORT_FILES)
+        return state
 
     return await ask_platform(visit.datasette, look)
 
@@ -79,9 +79,9 @@ def _new_results(platform, run):
         return 0
 
 
-def _actions(run, told):
+def _actions(run, state):
     """Which of stop, retry, repeat and delete make sense for a run and its reader."""
-    active, order, own = run["status"] in words.ACTIVE, told["order"], told["is_own"]
+    active, order, own = run["status"] in words.ACTIVE, state["order"], state["is_own"]
     return [
         name
         for name, there in (
@@ -136,10 +136,10 @@ async def delete_page(visit):
     """Ask before a run is deleted."""
     run_id = visit.named("run_id")
     run = await answers.ask(visit.datasette, visit.request, queries.find_run, run_id)
-    told = await _standing(visit, run_id)
-    if not told["is_own"]:
+    state = await _standing(visit, run_id)
+    if not state["is_own"]:
         raise NotAllowedError(f"Run {run_id} can be deleted by its author or an administrator only.")
-    if "delete" not in _actions(run, told):
+    if "delete" not in _actions(run, state):
         raise WrongStateError(f"Run {run_id} is still queued or running. Stop it before you delete it.")
     return await visit.page("delete_run.html", {"run": run, "here": run_path(visit.datasette, run_id)})
 

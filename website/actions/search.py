@@ -13,7 +13,7 @@ _COLUMNS = ("query_id", "accession", "entry_name", "gene", "organism", "descript
 
 
 async def search_page(visit):
-    """The matches to choose from; a single one is gone to at once."""
+    """The matches to choose from; a single one opens at once."""
     text = visit.argument("q")[:LONGEST]
     found, more = await _search(visit, text)
     if len(found) == 1 and text:

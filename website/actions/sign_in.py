@@ -77,7 +77,7 @@ def _from(visit):
 
 
 async def _note(visit, kind, user, about=""):
-    """Note an event of somebody who is not signed in yet."""
+    """Note an event of a user who is not signed in yet."""
     await note(visit.datasette, visit.request, kind, user, about)
 
 
@@ -114,11 +114,11 @@ async def _close_session(visit, answer):
 async def session(visit):
     """Who asks, and what they may do."""
     actor = visit.actor
-    told = {"user": None, "admin": False, "rights": [], "by": None, "form_token": None}
+    session = {"user": None, "admin": False, "rights": [], "by": None, "form_token": None}
     if actor:
-        told = {"user": actor.name, "admin": actor.is_admin, "rights": list(actor.rights), "by": actor.by}
-        told["form_token"] = identity.form_token(visit.request) if actor.by == "session" else None
-    return visit.json(told)
+        session = {"user": actor.name, "admin": actor.is_admin, "rights": list(actor.rights), "by": actor.by}
+        session["form_token"] = identity.form_token(visit.request) if actor.by == "session" else None
+    return visit.json(session)
 
 
 async def session_begin(visit):

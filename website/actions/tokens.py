@@ -5,7 +5,7 @@ from proteofold.system.errors import UserError
 from website.requests.databases import ask_platform
 
 RIGHT_WORDS = {
-    "read": "read what is not open to everybody",
+    "read": "read what is not public",
     "upload": "add proteins",
     "run": "start, stop, retry and delete runs",
 }
@@ -18,10 +18,10 @@ async def tokens_page(visit):
     return await _page(visit)
 
 
-async def _page(visit, status=200, **told):
+async def _page(visit, status=200, **extra):
     tokens = await ask_platform(visit.datasette, list_tokens, visit.user)
     context = {"tokens": tokens, "rights": RIGHT_WORDS, "days": DAYS, "label_length": LABEL_LENGTH}
-    return await visit.page("tokens.html", context | told, status)
+    return await visit.page("tokens.html", context | extra, status)
 
 
 async def tokens_form(visit):
@@ -72,8 +72,8 @@ async def tokens(visit):
 
 async def token_create(visit):
     """Create a token."""
-    told = visit.body
-    return visit.json({"token": await _create(visit, told["label"], told["rights"], told.get("days"))}, 201)
+    body = visit.body
+    return visit.json({"token": await _create(visit, body["label"], body["rights"], body.get("days"))}, 201)
 
 
 async def token_revoke(visit):

@@ -1,4 +1,4 @@
-"""Uploading proteins: the page, what it tells afterwards, and the same as JSON."""
+"""Uploading proteins: the page, what it shows afterwards, and the same as JSON."""
 
 import secrets
 from collections import OrderedDict
@@ -22,7 +22,7 @@ OUTCOME_WORDS = {"failed": "failed", "added": "added", "present": "already there
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An upload that was stored, for the page that tells of it: by whom, and how they call the file."""
+    """An upload that was stored, for the page that shows it: by whom, and how they call the file."""
 
     user: str
     name: str
@@ -48,23 +48,23 @@ class Uploads:
         done = self._done.get(key)
         if not done or done.user != user:
             raise UserError(
-                "What became of this upload is not known any more. Its proteins are in the store; to see it again,"
+                "The result of this upload is no longer known. Its proteins are in the store; to see it again,"
                 " upload the file again: what is there is not added twice."
             )
         return done
 
-    def told_of(self, key):
+    def progress_of(self, key):
         """A function that notes how far the upload is that a browser calls ``key``."""
         key = key[:64]
 
-        def tell(part, records):
+        def report(part, records):
             if key:
                 self._parts[key] = {"part": round(part, 3), "records": records}
                 self._parts.move_to_end(key)
                 while len(self._parts) > KEPT:
                     self._parts.popitem(last=False)
 
-        return tell
+        return report
 
     def part(self, key):
         """How far an upload is: ``part`` from 0 to 1, and records read."""
@@ -85,7 +85,7 @@ async def _form(visit, error=None, status=200, text=""):
 
 
 async def upload_form(visit):
-    """Take the file, or the text, of the form; then the page that tells what became of it."""
+    """Take the file, or the text, of the form; then the page that shows its result."""
     file, text = visit.body.get("fasta"), visit.field("text")
     has_file = hasattr(file, "filename") and file.filename
     if not has_file and not text.strip():
@@ -106,17 +106,19 @@ async def upload_form(visit):
 
 async def _store(visit, path, name):
     store, user = store_path(visit.datasette), visit.user
-    tell = uploads.told_of(visit.argument("progress"))
+    report = uploads.progress_of(visit.argument("progress"))
     most = await ask_platform(visit.datasette, lambda platform: limits(working_folder(platform))["proteins"])
 
     def add():
-        return Done(user.name, name, add_upload(lambda: open_store(store, create=False), path, name, user, tell, most))
+        return Done(
+            user.name, name, add_upload(lambda: open_store(store, create=False), path, name, user, report, most)
+        )
 
     return await at_length(add)
 
 
 async def upload_done(visit):
-    """What became of each id of an upload."""
+    """Result of each id of an upload."""
     key = visit.named("key")
     done = uploads.get(key, visit.actor.name)
     rows = {name: [row for row in done.upload.rows if row.outcome == name] for name in OUTCOMES}
@@ -147,5 +149,5 @@ async def proteins_add(visit):
     with scratch_file() as path:
         await receive(visit.request, path, visit.route.most)
         upload = (await _store(visit, path, visit.argument("name") or "upload.fasta")).upload
-    told = {name: getattr(upload, name) for name in ("source", "added", "present", "failed", "described")}
-    return visit.json(told | {"rows": [row._asdict() for row in upload.rows]})
+    counts = {name: getattr(upload, name) for name in ("source", "added", "present", "failed", "described")}
+    return visit.json(counts | {"rows": [row._asdict() for row in upload.rows]})

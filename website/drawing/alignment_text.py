@@ -92,9 +92,9 @@ def _agreement(alignment):
     """
     rows = [row or "" for row in (alignment.query_ss_pred, alignment.template_ss_dssp, alignment.template_ss_pred)]
     found = []
-    for of_query, seen, told in zip_longest(*rows, fillvalue=" "):
+    for of_query, seen, predicted in zip_longest(*rows, fillvalue=" "):
         state = _state(of_query)
-        found.append(state != "" and state == _state(told if seen in " -" else seen))
+        found.append(state != "" and state == _state(predicted if seen in " -" else seen))
     return found
 
 

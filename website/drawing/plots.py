@@ -14,7 +14,7 @@ HEIGHT = 220
 # Beyond, single points hide each other and the page grows: cells of a grid show how many there are.
 MOST_POINTS = 400
 _ACROSS, _UP = 48, 30
-# A cell's class d1 to d5 tells that it has at least this many of the fullest cell's points, as a power of them
+# A cell's class d1 to d5 means that it has at least this many of the fullest cell's points, as a power of them
 SHADES = 5
 _MOST_LABELS = 6
 

@@ -1,6 +1,6 @@
 """A protein's sequence with its predicted secondary structure drawn above it, in blocks that any width can wrap.
 
-A helix is a zigzag, a strand an arrow, a coil a line: shape and colour tell the same. Everything is drawn by runs of
+A helix is a zigzag, a strand an arrow, a coil a line: shape and colour show the same. Everything is drawn by runs of
 residues and a block at a time, so that the longest human protein, 34,350 residues, takes less than a megabyte.
 """
 
@@ -39,7 +39,7 @@ def segments(states):
 def composition(states):
     """For each state that occurs: (name, number of segments, percent of the residues, ranges as text)."""
     found = segments(states)
-    told = []
+    summary = []
     for state, name in NAMES.items():
         of_state = [segment for segment in found if segment.state == state]
         if of_state:
@@ -47,8 +47,8 @@ def composition(states):
             ranges = ", ".join(
                 f"{one.first}–{one.last}" if one.last > one.first else str(one.first) for one in of_state
             )
-            told.append((name, len(of_state), 100 * residues / len(states), ranges))
-    return told
+            summary.append((name, len(of_state), 100 * residues / len(states), ranges))
+    return summary
 
 
 def drawn_sequence(sequence, states=None, confidence=None):
@@ -92,7 +92,7 @@ def _drawing(found, start, length):
     for segment in found:
         first, last = max(segment.first - 1 - start, 0), min(segment.last - start, BLOCK)
         left, right = _column(first), _column(last - 1) + 1
-        # what goes on in the next block has no end here
+        # what continues in the next block has no end here
         goes_on = segment.last > start + BLOCK
         paths.setdefault(segment.state, []).append(_SHAPES[segment.state](left, right, goes_on))
     inside = Markup("").join(
@@ -119,7 +119,7 @@ def _helix(left, right, goes_on):
 
 
 def _strand(left, right, goes_on):
-    """An arrow; without its head where the strand goes on."""
+    """An arrow; without its head where the strand continues."""
     if goes_on:
         return f"M{left} 3H{right}V7H{left}z"
     neck = max(right - 1.5, left)

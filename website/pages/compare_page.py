@@ -73,8 +73,8 @@ async def compare_page(datasette, request):
     here = compare_path(datasette)
 
     def path(**changes):
-        told = {"a": names[0], "b": names[1]} | changes
-        return f"{here}?{urlencode({name: value for name, value in told.items() if value})}"
+        arguments = {"a": names[0], "b": names[1]} | changes
+        return f"{here}?{urlencode({name: value for name, value in arguments.items() if value})}"
 
     context = found | {
         "a": names[0],

@@ -84,7 +84,7 @@ class HitListing:
 
     def path(self, here, anchor="hits", **changes):
         """The address of the same list with other arguments; ``here`` is empty, or the arguments that name the page."""
-        told = {
+        arguments = {
             "show": "all" if self.show_all else "",
             "probability": self.probability,
             "coverage": self.coverage,
@@ -94,7 +94,7 @@ class HitListing:
             "order": "backwards" if self.backwards else "",
             "rows": self.rows if self.rows != SIZES[0] else "",
         } | changes
-        given = urlencode({name: value for name, value in told.items() if value})
+        given = urlencode({name: value for name, value in arguments.items() if value})
         return f"{here}{'&' if here else '?'}{given}#{anchor}"
 
     def heading(self, here, sort):

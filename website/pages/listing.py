@@ -43,8 +43,8 @@ class RunListing:
 
     def path(self, here, page):
         """The address of a page of the same list."""
-        told = {"show": self.shown, "author": self.author or "", "page": page}
-        return f"{here}?{urlencode({name: value for name, value in told.items() if value})}"
+        arguments = {"show": self.shown, "author": self.author or "", "page": page}
+        return f"{here}?{urlencode({name: value for name, value in arguments.items() if value})}"
 
 
 class Pager:
@@ -107,10 +107,10 @@ class Listing:
 
     def arguments(self, **changes):
         """The arguments of the address of the same list, with some changed."""
-        told = {"show": self.shown, "template": self.template, "cath": self.node, "q": self.text, "sort": self.sort}
-        told |= {"order": "backwards" if self.backwards else "", "view": self.view if self.view != "cards" else ""}
-        told |= {"rows": self.most if self.most != run_data.PAGE_ROWS else ""} | changes
-        return urlencode({name: value for name, value in told.items() if value})
+        given = {"show": self.shown, "template": self.template, "cath": self.node, "q": self.text, "sort": self.sort}
+        given |= {"order": "backwards" if self.backwards else "", "view": self.view if self.view != "cards" else ""}
+        given |= {"rows": self.most if self.most != run_data.PAGE_ROWS else ""} | changes
+        return urlencode({name: value for name, value in given.items() if value})
 
     def path(self, here, **changes):
         """The address of the same list with other arguments; it leads to the list itself."""
@@ -138,10 +138,10 @@ def one_of(value, known, otherwise):
 
 
 def page_of(text):
-    """The number of a page from an address; 1 where it tells none."""
+    """The number of a page from an address; 1 if it has none."""
     return number_in(text) or 1
 
 
 def number_in(text):
-    """A whole number from an address; None where it tells none."""
+    """A whole number from an address; None if it has none."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None

@@ -125,7 +125,7 @@ def _downloads(datasette, latest, is_served):
 
 
 def _significant_hit(result):
-    """The best hit of a row of protein_results unless it is noise, as far as the row tells."""
+    """The best hit of a row of protein_results unless it is noise, as far as the row shows."""
     evalue = result["best_evalue"]
     is_small = evalue is not None and evalue < DomainThresholds().max_evalue
     return result["best_hit"] if is_small or result["coverage_class"] != DARK else None

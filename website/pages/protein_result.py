@@ -61,7 +61,7 @@ def found_by(conn, folders, latest, protein):
         missing = "its file is not on this machine, or was removed. Rerun the run to make it again"
     except (UserError, OSError, ValueError) as error:
         text = str(error)
-        for folder in folders:  # where they are is nobody's business
+        for folder in folders:  # where they are is private
             text = text.replace(f"{folder}/", "")
         missing = f"{text}. Run 'proteofold store import' on its run, which removes the file, and rerun the run"
     if missing:

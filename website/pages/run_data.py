@@ -72,15 +72,15 @@ def counts(conn, run):
             (run_id,),
         )
     )
-    told = {name: classes.get(name, 0) for name in COVERAGE_CLASSES}
-    told["unknown"] = max(phases.get("done", 0) - sum(told.values()), 0)
-    told |= {"failed": phases.get("failed", 0), "running": phases.get("running", 0)}
+    by_class = {name: classes.get(name, 0) for name in COVERAGE_CLASSES}
+    by_class["unknown"] = max(phases.get("done", 0) - sum(by_class.values()), 0)
+    by_class |= {"failed": phases.get("failed", 0), "running": phases.get("running", 0)}
     # a run that is only queued has no rows yet
-    return told | {"waiting": max(total - sum(told.values()), 0)}
+    return by_class | {"waiting": max(total - sum(by_class.values()), 0)}
 
 
 def newest_runs(conn, limit, offset=0, shown="all", author=None):
-    """Runs that go on, then the others, the one started last first; settings left out.
+    """Runs in progress, then the others, the one started last first; settings left out.
 
     ``shown`` is one of RUNS_SHOWN; with ``author`` only theirs.
     """

@@ -28,7 +28,7 @@ _LENGTHS = (0, 100, 200, 400, 800, 1600, 3200, 6400)
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One drawing of a figure; ``title`` tells what it shows where there are several."""
+    """One drawing of a figure; ``title`` names what it shows where there are several."""
 
     title: str
     svg: str
@@ -71,7 +71,7 @@ class FigureCache:
     def of(self, conn, runs, draw, also=None):
         """What ``draw()`` returns for some runs (rows of ``runs``) as they are now.
 
-        Of runs that go on it is drawn anew for each percent they get on, and when ``also`` is another value.
+        Of runs in progress it is redrawn for each percent they get on, and when ``also`` is another value.
         """
         # an import gives new result ids
         (results,) = conn.execute("select result_id from next_result").fetchone()

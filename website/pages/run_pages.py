@@ -1,4 +1,4 @@
-"""The list of runs, the page of a run, and the numbers that it refreshes while the run goes on."""
+"""The list of runs, the page of a run, and the numbers that it refreshes while the run is running."""
 
 import shlex
 import threading
@@ -83,7 +83,7 @@ def run_bar(run):
 
 
 async def runs_page(datasette, request, more=None):
-    """Runs that go on, then the others, the newest first; in pages, and only some if the reader chooses.
+    """Runs in progress, then the others, the newest first; in pages, and only some if the reader chooses.
 
     ``more`` is what else the template shows.
     """
@@ -118,7 +118,7 @@ async def runs_page(datasette, request, more=None):
 async def run_page(datasette, request, extend=None):
     """How far a run is, what it found, what failed, what it took.
 
-    ``extend(run, failures)``, a coroutine, tells what else the template shows.
+    ``extend(run, failures)``, a coroutine, returns what else the template shows.
     """
     run_id = name_in(request, "run_id")
     listing = Listing(request.args)
@@ -189,7 +189,7 @@ def _parts(run, counts, active):
 
 
 async def run_proteins(datasette, request):
-    """The list of a run's page by itself, which a run that goes on refreshes."""
+    """The list of a run's page by itself, which a run in progress refreshes."""
     run_id = name_in(request, "run_id")
     listing = Listing(request.args)
 
@@ -241,7 +241,7 @@ def _strip_words(row):
 
 
 def _downloads(datasette, run_id):
-    """(what, [(format, address)]) of what can be had of a run."""
+    """(what, [(format, address)]) of what can be downloaded of a run."""
 
     def both(table, **arguments):
         csv = table_path(datasette, table, format="csv", **arguments, _stream="on", _size="max")
@@ -255,7 +255,7 @@ def _downloads(datasette, run_id):
     ]
 
 
-# --- What changes while a run goes on ---------------------------------------------------------------
+# --- What changes while a run is running ---------------------------------------------------------------
 
 
 class Activity:
@@ -264,39 +264,39 @@ class Activity:
     KEPT_S = 5
 
     def __init__(self):
-        self._told, self._lock = {}, threading.Lock()
+        self._known, self._lock = {}, threading.Lock()
 
     def of(self, conn, run):
-        """What ``monitoring.activity`` returns of a run that goes on, {} of others."""
+        """What ``monitoring.activity`` returns of a run in progress, {} of others."""
         if run["status"] != "RUNNING":
             return {}
         key = (path_of(conn), run["run_id"])
         with self._lock:
-            told, at = self._told.get(key, ({}, 0))
+            seen, at = self._known.get(key, ({}, 0))
             if time.monotonic() - at > self.KEPT_S:
-                told = activity(conn, run["run_id"], time.time(), jobs=SLOWEST_SHOWN)
-                self._told = {old: kept for old, kept in self._told.items() if time.monotonic() - kept[1] < 60}
-                self._told[key] = (told, time.monotonic())
-        return told
+                seen = activity(conn, run["run_id"], time.time(), jobs=SLOWEST_SHOWN)
+                self._known = {old: kept for old, kept in self._known.items() if time.monotonic() - kept[1] < 60}
+                self._known[key] = (seen, time.monotonic())
+        return seen
 
 
 _activity = Activity()
 
 
 def _draw_again(run):
-    """Changes every few seconds while a run goes on: time passes even if nothing is finished."""
+    """Changes every few seconds while a run is running: time passes even if nothing is finished."""
     return time.monotonic() // TIMELINE_KEPT_S if run["status"] in words.ACTIVE else None
 
 
-def _pace(told):
+def _pace(seen):
     """How fast a run goes and when it will end, in words; nothing where that is not known."""
-    if not told.get("per_hour"):
+    if not seen.get("per_hour"):
         return ""
-    pace = f"Currently about {told['per_hour']:,.0f} proteins per hour"
-    if told["seconds_left"] is None:
+    pace = f"Currently about {seen['per_hour']:,.0f} proteins per hour"
+    if seen["seconds_left"] is None:
         return f"{pace}."
-    ends = words.moment(timestamp(time.time() + told["seconds_left"]))
-    return f"{pace}; about {duration(told['seconds_left'])} left, until {ends} UTC."
+    ends = words.moment(timestamp(time.time() + seen["seconds_left"]))
+    return f"{pace}; about {duration(seen['seconds_left'])} left, until {ends} UTC."
 
 
 def progress(run, counts, left=None):
@@ -334,7 +334,7 @@ async def run_progress(datasette, request):
         return progress_of(conn, run)
 
     try:
-        told, status = await answers.ask(datasette, request, read), 200
+        answer, status = await answers.ask(datasette, request, read), 200
     except queries.NotFoundError as error:
-        told, status = {"ok": False, "error": str(error)}, 404
-    return Response.json(told, status=status, headers={"Cache-Control": "no-store"})
+        answer, status = {"ok": False, "error": str(error)}, 404
+    return Response.json(answer, status=status, headers={"Cache-Control": "no-store"})

@@ -13,10 +13,10 @@ def settings_facts(settings):
     facts = [("Search mode", f"{mode}: {MODES[mode]}" if isinstance(mode, str) and mode in MODES else mode)]
     if library.get("prefix"):
         size = library.get("templates")
-        told = [PurePath(str(library["prefix"])).name]
-        told += [counted(size, "template")] if isinstance(size, int) else []
-        told += [f"checksum {library['key']}"] if library.get("key") else []
-        facts.append(("Template library", ", ".join(told)))
+        parts = [PurePath(str(library["prefix"])).name]
+        parts += [counted(size, "template")] if isinstance(size, int) else []
+        parts += [f"checksum {library['key']}"] if library.get("key") else []
+        facts.append(("Template library", ", ".join(parts)))
     facts.append(("S4PRED weights", settings.get("weights")))
     facts.append(("S4PRED ran on", settings.get("device") and predicted_on(settings)))
     facts += [(f"Version of {name}", version) for name, version in _table(settings.get("versions")).items()]

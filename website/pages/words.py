@@ -61,7 +61,7 @@ def span(seconds):
 
 
 def time_at_work(run, now=None):
-    """How long the head of a run was at work, in words; of a running one until now. Nothing where it is not known."""
+    """How long the head of a run was running, in words; of a running one until now. Nothing where it is not known."""
     seconds = run["duration_s"]
     if run["status"] == "RUNNING" and run["date_resumed"]:
         now = datetime.now(UTC).timestamp() if now is None else now

@@ -1,4 +1,4 @@
-"""Datasette plugin: what the front page tells, and the menu."""
+"""Datasette plugin: what the front page shows, and the menu."""
 
 from datasette import hookimpl
 from datasette.jump import JumpSQL
@@ -60,7 +60,7 @@ def extra_template_vars(datasette, view_name, request):
             run["path"] = run_path(datasette, run["run_id"])
             run["bar"] = run_pages.run_bar(run)
         questions = await datasette.list_queries(DATABASE, actor=request.actor, limit=50)
-        told = {"runs": runs, "runs_path": runs_path(datasette), "questions": questions.queries}
-        return told | {"database": DATABASE, "words": words}
+        context = {"runs": runs, "runs_path": runs_path(datasette), "questions": questions.queries}
+        return context | {"database": DATABASE, "words": words}
 
     return front_page

@@ -77,12 +77,12 @@ def forbidden(datasette, request, message):
         words = "You may not see this."
     if wants_json(request) or request.path.partition("?")[0].endswith((".json", ".csv")):
         return Response.json({"ok": False, "error": f"Sign in first. {words}" if stranger else words}, status=403)
-    told = {
+    context = {
         "title": "Sign in first" if stranger else "Not allowed",
         "message": words,
         "sign_in": sign_in_path(datasette, request) if stranger else None,
     }
-    return answers.page(datasette, request, "refused.html", told, 403)
+    return answers.page(datasette, request, "refused.html", context, 403)
 
 
 @hookimpl
@@ -100,10 +100,10 @@ def handle_exception(datasette, request, exception):
     if wants_json(request) or request.path.partition("?")[0].endswith((".json", ".csv")):
         return None
     # Datasette draws errors without the menu and the name of the user
-    return answers.page(datasette, request, "error.html", _told_of(exception, status), status)
+    return answers.page(datasette, request, "error.html", _context_of(exception, status), status)
 
 
-def _told_of(exception, status):
+def _context_of(exception, status):
     """What the template of errors shows."""
     message = getattr(exception, "message", None) or str(exception)
     if getattr(exception, "message_is_html", False):
@@ -124,9 +124,9 @@ def asgi_wrapper(datasette):
 
             async def send_more(message):
                 if message["type"] == "http.response.start":
-                    told = {name.lower() for name, _ in message["headers"]}
+                    named = {name.lower() for name, _ in message["headers"]}
                     headers = (*_HEADERS, (b"content-security-policy", policy().encode()))
-                    more = [pair for pair in headers if pair[0] not in told]
+                    more = [pair for pair in headers if pair[0] not in named]
                     message = message | {"headers": [*message["headers"], *more]}
                 await send(message)
 

@@ -17,7 +17,7 @@ BUSY_TIMEOUT_MS = 15_000
 
 @hookimpl(trylast=True)  # after Datasette, whose escape_fts is replaced
 def prepare_connection(conn, database, datasette):
-    """Wait for a writer rather than fail; and do no more than reading needs, whoever writes the SQL."""
+    """Wait for a writer rather than fail; and do no more than reading needs, no matter who writes the SQL."""
     conn.execute(f"pragma busy_timeout = {BUSY_TIMEOUT_MS}")
     conn.create_function("escape_fts", 1, _search_terms)
     # Datasette also makes one, of no database and for no reader, to try what SQLite can do
@@ -46,13 +46,13 @@ def startup(datasette):
 
 @hookimpl
 def handle_exception(datasette, request, exception):
-    """SQL that met the limit of memory is told so; Datasette would say that something is wrong with the site."""
+    """SQL that met the limit of memory gets this message; Datasette would report a fault of the site."""
     if not isinstance(exception, MemoryError):
         return None
-    told = {"ok": False, "error": "There is not enough memory for this SQL. Ask for less, or try again later."}
+    answer = {"ok": False, "error": "There is not enough memory for this SQL. Ask for less, or try again later."}
     if wants_json(request) or request.path.partition("?")[0].endswith(".json"):
-        return Response.json(told, status=503)
-    context = {"title": "Not enough memory", "message": told["error"], "sign_in": None}
+        return Response.json(answer, status=503)
+    context = {"title": "Not enough memory", "message": answer["error"], "sign_in": None}
     return answers.page(datasette, request, "refused.html", context, 503)
 
 

@@ -52,7 +52,7 @@ def render_cell(value, column, table, database, datasette):
 
 @hookimpl
 def top_row(datasette, database, table, row):
-    """From the row of a protein, a run or a result to the page that tells more."""
+    """From the row of a protein, a run or a result to the page with more."""
     if database != DATABASE:
         return None
     if table == "proteins":

@@ -24,8 +24,8 @@ class BodyError(Exception):
 
 async def chunks(request, limit):
     """The body as it arrives; BodyError if it is cut or larger than ``limit`` bytes."""
-    told = request.headers.get("content-length", "")
-    if told.isascii() and told.isdigit() and int(told) > limit:
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and int(length) > limit:
         raise _too_large(limit)
     size, more = 0, True
     while more:
@@ -56,14 +56,14 @@ async def whole(request, limit):
 def decode_json(data):
     """The object that a body of JSON holds; ValueError, in words, for anything else."""
     try:
-        told = json.loads(data)
+        content = json.loads(data)
         # half a surrogate pair is JSON, but no text that can be stored
-        json.dumps(told, ensure_ascii=False).encode()
+        json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ValueError(f"the body is not JSON in UTF-8 ({type(error).__name__})") from None
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         raise ValueError("the body is not a JSON object")
-    return told
+    return content
 
 
 def decode_fields(data):
@@ -78,7 +78,7 @@ def decode_fields(data):
 
 @contextmanager
 def scratch_file():
-    """A path for a file that nobody else can read; it is gone afterwards."""
+    """A path for a file that no other user can read; it is gone afterwards."""
     handle, name = tempfile.mkstemp(prefix="proteofold-", suffix=".upload")
     os.close(handle)
     try:

@@ -1,4 +1,4 @@
-"""The two files behind the pages: the store, and beside it the file of accounts and orders that nobody is served."""
+"""The two files behind the pages: the store, and beside it the file of accounts and orders that is never served."""
 
 from contextlib import closing
 from pathlib import Path

@@ -55,8 +55,8 @@ def gate(app, datasette, routes, hosts=()):
 
 def _name_of(scope):
     """The name that a request calls the site by, in lower case and without port; None without a well-formed one."""
-    told = [value for name, value in scope["headers"] if name == b"host"]
-    found = _HOST.fullmatch(told[0]) if len(told) == 1 else None
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    found = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
     return found and found[1].decode().lower()
 
 

@@ -56,12 +56,12 @@ async def _answer(datasette, request, route):
     else:
         body = await _read(request, route, actor)
     if route.writes and (actor is None or actor.by == "session"):
-        told = request.headers.get(identity.FORM_HEADER)
-        if told is None and hasattr(body, "get"):
-            told = body.get(identity.FORM_FIELD)
-        # who has neither cookie cannot be made to send anything in somebody's name
+        token = request.headers.get(identity.FORM_HEADER)
+        if token is None and hasattr(body, "get"):
+            token = body.get(identity.FORM_FIELD)
+        # who has neither cookie cannot be made to send anything in another user's name
         stranger = actor is None and not identity.form_token(request) and route.is_api
-        if not stranger and not identity.is_our_form(request, told):
+        if not stranger and not identity.is_our_form(request, token):
             raise Refused(
                 "This form was not sent by a page of this site, or you signed in or out since it was shown."
                 " Go back, reload the page and send it again.",
@@ -153,9 +153,9 @@ async def _read(request, route, actor):
 
 def _decode(data, schema):
     """The object that a body of JSON holds, checked against its schema."""
-    told = bodies.decode_json(data or b"{}")
-    jsonschema.Draft202012Validator(schema).validate(told)
-    return told
+    content = bodies.decode_json(data or b"{}")
+    jsonschema.Draft202012Validator(schema).validate(content)
+    return content
 
 
 async def _read_form(request, route, kind, most):
@@ -189,7 +189,7 @@ async def _refuse(datasette, request, route, refused):
         raise Forbidden("You may not see this store.")
     if refused.status == 401 and stranger and request.method == "GET":
         return Response.redirect(sign_in_path(datasette, request), status=303, headers=headers)
-    told = {"message": str(refused), "sign_in": sign_in_path(datasette, request) if stranger else None}
-    answer = await answers.page(datasette, request, "refused.html", told, refused.status)
+    context = {"message": str(refused), "sign_in": sign_in_path(datasette, request) if stranger else None}
+    answer = await answers.page(datasette, request, "refused.html", context, refused.status)
     answer.headers |= headers
     return answer

@@ -32,10 +32,10 @@ class Actor:
     @classmethod
     def of(cls, request):
         """Who asks; None for a stranger, and for whom Datasette knows by other means than ours."""
-        told = request.actor or {}
-        if told.get("by") not in ("session", "token"):
+        known = request.actor or {}
+        if known.get("by") not in ("session", "token"):
             return None
-        return cls(told["id"], told["admin"], tuple(told["rights"]), told["by"])
+        return cls(known["id"], known["admin"], tuple(known["rights"]), known["by"])
 
 
 async def actor_of(datasette, request):
@@ -77,7 +77,7 @@ def client_of(visit):
 
 
 def form_token(request):
-    """What a form of ours holds in FORM_FIELD; only who has the reader's cookie can tell it. Empty without one."""
+    """Value of FORM_FIELD in our forms; only the holder of the reader's cookie can compute it. Empty without one."""
     bound_to = _bound_to(request)
     return form_token_of(bound_to) if bound_to else ""
 
@@ -92,13 +92,13 @@ def form_token_of(secret, salt=None):
     return salt + hmac.new(secret.encode(), f"form {salt}".encode(), hashlib.sha256).hexdigest()
 
 
-def is_our_form(request, told):
-    """Whether ``told``, of a form or a header, is the token of the browser that sends it."""
+def is_our_form(request, token):
+    """Whether ``token``, of a form or a header, is the token of the browser that sends it."""
     bound_to = _bound_to(request)
-    if not bound_to or not isinstance(told, str) or len(told) < _SALT_DIGITS:
+    if not bound_to or not isinstance(token, str) or len(token) < _SALT_DIGITS:
         return False
-    expected = form_token_of(bound_to, told[:_SALT_DIGITS])
-    return hmac.compare_digest(expected.encode(), told.encode("utf-8", "replace"))
+    expected = form_token_of(bound_to, token[:_SALT_DIGITS])
+    return hmac.compare_digest(expected.encode(), token.encode("utf-8", "replace"))
 
 
 def _secure(datasette, request):

@@ -28,7 +28,7 @@ def describe(routes, site):
         "openapi": "3.1.0",
         "info": {
             "title": "proteofold",
-            "version": "1",  # of the API, as in its addresses; which proteofold it is, is not told
+            "version": "1",  # of the API, as in its addresses; the version of proteofold is not shown
             "description": "Upload proteins, start runs, follow them, have their results.",
         },
         "servers": [{"url": site}],
@@ -44,7 +44,7 @@ def describe(routes, site):
 
 
 def _operation(route):
-    told = {
+    operation = {
         "operationId": f"{route.handler.__module__.rpartition('.')[2]}_{route.handler.__name__}",
         "summary": route.summary,
         "parameters": [
@@ -65,12 +65,12 @@ def _operation(route):
     if route.body == "fasta":
         kinds = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _FASTA_TYPES}
         about = f"A FASTA file, {in_words(route.most)} at most"
-        told["requestBody"] = {"required": True, "description": about, "content": kinds}
+        operation["requestBody"] = {"required": True, "description": about, "content": kinds}
     elif route.body:
         about = f"{in_words(route.most)} at most; {in_words(route.most_of(None))} of who is not signed in"
         content = {"application/json": {"schema": route.body}}
-        told["requestBody"] = {"required": True, "description": about, "content": content}
-    return told
+        operation["requestBody"] = {"required": True, "description": about, "content": content}
+    return operation
 
 
 def _name_schema(route, name):
@@ -107,5 +107,5 @@ def _security(route):
     if route.right == SIGNED_IN:
         return [{"session": []}]
     ways = [{"token": []}, {"session": []}]
-    # reading may be open to everybody
+    # reading may be public
     return [*ways, {}] if route.right in (ANYONE, READER) else ways

@@ -28,7 +28,7 @@ class Route:
     """A method and path, the right it needs, and who answers: ``handler(visit)`` is a coroutine.
 
     ``path`` has its variables in braces; ``names`` are the values that some of them may have, as the description of the
-    API lists them. ``body`` tells what is sent: "form"; "upload" and "list", forms with a file; "fasta", a file as it
+    API lists them. ``body`` names what is sent: "form"; "upload" and "list", forms with a file; "fasta", a file as it
     is; or the JSON schema of an object; None for nothing. ``answer`` is the JSON schema of what is answered, or the
     media type of a download, ``*/*`` where that depends on the file; what has neither is a page. ``most`` is how many
     bytes may be sent; strangers never send more than SMALL.
@@ -57,7 +57,7 @@ class Route:
         return self.method not in ("GET", "HEAD")
 
     def most_of(self, actor):
-        """How many bytes somebody may send; ``actor`` is None for a stranger."""
+        """How many bytes an actor may send; ``actor`` is None for a stranger."""
         return self.most if actor else min(self.most, SMALL)
 
     @property

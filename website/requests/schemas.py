@@ -27,7 +27,7 @@ def described(properties, required=None, **more):
 
 
 def sent(properties, required):
-    """An object that a program sends: nothing else may stand in it."""
+    """An object that a program sends: nothing else may be in it."""
     return described(properties, required, additionalProperties=False)
 
 
@@ -156,7 +156,7 @@ UPLOADED = answered(
         "described": NUMBER,
         "rows": listed(
             described({"id": TEXT, "outcome": {"enum": ["added", "present", "failed"]}, "reason": TEXT}),
-            description="What became of each id: the first 1,000 of each outcome",
+            description="Result of each id: the first 1,000 of each outcome",
         ),
     }
 )

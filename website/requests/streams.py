@@ -19,7 +19,7 @@ _under_way = Counter()  # downloads by client
 
 
 class BusyError(UserError):
-    """Too many downloads go on; ``status`` is that of the answer, ``seconds`` after which to ask again."""
+    """Too many downloads at the same time; ``status`` is that of the answer, ``seconds`` after which to ask again."""
 
     def __init__(self, message, status):
         super().__init__(message)
@@ -44,7 +44,7 @@ class _Pipe:
         self._buffer = bytearray()
 
     def write(self, data):
-        """Take bytes; BrokenPipeError when nobody reads any more."""
+        """Take bytes; BrokenPipeError when the reader is gone."""
         self._buffer += data
         if len(self._buffer) >= _PIECE:
             self.flush()
@@ -79,7 +79,7 @@ class Streamed:
     """An answer of 200 that ``write(stream)`` writes in a thread.
 
     An error before the first piece is raised where the answer is made; one after it cuts the connection, so that
-    nobody takes a part for the whole.
+    a part is not mistaken for the whole.
     """
 
     def __init__(self, write, file_name, media_type):

@@ -67,18 +67,18 @@ class Visit:
 
     async def page(self, template, context, status=200):
         """A page, drawn by a template, which knows the visit."""
-        told = {"visit": self, "words": words, "form_token": identity.form_token(self.request)}
-        answer = await answers.page(self.datasette, self.request, template, told | context, status)
+        common = {"visit": self, "words": words, "form_token": identity.form_token(self.request)}
+        answer = await answers.page(self.datasette, self.request, template, common | context, status)
         answer.headers |= NEVER_KEPT
         return answer
 
-    def json(self, told, status=200):
+    def json(self, content, status=200):
         """An answer of the API."""
-        return Response.json({"ok": True} | told, status=status, headers=dict(NEVER_KEPT), default=str)
+        return Response.json({"ok": True} | content, status=status, headers=dict(NEVER_KEPT), default=str)
 
-    def bare_json(self, told):
+    def bare_json(self, content):
         """JSON that has a form of its own."""
-        return Response.json(told, headers=dict(NEVER_KEPT))
+        return Response.json(content, headers=dict(NEVER_KEPT))
 
     def go(self, path):
         """Send the browser to another page, to be asked for with GET."""

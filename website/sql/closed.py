@@ -1,4 +1,4 @@
-"""Datasette's pages that tell of the server: they are closed to everybody, as administrators have a shell.
+"""Datasette's pages that describe the server: they are closed to all users, as administrators have a shell.
 
 Versions, plugins, settings, configuration, paths of files, threads, tests of rights: readers need none of it. What is
 open is listed, so that a page which another version of Datasette brings is closed, too.

@@ -16,7 +16,7 @@ import weakref
 from proteofold.system.errors import UserError
 
 # Everything in SQLite 3.40 to 3.50 that calculates with the values of a row or of a group, in time that grows with
-# their length. Left out: what changes memory or settings, what loads code, what tells of the process, what makes large
+# their length. Left out: what changes memory or settings, what loads code, what reveals the process, what makes large
 # values of nothing (randomblob, zeroblob), and json_patch and json_set, whose time grows with the square of it.
 _FUNCTIONS = """
     -> ->> abs ceil ceiling char coalesce concat concat_ws format glob hex iif if ifnull instr length like likelihood
@@ -64,7 +64,7 @@ LIMITS = {
     sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 2_000,
     # ... and 3,000 instructions; SQLite reserves them by doubling
     sqlite3.SQLITE_LIMIT_VDBE_OP: 6_000,
-    # of a result; the widest table has 25, and a page is drawn cell by cell while nobody else is answered
+    # of a result; the widest table has 25, and a page is drawn cell by cell while no other request is answered
     sqlite3.SQLITE_LIMIT_COLUMN: 64,
     sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 100,
     sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 20,
@@ -165,7 +165,7 @@ def _authorizer(tables, modules, more=frozenset()):
             return second.lower() in FUNCTIONS
         if action == sqlite3.SQLITE_PRAGMA:
             return first in PRAGMAS or second in PRAGMAS_WITH_VALUE.get(first, ())
-        # SQLite asks so when it opens a virtual table; nobody can change this table by a statement
+        # SQLite asks so when it opens a virtual table; no statement can change this table
         if action == sqlite3.SQLITE_UPDATE and first == "sqlite_master":
             return True
         return action in actions
@@ -193,7 +193,7 @@ class _AnswerRows:
         return sqlite3.Row(cursor, row)
 
 
-# --- SQLite's functions whose time is the product of two lengths, made anew --------------------------
+# --- SQLite's functions whose time is the product of two lengths, reimplemented --------------------------
 
 # letters of a value times letters of a pattern: 5 ms
 _STEPS = 1_000_000

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from website.pages.links import link
 from website.pages.paths import protein_path, run_path
 
-# The beginning of a control's name -> what a reader is told it is: a screen reader would say only "combo box"
+# The beginning of a control's name -> what it is called: a screen reader would say only "combo box"
 _LABELS = {
     "_filter_column": "Column to filter by",
     "_filter_op": "How to compare",

@@ -15,7 +15,7 @@ class TooManyError(Exception):
 
 
 class Turns:
-    """A client's requests beyond AT_ONCE wait for its earlier ones, and nobody else's."""
+    """A client's requests beyond AT_ONCE wait for its own earlier ones only."""
 
     def __init__(self):
         self._clients = {}

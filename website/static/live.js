@@ -19,7 +19,7 @@ async function refreshParts(ids) {
     if (!part || !fresh || isInUse(part)) continue;
     const root = document.documentElement, atEnd = innerHeight + scrollY >= root.scrollHeight - 20;
     part.replaceWith(fresh);
-    // who reads the end of a log goes on reading it
+    // a reader at the end of a log stays there
     if (atEnd && fresh.dataset.end !== undefined) scrollTo(0, root.scrollHeight);
   }
 }

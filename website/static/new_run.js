@@ -16,9 +16,9 @@ async function take(file) {
 document.getElementById("drop-hint").hidden = false;
 chosen.addEventListener("change", () => take(chosen.files[0]));
 for (const event of ["dragenter", "dragover"])
-  drop.addEventListener(event, told => {
-    if (!told.dataTransfer.types.includes("Files")) return;
-    told.preventDefault();
+  drop.addEventListener(event, dropped => {
+    if (!dropped.dataTransfer.types.includes("Files")) return;
+    dropped.preventDefault();
     drop.classList.add("over");
   });
 for (const event of ["dragleave", "drop"]) drop.addEventListener(event, () => drop.classList.remove("over"));

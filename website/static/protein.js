@@ -129,7 +129,7 @@ function makeDraggable() {
 makeDraggable();
 document.querySelector("main").addEventListener("pointerdown", event => {
   const strip = event.target.closest("svg.along.draggable");
-  // on a phone a drag scrolls the page
+  // on phones a drag scrolls the page
   if (strip && isPlain(event) && event.pointerType !== "touch") select(strip, event);
 });
 document.querySelector("main").addEventListener("dragstart", event => {

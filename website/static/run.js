@@ -1,4 +1,4 @@
-/* Refreshes the numbers of a run's page while the run goes on; without it the page has a link that reloads it. */
+/* Refreshes the numbers of a run's page while the run is running; without it the page has a link that reloads it. */
 "use strict";
 
 const SECONDS = 5, SECONDS_AT_MOST = 60, SECONDS_OF_LIST = 15, SECONDS_OF_PLOTS = 30;
@@ -8,10 +8,10 @@ const bar = page.querySelector("[role=progressbar]");
 const list = document.getElementById("listed");
 let wait = SECONDS, listed = "", listedAt = 0, drawn = bar.getAttribute("aria-valuenow"), drawnAt = 0;
 
-function show(told) {
+function show(progress) {
   let start = 0;
-  for (const [part, count] of Object.entries(told.counts)) {
-    const width = told.total ? 100 * count / told.total : 0;
+  for (const [part, count] of Object.entries(progress.counts)) {
+    const width = progress.total ? 100 * count / progress.total : 0;
     for (const place of page.querySelectorAll(`[data-count="${part}"]`)) place.textContent = count.toLocaleString("en");
     for (const place of page.querySelectorAll(`[data-percent="${part}"]`))
       place.textContent = count && width < 1 ? "below 1%" : `${Math.floor(width)}%`;
@@ -22,14 +22,14 @@ function show(told) {
     start += width;
   }
   for (const place of page.querySelectorAll("[data-live]"))
-    if (told[place.dataset.live] !== "") place.textContent = told[place.dataset.live];
-  bar.setAttribute("aria-valuemax", told.total);
-  bar.setAttribute("aria-valuenow", told.finished);
-  bar.setAttribute("aria-valuetext", `${told.finished} of ${told.total} finished`);
+    if (progress[place.dataset.live] !== "") place.textContent = progress[place.dataset.live];
+  bar.setAttribute("aria-valuemax", progress.total);
+  bar.setAttribute("aria-valuenow", progress.finished);
+  bar.setAttribute("aria-valuetext", `${progress.finished} of ${progress.total} finished`);
   page.querySelector("h1 .state").replaceWith(Object.assign(document.createElement("span"),
-    { className: `state ${told.kind}`, textContent: told.state }));
-  for (const place of page.querySelectorAll("[data-while]")) place.hidden = place.dataset.while !== told.status;
-  document.title = `${told.percent}% · ${document.title.replace(/^\d+% · /, "")}`;
+    { className: `state ${progress.kind}`, textContent: progress.state }));
+  for (const place of page.querySelectorAll("[data-while]")) place.hidden = place.dataset.while !== progress.status;
+  document.title = `${progress.percent}% · ${document.title.replace(/^\d+% · /, "")}`;
 }
 
 /* The words above the bar; what they say is read out by screen readers, so they change only when there is news. */
@@ -46,9 +46,9 @@ function say(text, reload) {
   }
 }
 
-/* The list anew when it has changed, but never under the reader's hands. */
-async function refreshList(told) {
-  const state = JSON.stringify(told.counts);
+/* The list again when it has changed, but never under the reader's hands. */
+async function refreshList(progress) {
+  const state = JSON.stringify(progress.counts);
   if (!listed && list.querySelector("table")) [listed, listedAt] = [state, Date.now()];
   if (state === listed || Date.now() - listedAt < 1000 * SECONDS_OF_LIST) return;
   if (list.contains(document.activeElement) || String(getSelection())) return;
@@ -59,11 +59,11 @@ async function refreshList(told) {
   [listed, listedAt] = [state, list.querySelector("table") ? Date.now() : 0];
 }
 
-/* The timeline anew, and plots, templates and failures when more proteins are finished. */
-async function refreshPlots(told) {
+/* The timeline again, and plots, templates and failures when more proteins are finished. */
+async function refreshPlots(progress) {
   if (Date.now() - drawnAt < 1000 * SECONDS_OF_PLOTS) return;
-  const more = String(told.finished) === drawn ? [] : ["residues", "proteome", "failures", "plots"];
-  [drawn, drawnAt] = [String(told.finished), Date.now()];
+  const more = String(progress.finished) === drawn ? [] : ["residues", "proteome", "failures", "plots"];
+  [drawn, drawnAt] = [String(progress.finished), Date.now()];
   await refreshParts(["timeline", ...more]);
 }
 
@@ -79,7 +79,7 @@ async function showEnded() {
   for (const part of [...page.childNodes]) if (part !== message) part.remove();
   message.before(ended.querySelector("h1"));
   message.after(...ended.childNodes);
-  // who looked at the list goes on looking at it
+  // a reader at the list stays there
   if (top < 0) scrollBy(0, document.getElementById("listed").getBoundingClientRect().top - top);
   return true;
 }
@@ -93,9 +93,9 @@ function offerNotice() {
   document.querySelector(".actions")?.append(button);
 }
 
-function notify(told) {
+function notify(progress) {
   if ("Notification" in window && Notification.permission === "granted")
-    new Notification(document.title.replace(/^.*· /, ""), { body: `${told.state}: ${told.finished} of ${told.total}` });
+    new Notification(document.title.replace(/^.*· /, ""), { body: `${progress.state}: ${progress.finished} of ${progress.total}` });
 }
 
 async function refresh() {
@@ -103,20 +103,20 @@ async function refresh() {
     try {
       const answer = await fetch(page.dataset.progress, { headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(answer.status);
-      const told = await answer.json();
+      const progress = await answer.json();
       wait = SECONDS;
-      show(told);
-      if (!["QUEUED", "RUNNING"].includes(told.status)) {
-        document.title = `${told.state} · ${document.title.replace(/^.*· /, "")}`;
-        notify(told);
+      show(progress);
+      if (!["QUEUED", "RUNNING"].includes(progress.status)) {
+        document.title = `${progress.state} · ${document.title.replace(/^.*· /, "")}`;
+        notify(progress);
         listedAt = 0;
         const shown = await showEnded().catch(() => false);
-        say(`The run has ended: ${told.state}.`, !shown);
-        if (!shown) await refreshList(told);
+        say(`The run has ended: ${progress.state}.`, !shown);
+        if (!shown) await refreshList(progress);
         return;
       }
-      await refreshList(told);
-      await refreshPlots(told);
+      await refreshList(progress);
+      await refreshPlots(progress);
       say("The page refreshes by itself.", false);
     } catch {
       wait = Math.min(2 * wait, SECONDS_AT_MOST);

@@ -12,9 +12,9 @@ async function refreshHealth() {
     try {
       const answer = await fetch(list.dataset.health, { headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(answer.status);
-      const told = await answer.json();
-      list.replaceChildren(...told.services.map(({ name, ok, words }) => line(ok, `${name}: ${words}`, name === "runner" ? "quiet" : "bad")),
-        line(told.workers.live > 0, `${told.workers.live} live worker${told.workers.live === 1 ? "" : "s"}: ${told.workers.words}`));
+      const health = await answer.json();
+      list.replaceChildren(...health.services.map(({ name, ok, words }) => line(ok, `${name}: ${words}`, name === "runner" ? "quiet" : "bad")),
+        line(health.workers.live > 0, `${health.workers.live} live worker${health.workers.live === 1 ? "" : "s"}: ${health.workers.words}`));
     } catch {
       list.replaceChildren(line(false, "the site does not answer"));
     }

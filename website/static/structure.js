@@ -68,7 +68,7 @@ function drawTemplate(viewer, pdb, { quality, first }) {
   return { legend: `${legend}<li>pale: not aligned</li>`, shown: {}, draw() {} };
 }
 
-/* The model as a ribbon, and the template as a tube within it, which goes on where the protein has no residues. */
+/* The model as a ribbon, and the template as a tube within it, which continues where the protein has no residues. */
 function drawModel(viewer, pdb, modelPdb) {
   const colours = CONFIDENCES.map(([least, variable]) => [least, colourOf(variable)]);
   const colorfunc = atom => colours.find(([least]) => atom.b >= least)[1];

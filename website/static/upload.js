@@ -12,7 +12,7 @@ const problem = document.getElementById("error");
 
 document.getElementById("drop-hint").hidden = false;
 for (const event of ["dragenter", "dragover"])
-  drop.addEventListener(event, told => { told.preventDefault(); drop.classList.add("over"); });
+  drop.addEventListener(event, dropped => { dropped.preventDefault(); drop.classList.add("over"); });
 for (const event of ["dragleave", "drop"]) drop.addEventListener(event, () => drop.classList.remove("over"));
 drop.addEventListener("drop", event => {
   event.preventDefault();
@@ -44,9 +44,9 @@ form.addEventListener("submit", event => {
   async function askHowFar() {
     try {
       const answer = await fetch(form.dataset.part + key, { headers: { Accept: "application/json" } });
-      const told = await answer.json();
-      if (told.records) show(`Storing: ${told.records.toLocaleString("en")} proteins read`, 50 + 50 * told.part);
-    } catch { /* the answer to the upload itself tells what is wrong */ }
+      const state = await answer.json();
+      if (state.records) show(`Storing: ${state.records.toLocaleString("en")} proteins read`, 50 + 50 * state.part);
+    } catch { /* the answer to the upload itself shows what is wrong */ }
     asking = setTimeout(askHowFar, 500);
   }
 

@@ -9,7 +9,7 @@ from proteofold.fetch.checksum import Checksum
 
 
 @pytest.mark.parametrize("kind", ["md5", "sha256"])
-def test_sum_goes_on_from_what_was_saved(kind):
+def test_sum_continues_from_what_was_saved(kind):
     data = random.Random(3).randbytes(300_000)
     for cut in (0, 1, 63, 64, 65, 100_001, 300_000):
         first = Checksum(f"{kind}:00")

@@ -111,5 +111,5 @@ def test_file_of_another_checksum_is_refused(fetch):
 
 def test_folder_in_the_way_is_not_touched(fetch, folder):
     (folder / "cath").mkdir(parents=True)
-    with pytest.raises(UserError, match="stands in the way"):
+    with pytest.raises(UserError, match="is in the way"):
         fetch()

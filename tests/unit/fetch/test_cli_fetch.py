@@ -77,7 +77,7 @@ def test_official_checksum_of_the_weights_is_asked_for(call, server):
         (("pdb70", "--parts", "hhm,cs219,x"), "expected hhm,cs219"),
         (("pdb70", "--url", "ftp://h/x.tar.gz"), "expected http://"),
         (("pdb70", "--url", "file:///etc/passwd"), "expected http://"),
-        (("pdb70", "--url", "https://me:secret@h/x"), "would stand in logs"),
+        (("pdb70", "--url", "https://me:secret@h/x"), "would appear in logs"),
         (("pdb70", "--url", "http://[::1/x"), "expected http://"),
         (("pdb70", "--url", "http://h/a b"), "blanks and the like as %20"),
         (("pdb70", "--url", "http://h/a\nb"), "expected http://"),
@@ -86,7 +86,7 @@ def test_official_checksum_of_the_weights_is_asked_for(call, server):
         (("local-copy", "nothing/pdb70", "local"), "nothing/pdb70_hhm.ffdata"),
     ],
 )
-def test_wrong_words_are_told_without_asking_anybody(call, words, what):
+def test_wrong_words_are_reported_without_asking_anybody(call, words, what):
     outcome = call(*words)
     assert outcome.exit_code == 1
     assert what in outcome.stderr

@@ -28,7 +28,7 @@ CONTENT = random.Random(5).randbytes(500_000)
 def stream(server, said):
     """Function that opens a stream of CONTENT, which the server has."""
     server.files["/f"] = CONTENT
-    return lambda *where: Stream(server.url("/f"), *where, patience=QUICK, tell=said.say)
+    return lambda *where: Stream(server.url("/f"), *where, patience=QUICK, report=said.say)
 
 
 def read(stream):
@@ -48,7 +48,7 @@ def test_look_reads_nothing(server, stream):
 
 
 @pytest.mark.parametrize("fault", [breaks_after, stalls_after])
-def test_broken_and_stalled_connections_go_on_where_they_were(server, stream, said, fault):
+def test_broken_and_stalled_connections_continue_where_they_were(server, stream, said, fault):
     server.faults = [fault(100_000), fault(1), fault(65_536)]
     assert read(stream()) == CONTENT
     assert server.asked == [None, "bytes=100000-", "bytes=100001-", "bytes=165537-"]
@@ -77,7 +77,7 @@ def test_server_says_when_to_come_back(server, stream, said):
 
 def test_gives_up_on_a_server_that_brings_nothing(server, stream):
     server.faults = [breaks_after(1000), *[breaks_after(0)] * 10]
-    with pytest.raises(UserError, match=r"gave up after 4 tries .*the same command goes on.*--url"):
+    with pytest.raises(UserError, match=r"gave up after 4 tries .*rerun the same command to resume.*--url"):
         read(stream())
     assert len(server.asked) == 4
 
@@ -92,7 +92,7 @@ def test_gives_up_soon_where_there_is_no_connection_and_names_the_host(said, mon
     monkeypatch.setenv("no_proxy", "*")
     host, began = urlsplit(url).hostname, time.monotonic()
     with pytest.raises(UserError, match=f"no connection to {host} in 3 tries"):
-        read(Stream(url, tell=said.say))
+        read(Stream(url, report=said.say))
     assert time.monotonic() - began < 30
     assert said.text().count(host) == 2
 
@@ -108,7 +108,7 @@ def test_server_that_has_answered_is_waited_for_when_it_is_gone(server, stream):
 
 
 @pytest.mark.parametrize("code", [401, 403, 404, 410])
-def test_wrong_address_is_told_at_once(server, stream, code):
+def test_wrong_address_is_reported_at_once(server, stream, code):
     server.faults = [says(code)]
     with pytest.raises(UserError, match=f"answered {code} .*Is the address right.*sources.yaml"):
         read(stream())
@@ -124,7 +124,7 @@ def test_server_without_ranges_is_read_again_from_the_start(server, stream, said
 def test_address_that_leads_on_is_followed_each_time(server, said):
     server.files |= {"/old": b"moved", "/f": CONTENT}
     server.faults = [says(302, Location="/f"), breaks_after(100_000), says(302, Location="/f")]
-    assert read(Stream(server.url("/old"), patience=QUICK, tell=said.say)) == CONTENT
+    assert read(Stream(server.url("/old"), patience=QUICK, report=said.say)) == CONTENT
     assert server.asked == [None, None, "bytes=100000-", "bytes=100000-"]
 
 
@@ -171,7 +171,7 @@ def test_file_that_grew_is_not_joined(server, stream):
         read(stream())
 
 
-def test_goes_on_for_another_process(server, stream):
+def test_continues_for_another_process(server, stream):
     identity = stream().look()
     assert read(stream(400_000, identity)) == CONTENT[400_000:]
     assert server.asked[-1] == "bytes=400000-"

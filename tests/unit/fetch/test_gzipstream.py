@@ -56,7 +56,7 @@ def test_unpacks_what_gzip_packed(level, chunk):
 @pytest.mark.parametrize(
     "pack", [lambda c: gzip.compress(c, 1), lambda c: gzip.compress(c, 9), lambda c: gzip.compress(c, 0), as_pigz]
 )
-def test_goes_on_at_every_checkpoint(pack):
+def test_continues_at_every_checkpoint(pack):
     content = text(1_500_000)
     packed, checkpoints = pack(content), []
     assert unpack(packed, checkpoints=checkpoints) == (content, True)

@@ -67,7 +67,7 @@ def test_a3m_may_stay_where_it_is(library, local, said):
     assert same(library, done["prefix"], hhsuite.PARTS)
 
 
-def test_interrupted_copy_goes_on(library, local, said, monkeypatch):
+def test_interrupted_copy_continues(library, local, said, monkeypatch):
     written = []
 
     def fails_later(self, name, digest):
@@ -132,7 +132,7 @@ def test_bytes_that_changed_on_the_disk_are_found(library, local, said, monkeypa
     assert copy_library(library, local, "lean", said)["copied"]
 
 
-def test_full_disk_is_told_and_what_was_copied_kept(library, local, said, monkeypatch):
+def test_full_disk_is_reported_and_what_was_copied_kept(library, local, said, monkeypatch):
     written, real = [], local_copy._Journal.add
 
     def fills_the_disk(self, name, digest):
@@ -142,7 +142,9 @@ def test_full_disk_is_told_and_what_was_copied_kept(library, local, said, monkey
         real(self, name, digest)
 
     monkeypatch.setattr(local_copy._Journal, "add", fills_the_disk)
-    with pytest.raises(UserError, match="No space left on device. Once that is repaired, the same command goes on"):
+    with pytest.raises(
+        UserError, match="No space left on device. Once that is repaired, rerun the same command to resume"
+    ):
         copy_library(library, local, "lean", said)
     copy_library(library, local, "lean", said)
     assert same(library, f"{local}/pdb70", SLIM)
@@ -163,7 +165,7 @@ def test_source_that_changes_meanwhile_is_told(library, local, said, monkeypatch
 
 def test_copy_onto_itself_is_refused(library, said):
     folder = os.path.dirname(library)
-    with pytest.raises(UserError, match="stands in the way"):
+    with pytest.raises(UserError, match="is in the way"):
         copy_library(library, folder, "lean", said)
     os.symlink(folder, f"{folder}-link")
     with pytest.raises(UserError, match="is the folder of the library itself"):
@@ -183,7 +185,7 @@ def test_warm_reads_what_every_search_reads(library, said):
         warm("nothing", "lean", said)
 
 
-def test_killed_while_copying_it_goes_on(tmp_path, make_library, local):
+def test_killed_while_copying_it_continues(tmp_path, make_library, local):
     """kill -9 of a real process with real block sizes: what is in the journal is not copied again."""
     prefix = make_library(tmp_path / "shared" / "big", {f"T{number}": 1_000_000 for number in range(90)})
     command = [sys.executable, "-m", "proteofold", "fetch", "local-copy", prefix, str(local)]

@@ -62,7 +62,7 @@ def test_files_that_are_no_networks_are_not_used(fetch, server, content, tmp_pat
     assert not (tmp_path / "s4pred" / "weights").exists()
 
 
-def test_weights_put_there_by_hand_are_left_alone(fetch, server, tmp_path):
+def test_weights_put_there_manually_are_left_alone(fetch, server, tmp_path):
     whole = tmp_path / "s4pred" / "weights"
     whole.mkdir(parents=True)
     for name in WEIGHT_FILES:

@@ -98,7 +98,7 @@ def test_old_release_stays_in_use_until_the_new_one_is_whole(fetch, server, cont
     fetch()
     server.files["/pdb70_230101.tar.gz"] = tar_gz(content, level=0)
     server.faults = [breaks_after(0), breaks_after(3000), *[breaks_after(0)] * 3]
-    with pytest.raises(UserError, match="the same command goes on"):
+    with pytest.raises(UserError, match="rerun the same command to resume"):
         fetch("/pdb70_230101.tar.gz")
     assert os.readlink(fetch.folder / "pdb70") == "pdb70-220313"
     fetch("/pdb70_230101.tar.gz")
@@ -158,7 +158,7 @@ def test_archive_of_another_library_is_told(fetch, server, content):
         fetch()
 
 
-def test_archive_without_a_list_of_checksums_is_used_and_told(fetch, server, content, said):
+def test_archive_without_a_list_of_checksums_is_used_and_reported(fetch, server, content, said):
     del content["md5sum"]
     server.files[ADDRESS] = tar_gz(content)
     assert fetch()["listed_checksums"] == 0
@@ -178,15 +178,15 @@ def test_links_of_old_releases_are_passed_over_and_others_refused(fetch, server,
             fetch("/pdb70_23.tar.gz")
 
 
-def test_folder_filled_by_hand_is_not_replaced(fetch, server, content, make_library):
+def test_folder_filled_manually_is_not_replaced(fetch, server, content, make_library):
     server.files[ADDRESS] = tar_gz(content)
     make_library(fetch.folder / "pdb70" / "pdb70", {"A": 1})
-    with pytest.raises(UserError, match="stands in the way and was not fetched: rename it"):
+    with pytest.raises(UserError, match="is in the way and was not fetched: rename it"):
         fetch()
     assert server.asked == []
 
 
-def test_too_small_a_disk_is_told_before_the_download(fetch, server, content, monkeypatch):
+def test_too_small_a_disk_is_reported_before_the_download(fetch, server, content, monkeypatch):
     server.files[ADDRESS] = tar_gz(content)
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(UserError, match=r"PDB70 \(a3m, hhm, cs219\) takes about .* GB on the disk .* another disk"):
@@ -237,7 +237,7 @@ def test_newer_file_of_an_address_without_a_date_is_fetched(fetch, server, conte
 def test_remains_of_a_killed_process_do_not_come_into_the_release(fetch, server, content):
     server.files[ADDRESS] = tar_gz(content, level=0)
     server.faults = [breaks_after(0), breaks_after(3000), *[breaks_after(0)] * 3]
-    with pytest.raises(UserError, match="the same command goes on"):
+    with pytest.raises(UserError, match="rerun the same command to resume"):
         fetch()
     (fetch.folder / ".pdb70-220313.part" / "..checkpoint.json.123.part").write_text("{")
     record = fetch()

@@ -57,7 +57,7 @@ def test_wanted_files_are_written(tmp_path, form, step):
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_goes_on_from_any_byte(tmp_path, form):
+def test_continues_from_any_byte(tmp_path, form):
     plain = gzip.decompress(tar_gz(FILES, format=form))
     for number, cut in enumerate([*range(0, len(plain), 211), *range(512, len(plain), 1024)]):
         folder = tmp_path / str(number)
@@ -177,7 +177,7 @@ def test_damaged_headers_are_told(tmp_path):
         TarStream(tmp_path, choose).feed(plain)
 
 
-def test_file_that_is_larger_than_the_disk_is_told_before_it_is_written(tmp_path):
+def test_file_that_is_larger_than_the_disk_is_reported_before_it_is_written(tmp_path):
     info = tarfile.TarInfo("last")
     info.size = 1 << 60
     with pytest.raises(UserError, match="last has 1,152,921,504,606,846,976 bytes, the disk .* has room for"):

@@ -62,9 +62,9 @@ def test_broken_and_stalled_connections_do_not_show(unpacker, server):
     assert files(unpacker.folder) == FILES
 
 
-def test_another_process_goes_on_at_the_checkpoint(unpacker, server):
+def test_another_process_continues_at_the_checkpoint(unpacker, server):
     server.faults = [breaks_after(500_000), *[breaks_after(0)] * 3]
-    with pytest.raises(UserError, match="the same command goes on"):
+    with pytest.raises(UserError, match="rerun the same command to resume"):
         unpacker(md5(PACKED)).run()
     assert json.loads((unpacker.folder / CHECKPOINT).read_text())["offset"] > 300_000
     with open(unpacker.folder / "one", "ab") as handle:
@@ -137,7 +137,7 @@ def test_file_that_lost_bytes_begins_anew(unpacker, server, said):
         (lambda packed: b"", "ends early"),
     ],
 )
-def test_damaged_archive_is_told_and_removed(unpacker, server, damage, what):
+def test_damaged_archive_is_reported_and_removed(unpacker, server, damage, what):
     server.files["/f"] = damage(PACKED)
     with pytest.raises(UserError, match=f"{what}.*--url"):
         unpacker().run()
@@ -165,7 +165,7 @@ def test_hostile_archive_leaves_nothing(unpacker, server):
     assert not (unpacker.folder.parent / "three").exists()
 
 
-def test_full_disk_is_told_and_the_checkpoint_kept(unpacker, monkeypatch):
+def test_full_disk_is_reported_and_the_checkpoint_kept(unpacker, monkeypatch):
     class Full(tarstream.TarStream):
         def feed(self, piece):
             if sum(self.written.values()) > 600_000:
@@ -173,7 +173,9 @@ def test_full_disk_is_told_and_the_checkpoint_kept(unpacker, monkeypatch):
             super().feed(piece)
 
     monkeypatch.setattr("proteofold.fetch.unpack.TarStream", Full)
-    with pytest.raises(UserError, match="No space left on device. Once that is repaired, the same command goes on"):
+    with pytest.raises(
+        UserError, match="No space left on device. Once that is repaired, rerun the same command to resume"
+    ):
         unpacker().run()
     monkeypatch.undo()
     later = unpacker()

@@ -122,7 +122,7 @@ def test_proteins_of_an_order_keep_what_their_headers_told(store):
         heads.fasta_of(store, ["P1"])
 
 
-def test_stubborn_head_is_asked_then_told_then_killed(head, platform, store, users, look, monkeypatch):
+def test_stubborn_head_is_asked_then_terminated_then_killed(head, platform, store, users, look, monkeypatch):
     process = head(STUBBORN)
     while "ready" not in heads.last_words(platform, orders._read(platform, "one")):
         time.sleep(0.05)
@@ -158,7 +158,7 @@ def test_head_of_another_user_keeps_no_rights_of_the_runner_and_can_be_stopped(h
     wait_for_end(process)
 
 
-def test_head_that_fails_before_it_records_anything_tells_its_last_words(head, platform, store, look):
+def test_head_that_fails_before_it_records_anything_reports_its_last_words(head, platform, store, look):
     process = head("import sys; print('2 problems in the inputs'); sys.exit(1)")
     wait_for_end(process)
     look({"one": process})
@@ -249,7 +249,7 @@ def test_damaged_run_folder_does_not_hold_up_the_runner(head, platform, store, r
     assert status(store) in ("FAILED", "INTERRUPTED")
 
 
-def test_head_that_cannot_be_started_is_told_and_holds_up_nobody(head, platform, store, monkeypatch):
+def test_head_that_cannot_be_started_is_reported_and_holds_up_no_other(head, platform, store, monkeypatch):
     """A full disk, for example: what the new process does before it becomes Snakemake fails."""
 
     def fail(pid_file):

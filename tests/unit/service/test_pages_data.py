@@ -81,21 +81,21 @@ def services(store_path, monkeypatch):
     return {service["name"]: (service["ok"], service["words"]) for service in told["services"]}, told["workers"]
 
 
-def test_health_tells_in_words_what_works(store, platform, store_path, monkeypatch):
+def test_health_reports_in_words_what_works(store, platform, store_path, monkeypatch):
     order(store, platform)
     told, workers = services(store_path, monkeypatch)
     assert told["store"] == (True, "can be read") and told["runner"][0] is False
     assert "has not been started" in told["runner"][1]
     assert workers["live"] == workers["total"] == 1 and "core" in workers["words"]
     Runner(store_path)._sign_on(platform)
-    assert services(store_path, monkeypatch)[0]["runner"] == (True, "0 at work, 1 waiting")
+    assert services(store_path, monkeypatch)[0]["runner"] == (True, "0 running, 1 waiting")
     with transaction(platform):
         platform.execute("update runner set beat_at = beat_at - 100")
     assert "off since" in services(store_path, monkeypatch)[0]["runner"][1]
     assert runner_of(platform)["is_alive"] is False
 
 
-def test_runner_that_was_ended_is_told_at_once(store, platform, store_path, monkeypatch):
+def test_runner_that_was_ended_is_reported_at_once(store, platform, store_path, monkeypatch):
     Runner(store_path, log=lambda text: None).run(once=True)
     assert "off since" in services(store_path, monkeypatch)[0]["runner"][1]
     Runner(store_path)._sign_on(platform)
@@ -108,7 +108,7 @@ def test_health_of_a_store_that_is_damaged_is_told(store_path, monkeypatch):
     assert told["store"][0] is False and "cannot be read" in told["store"][1]
 
 
-def test_silent_slurm_is_told_and_no_error(store, platform, store_path, monkeypatch, tmp_path):
+def test_silent_slurm_is_reported_and_no_error(store, platform, store_path, monkeypatch, tmp_path):
     Runner(store_path, profile="cluster")._sign_on(platform)
     monkeypatch.setenv("PATH", str(tmp_path))
     told, workers = services(store_path, monkeypatch)
@@ -172,7 +172,7 @@ def test_without_slurm_this_machine_is_shown_with_what_runs_and_waits(store, pla
     assert [(row["run_id"], row["name"], row["user"]) for row in told["queue"]] == [("one", "2 proteins", "alice")]
 
 
-def test_finished_runs_tell_what_they_took(store, platform, results):
+def test_finished_runs_report_what_they_took(store, platform, results):
     start_run(store, results.plan("demo", ["P1", "P2", "P3"]))
     with transaction(store):
         store.execute("update protein_results set cpu_s = 1800, computed_in = 'demo'")
@@ -221,7 +221,7 @@ def test_zip_has_tables_report_and_a_readme_and_no_links(tmp_path):
     ]
     assert archive.read("demo/merge_results.csv") == (folder / "merge_results.csv").read_bytes()
     readme = archive.read("demo/README.txt").decode()
-    assert "Not there" in readme and "failed.csv" in readme
+    assert "Missing" in readme and "failed.csv" in readme
     with pytest.raises(NotFoundError, match="no results to download yet"):
         run_zip(tmp_path, io.BytesIO())
 

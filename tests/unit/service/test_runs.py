@@ -106,7 +106,7 @@ def test_order_is_queued_for_all_to_see(store, platform):
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_are_no_runs(store, platform, results, name):
     for refuse in (check_name, lambda name: order_run(store, platform, new_run(name))):
-        with pytest.raises(UserError, match="will not do"):
+        with pytest.raises(UserError, match="is not a valid name"):
             refuse(name)
     for act in (ask_stop, ask_retry, delete_run):
         with pytest.raises(UserError):
@@ -154,7 +154,7 @@ def test_names_of_runs_folders_and_files_that_are_there_are_taken(store, ordered
         {"weights": "../x"},
     ],
 )
-def test_order_that_will_not_do_leaves_nothing(store, platform, wrong):
+def test_order_that_is_invalid_leaves_nothing(store, platform, wrong):
     with pytest.raises(UserError):
         order_run(store, platform, new_run(**wrong))
     assert list_orders(platform) == [] and status(store) is None
@@ -205,7 +205,7 @@ def test_stopped_order_leaves_the_queue_and_is_retried_by_its_author(store, orde
     )
 
 
-def test_run_at_work_is_asked_to_stop_once(store, ordered, users):
+def test_running_run_is_asked_to_stop_once(store, ordered, users):
     with transaction(ordered):
         ordered.execute("update orders set state = 'running'")
     ask_stop(store, ordered, "one", users["root"])
@@ -231,12 +231,12 @@ def test_repeat_takes_the_list_and_the_choices_for_whoever_asks(store, ordered, 
         repeat_run(store, ordered, "absent", "more", users["bob"])
 
 
-def test_run_that_was_started_by_hand_is_left_to_who_started_it(store, platform, results, users):
+def test_run_that_was_started_manually_is_left_to_who_started_it(store, platform, results, users):
     start_run(store, results.plan("byhand", ["P1"]), author="alice")
     for act in (ask_stop, ask_retry):
-        with pytest.raises(UserError, match="not ordered here"):
+        with pytest.raises(UserError, match="not started on this site"):
             act(store, platform, "byhand", users["alice"])
-    with pytest.raises(UserError, match="not ordered here"):
+    with pytest.raises(UserError, match="not started on this site"):
         repeat_run(store, platform, "byhand", "new", users["alice"])
     with pytest.raises(NotAllowedError):  # alice of the machine is not alice of the platform
         delete_run(store, platform, "byhand", users["alice"])
@@ -297,9 +297,9 @@ def test_run_that_waits_or_works_is_not_deleted(store, ordered, results, users):
     with pytest.raises(UserError, match="stop it first"):
         delete_run(store, ordered, "one", users["alice"])
     folder = finished(store, ordered, results)
-    with order_lock(ordered, "one"), pytest.raises(UserError, match="at work"):
+    with order_lock(ordered, "one"), pytest.raises(UserError, match="is running"):
         delete_run(store, ordered, "one", users["alice"])
-    with hold_run(folder), pytest.raises(UserError, match="at work"):  # as a head that was started by hand
+    with hold_run(folder), pytest.raises(UserError, match="is running"):  # as a head that was started by hand
         delete_run(store, ordered, "one", users["alice"])
     assert folder.is_dir() and status(store) == "SUCCESS"
 
@@ -323,7 +323,7 @@ def test_deletion_that_was_cut_short_is_finished_by_the_runner(store, ordered, r
             delete_run(store, ordered, "one", users["alice"])
     with pytest.raises(NameTakenError):
         check_free(store, ordered, "one")
-    orders.mend(store, ordered)
+    orders.repair(store, ordered)
     assert order_of(ordered, "one") is None and status(store) is None
     assert not folder.exists() and not list(results.path.glob(".one*"))
     check_free(store, ordered, "one")
@@ -335,14 +335,14 @@ def test_deletion_that_was_cut_short_is_finished_by_the_runner(store, ordered, r
 def test_order_that_the_store_does_not_show_yet_is_shown(store, ordered):
     with transaction(store):
         store.execute("delete from runs")
-    orders.mend(store, ordered)
+    orders.repair(store, ordered)
     assert store.execute("select run_id, status, author, total from runs").fetchall() == [("one", "QUEUED", "alice", 2)]
 
 
 def test_run_that_seems_to_wait_without_an_order_is_interrupted(store, ordered):
     with transaction(store):
         store.execute("insert into runs (run_id, status) values ('ghost', 'QUEUED')")
-    orders.mend(store, ordered)
+    orders.repair(store, ordered)
     assert status(store, "ghost") == "INTERRUPTED" and status(store) == "QUEUED"
 
 
@@ -367,7 +367,7 @@ def test_order_that_was_claimed_never_started_and_stopped_ends(store, ordered, u
     assert order_of(ordered, "one")["message"] == "stopped by alice before it began"
 
 
-def test_order_with_a_choice_that_is_gone_fails_and_tells_why(store, ordered):
+def test_order_with_a_choice_that_is_gone_fails_and_reports_why(store, ordered):
     with transaction(ordered):
         ordered.execute("update orders set templates = 'gone'")
     assert orders.start_next(store, ordered, HeadSettings("default"), 1, lambda text: None) == {}

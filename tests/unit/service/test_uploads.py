@@ -29,7 +29,7 @@ def held(store_path):
         return dict(conn.execute("select query_id, sequence from proteins").fetchall())
 
 
-def test_each_record_is_told_as_added_present_or_failed_in_the_order_of_the_file(upload, store_path):
+def test_each_record_is_reported_as_added_present_or_failed_in_the_order_of_the_file(upload, store_path):
     assert counts(upload(">a\nMKV\n>b\nMKL\n")) == (2, 0, 0)
     done = upload(">c\nMKI\n>b\nmkl*\n>bad\nMK1\n>a\nMKW\n>c\nMKI\n>d\nMKI\n")
     assert counts(done) == (2, 2, 2)
@@ -182,7 +182,7 @@ def test_names_of_files_are_made_fit_to_be_shown(given, shown):
     assert uploads.shown_name(given) == shown
 
 
-def test_outcomes_that_are_told_are_bounded_and_counts_are_not(upload, monkeypatch):
+def test_outcomes_that_are_reported_are_bounded_and_counts_are_not(upload, monkeypatch):
     monkeypatch.setattr(uploads, "MOST_TOLD", 5)
     good = "".join(f">p{number}\nMKV\n" for number in range(2500))
     done = upload(good + ">bad\nM1\n" * 8)

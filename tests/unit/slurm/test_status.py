@@ -119,7 +119,7 @@ def write_outputs(slurm):
         path.touch()
 
 
-def test_job_that_nobody_knows_has_failed_after_the_grace_time_and_is_cancelled(slurm, monkeypatch):
+def test_job_that_slurm_does_not_list_has_failed_after_the_grace_time_and_is_cancelled(slurm, monkeypatch):
     submitted(slurm)
     assert unknown(slurm) == "running"
     assert unknown(slurm) == "running"

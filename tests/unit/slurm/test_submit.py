@@ -85,7 +85,7 @@ def test_memory_is_no_more_than_the_largest_node_has_and_slurm_is_asked_for_that
     assert len(slurm.calls("sinfo")) == 1
 
 
-def test_memory_is_as_the_rule_says_where_slurm_does_not_tell_its_nodes(slurm):
+def test_memory_is_as_the_rule_says_where_slurm_does_not_report_its_nodes(slurm):
     slurm.answer("sbatch", "1\n")
     slurm.fail("sinfo", "Unable to contact slurm controller")
     submit_here(slurm, mem=9000)
@@ -155,14 +155,14 @@ def test_job_that_slurm_took_although_its_answer_was_lost_is_not_submitted_twice
     assert len(slurm.calls("sbatch")) == 1
 
 
-def test_nothing_is_submitted_while_nobody_knows_what_runs(slurm, no_pause):
+def test_nothing_is_submitted_while_it_is_unknown_what_runs(slurm, no_pause):
     slurm.fail("squeue", *["slurm_load_jobs error: Unable to contact slurm controller"] * 5)
     slurm.jobs((99, "PENDING"))
     assert submit_here(slurm) == "99"
     assert (len(slurm.calls("sbatch")), len(slurm.calls("squeue"))) == (0, 6)
 
 
-def test_refusal_for_good_is_told_in_the_log_of_the_protein(slurm):
+def test_refusal_for_good_is_reported_in_the_log_of_the_protein(slurm):
     slurm.fail("sbatch", "sbatch: error: invalid partition specified: nonsense")
     printed, code, said = submit_command(slurm)
     assert (printed, code) == ("", 1)

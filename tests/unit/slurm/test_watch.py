@@ -25,7 +25,7 @@ def watch(slurm):
     return events
 
 
-def test_node_of_a_search_is_told_once_when_it_begins(slurm, watch):
+def test_node_of_a_search_is_reported_once_when_it_begins(slurm, watch):
     slurm.jobs((1, "PENDING", "lib:P1-0123abcd", ""))
     assert watch() == []
     slurm.jobs((1, "RUNNING", "lib:P1-0123abcd", "worker2"))

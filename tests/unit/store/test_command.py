@@ -153,7 +153,7 @@ def test_fasta_keeps_the_description_it_was_added_with(call, tmp_path):
     assert call("proteins", "--ids", "-", "--fasta", input="P1\n").stdout == path.read_text()
 
 
-def test_refused_records_are_told_and_exit_code_1(call, tmp_path):
+def test_refused_records_are_reported_and_exit_code_1(call, tmp_path):
     path = tmp_path / "p.fasta"
     path.write_text(">a\nMKV\n>a\nMKVA\n")
     result = call("add", str(path))
@@ -165,7 +165,7 @@ def test_refused_records_are_told_and_exit_code_1(call, tmp_path):
 
 
 @pytest.mark.parametrize("words", [["export"], ["store", "export"]])
-def test_export_tells_its_files(demo, call, tmp_path, words):
+def test_export_reports_its_files(demo, call, tmp_path, words):
     result = call(*words, "demo", "--format", "jsonl", "--to", str(tmp_path / "out"), "--json")
     told = {path.rpartition("/")[2] for path in json.loads(result.output)}
     assert told == {path.name for path in (tmp_path / "out").iterdir()}
@@ -217,7 +217,7 @@ def test_damaged_result_is_exit_code_1_and_named(demo, call):
     assert call("store", "import", str(demo.folder.path)).exit_code == 0
 
 
-def test_results_that_another_run_has_computed_since_are_told_until_they_are_merged(demo, call, results):
+def test_results_that_another_run_has_computed_since_are_reported_until_they_are_merged(demo, call, results):
     merge_run(demo.folder.path)
     assert "rerun to merge" not in call("show", "demo").output + call("runs").output
     results.finish(demo, "bad", computed_in="another")
@@ -239,7 +239,7 @@ def test_every_command_has_help_with_an_example():
         assert "--json" in text
 
 
-def test_damaged_store_is_told_and_rebuilt_as_told(demo, call, results):
+def test_damaged_store_is_reported_and_rebuilt_as_reported(demo, call, results):
     path, before = results.path / "proteofold.db", call("show", "demo").output
     with contextlib.closing(sqlite3.connect(path)) as conn:
         conn.execute("pragma wal_checkpoint(truncate)")

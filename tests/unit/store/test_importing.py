@@ -187,7 +187,7 @@ def test_killed_import_takes_its_reading_processes_with_it(store, done, results)
     assert killed.returncode == -signal.SIGKILL
 
 
-def test_killed_reading_process_is_told_and_changes_nothing(store, done, rows, monkeypatch):
+def test_killed_reading_process_is_reported_and_changes_nothing(store, done, rows, monkeypatch):
     import_run(store, done.folder.path)
     before = rows(store)
     monkeypatch.setattr(importing, "_PROTEINS_WORTH_A_PROCESS", 1)
@@ -354,7 +354,7 @@ def test_damaged_result_is_removed_and_reported(store, damaged, rows, way, file)
     assert len(told) == 1
 
 
-def test_damaged_result_of_a_run_at_work_is_reported_only(store, damaged):
+def test_damaged_result_of_a_running_run_is_reported_only(store, damaged):
     run, told = damaged(DAMAGES["cut short"], 1), []
     with open(run.folder.lock, "a") as head:
         fcntl.flock(head, fcntl.LOCK_EX)
@@ -378,7 +378,7 @@ def test_damaged_result_that_cannot_be_removed_is_reported_and_fails(store, dama
     assert str(files_of(run, "P2")[1]) in reason
 
 
-def test_damaged_results_are_told_by_the_processes_that_read(store, damaged, monkeypatch, tmp_path, rows):
+def test_damaged_results_are_reported_by_the_processes_that_read(store, damaged, monkeypatch, tmp_path, rows):
     monkeypatch.setattr(importing, "_PROTEINS_WORTH_A_PROCESS", 1)
     monkeypatch.setattr(importing, "PROTEINS_AT_ONCE", 1)
     run, told = damaged(DAMAGES["cut short"], 0), []
@@ -405,7 +405,7 @@ def test_stored_summary_is_that_of_the_out_files(store, done):
         assert [row[0], row[1], *row[2:]] == [written[0], written[1], *map(float, written[2:])]
 
 
-def test_failed_run_tells_reasons_from_the_logs(store, results):
+def test_failed_run_reports_reasons_from_the_logs(store, results):
     run = results.plan()
     results.finish(run, "P1")
     results.fail(run, "P2", "no memory")

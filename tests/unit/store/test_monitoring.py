@@ -1,4 +1,4 @@
-"""How a run goes while it is at work, and ``proteofold top``."""
+"""Progress of a running run, and ``proteofold top``."""
 
 import fcntl
 import json
@@ -41,7 +41,7 @@ def test_pace_is_that_of_the_last_half_hour(at_work, store, make):
     assert (seen["per_hour"], seen["seconds_left"]) == (None, None)
 
 
-def test_running_proteins_are_told_with_node_and_seconds(at_work, store, make):
+def test_running_proteins_are_reported_with_node_and_seconds(at_work, store, make):
     seen = activity(store, "demo", make.start + 200)
     assert seen["nodes"] == {"worker2": 1}
     assert seen["running"] == [
@@ -49,7 +49,7 @@ def test_running_proteins_are_told_with_node_and_seconds(at_work, store, make):
     ]
 
 
-def test_no_pace_is_told_of_a_run_that_is_over(at_work, store, make):
+def test_no_pace_is_reported_of_a_run_that_is_over(at_work, store, make):
     finish_run(store, at_work, "FAILED", at=make.start + 210)
     seen = activity(store, "demo", make.start + 220)
     assert (seen["status"], seen["per_hour"], seen["seconds_left"]) == ("FAILED", None, None)
@@ -87,7 +87,7 @@ def test_top_gives_scripts_the_same_as_json(at_work, head, call):
     assert told["total"] == 6 and told["nodes"] == {"worker2": 1}
 
 
-def test_top_tells_that_the_head_of_a_run_has_died(at_work, call):
+def test_top_reports_that_the_head_of_a_run_has_died(at_work, call):
     assert "demo: INTERRUPTED" in call("demo").output
 
 

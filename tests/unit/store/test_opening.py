@@ -156,7 +156,7 @@ def test_the_proteins_with_a_domain_of_a_template_are_looked_up_by_index(store):
     assert "domain_rows_template (template=?)" in plan and "SCAN" not in plan
 
 
-def test_planner_is_told_of_every_index_of_the_results(store):
+def test_planner_is_informed_of_every_index_of_the_results(store):
     told = {name for (name,) in store.execute("select idx from sqlite_stat1 where tbl = 'protein_results'")}
     indexes = {row[1] for row in store.execute("pragma index_list(protein_results)")}
     key = {name for name in indexes if name.startswith("sqlite_autoindex_protein_results_2")}

@@ -47,7 +47,7 @@ def found(conn, words):
         ("mine", "a GN of mine, xOS=1", Header(None, None, "a GN of mine, xOS=1", None, None)),
     ],
 )
-def test_header_tells_accession_name_description_gene_and_organism(query_id, rest, expected):
+def test_header_holds_accession_name_description_gene_and_organism(query_id, rest, expected):
     assert parse_header(query_id, rest) == expected
 
 

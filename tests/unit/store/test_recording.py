@@ -106,7 +106,7 @@ def test_sequences_are_there_once_their_batch_is_predicted_or_the_run_ends(resul
     assert None not in column(store, "sequence", "proteins")
 
 
-def test_each_phase_is_told_with_its_node(results, store, make, events):
+def test_each_phase_is_reported_with_its_node(results, store, make, events):
     run = results.plan()
     start_run(store, run, at=make.start)
     record_events(store, run, [events("P1", "submitted", 1), events("P2", "running", 1, node="here")])
@@ -154,7 +154,7 @@ def test_counts_and_mean_statistics_are_those_of_the_merged_tables(results, stor
     assert sum(phase in ("done", "failed") for phase, *_ in phases(store).values()) == 4
 
 
-def test_failure_tells_step_reason_node_log_and_attempts(store, recorded):
+def test_failure_reports_step_reason_node_log_and_attempts(store, recorded):
     row = store.execute(
         "select step, reason, node, log, attempts, finished_at from protein_results where query_id = 'P3'"
     ).fetchone()
@@ -252,7 +252,7 @@ def test_run_whose_folder_is_gone_can_be_marked_interrupted(store, results, make
     assert run_row(store) == ("INTERRUPTED", 3, 0, 0, 0, 2.0)
 
 
-def test_run_at_work_is_not_marked_interrupted(store, results, make):
+def test_running_run_is_not_marked_interrupted(store, results, make):
     run = results.plan()
     start_run(store, run, at=make.start)
     with open(run.folder.lock, "a") as head:
