@@ -73,7 +73,9 @@ def test_a_lane_counts_the_searches_that_ran_at_the_same_time():
     assert found.tolist() == [1.5, 1.5, 0]
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(90, "14:13:30"), (2 * HOUR, "14:30"), (40 * HOUR, "23 Sep 00:00")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(90, "14:13:30"), (2 * HOUR, "15:00"), (30 * HOUR, "Tue 00:00"), (40 * HOUR, "22 Sep")]
+)
 def test_the_axis_names_times_as_fine_as_its_span_needs(seconds, text):
     edges = numpy.linspace(BEGUN, BEGUN + seconds, 5)
     assert text in lanes.finished_over_time("label", edges, [0, 1, 2, 3, 4])

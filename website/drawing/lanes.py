@@ -9,7 +9,7 @@ from website.drawing import plots
 _LANE = 24  # height of a lane in pixels: its name, and its cells below
 _CELLS = 9
 _STEPS_S = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400, 172800, 604800, 2419200)
-_MOST_TICKS = 6
+_MOST_TICKS = 3  # their labels stay apart on phones
 _DAY_S = 86400
 
 
@@ -64,7 +64,7 @@ def _times(edges, height):
     if last - first < _DAY_S:
         shown = "%H:%M" if step >= 60 else "%H:%M:%S"
     else:
-        shown = "%d %b" if step >= _DAY_S else "%d %b %H:%M"
+        shown = "%d %b" if step >= _DAY_S else "%a %H:%M"
     begun = -(-first // step) * step
     ticks = [
         ((at - first) / (last - first), datetime.fromtimestamp(at, UTC).strftime(shown))
