@@ -28,6 +28,10 @@ test-all:
 test-cluster *arguments:
     bin/test-cluster {{arguments}}
 
+# Build the images, run and kill them (root, podman, ten minutes and more)
+test-containers *arguments:
+    bin/test-containers {{arguments}}
+
 # Install the package bare and with each extra into fresh environments, and use it (minutes, gigabytes)
 test-installs:
     bin/test-installs

@@ -293,11 +293,12 @@ def events(limit, user, kind, store_path, as_json):
 )
 @click.option("--as-user", metavar="NAME", help="Start runs as this user; needs CAP_SETUID and CAP_SETGID.")
 @click.option("--once", is_flag=True, help="Exit when no run is queued or running.")
-def runner(store_path, parallel, profile, cores, directory, as_user, once):
+@click.option("--resume", is_flag=True, help="First queue again the runs that were interrupted with an earlier runner.")
+def runner(store_path, parallel, profile, cores, directory, as_user, once, resume):
     """Run the service that starts, watches and stops the runs that are ordered on the platform.
 
     Runs continue when the service is stopped or killed; the next runner takes them over. Under systemd this needs
-    KillMode=process.
+    KillMode=process. In a container, runs end with the service: --resume continues them at the next start.
 
     \b
     Examples:
@@ -306,7 +307,7 @@ def runner(store_path, parallel, profile, cores, directory, as_user, once):
     """
     from proteofold.service.runner import Runner, serve
 
-    serve(Runner(store_path, parallel, profile, cores, directory, as_user), once)
+    serve(Runner(store_path, parallel, profile, cores, directory, as_user, resume=resume), once)
 
 
 @contextlib.contextmanager

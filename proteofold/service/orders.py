@@ -17,7 +17,7 @@ from proteofold.service import heads
 from proteofold.service.database import dicts
 from proteofold.service.deletion import finish_deletion
 from proteofold.service.places import order_lock, run_folder
-from proteofold.service.runs import show_queued, show_stopped
+from proteofold.service.runs import show_queued, show_queued_again, show_stopped
 from proteofold.store import Event, finish_run, import_run, mark_interrupted, record_events, transaction
 from proteofold.store.journal import note_end, read_history
 from proteofold.system.errors import UserError
@@ -98,11 +98,11 @@ def _start(store, platform, order, settings, log):
 # --- running ----------------------------------------------------------------------------------------
 
 
-def look_after(store, platform, settings, log, children):
+def look_after(store, platform, settings, log, children, resume=False):
     """Watch running orders: stop those that were asked to stop, and record the end of those that have ended.
 
-    ``children`` are the heads that this runner started itself, by run; those that ended are taken out. Returns how many
-    orders there were.
+    ``children`` are the heads that this runner started itself, by run; those that ended are taken out. With ``resume``
+    a run that was interrupted without being asked to stop is queued again. Returns how many orders there were.
     """
     orders = dicts(platform, "select * from orders where state = 'running'")
     for order in orders:
@@ -119,12 +119,24 @@ def look_after(store, platform, settings, log, children):
                 raise  # the store is busy, or its disk is full: tried again
             except Exception as error:  # whatever its folder holds, the other orders are looked after
                 status, message = "INTERRUPTED", f"how it ended could not be written down: {error!r}"
+            children.pop(run_id, None)
+            if resume and status == "INTERRUPTED" and not order["stop_asked_by"]:
+                _queue_again(store, platform, run_id)
+                log(f"{run_id}: interrupted, and queued again")
+                continue
             log(f"{run_id}: ended as {status}")
             _end(store, platform, order, status, message)
-            children.pop(run_id, None)
         else:
             _back_into_queue(store, platform, order, log)
     return len(orders)
+
+
+def _queue_again(store, platform, run_id):
+    """Of an order whose head did not outlive its runner, as where both were in a container that ended."""
+    _works_no_more(store, run_id)
+    with transaction(platform):
+        platform.execute("update orders set state = 'queued' where run_id = ? and state = 'running'", (run_id,))
+    show_queued_again(store, run_id)
 
 
 def _back_into_queue(store, platform, order, log):
@@ -218,8 +230,7 @@ def _bring_up_to_date(store, run, status):
 
 def _end(store, platform, order, status, message):
     """Write down that an order is carried out; ``status`` is the run's, where the store does not know better."""
-    if store.execute("select 1 from runs where run_id = ? and status = 'RUNNING'", (order["run_id"],)).fetchone():
-        mark_interrupted(store, order["run_id"])  # no head lives, and its files do not contain how it ended
+    _works_no_more(store, order["run_id"])
     with transaction(store):
         store.execute("update runs set status = ? where run_id = ? and status = 'QUEUED'", (status, order["run_id"]))
     with transaction(platform):
@@ -227,6 +238,12 @@ def _end(store, platform, order, status, message):
             "update orders set state = 'ended', ended_at = ?, message = ? where run_id = ? and state = 'running'",
             (time.time(), message and message[:_LONGEST_MESSAGE], order["run_id"]),
         )
+
+
+def _works_no_more(store, run_id):
+    """Have the store show a run as interrupted that has no head, and whose files do not tell how it ended."""
+    if store.execute("select 1 from runs where run_id = ? and status = 'RUNNING'", (run_id,)).fetchone():
+        mark_interrupted(store, run_id)
 
 
 def _read(platform, run_id):

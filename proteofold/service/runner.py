@@ -28,11 +28,14 @@ class Runner:
     """Carries out the orders of a store's platform until it is stopped; heads outlive it.
 
     ``parallel`` runs are running at once, each with ``cores`` on this machine (profile "default") or on Slurm
-    ("cluster"), started in the folder ``working`` as the user ``user`` (None: the runner's own). Raises UserError if
-    another runner is running for this platform.
+    ("cluster"), started in the folder ``working`` as the user ``user`` (None: the runner's own). With
+    ``resume`` it first queues again the runs whose heads ended with an earlier runner. Raises UserError if another
+    runner is running for this platform.
     """
 
-    def __init__(self, store_path, parallel=1, profile="default", cores=None, working=None, user=None, log=None):
+    def __init__(
+        self, store_path, parallel=1, profile="default", cores=None, working=None, user=None, log=None, resume=False
+    ):
         if profile not in PROFILES:
             raise UserError(f"There is no profile {profile!r}: choose one of {', '.join(PROFILES)}.")
         if user is not None and user not in (known.pw_name for known in pwd.getpwall()):
@@ -42,6 +45,7 @@ class Runner:
         self._settings = HeadSettings(profile, cores or max((os.cpu_count() or 1) // parallel, 1), user)
         self._working = Path(working).absolute() if working else default_working_folder(self._store_path)
         self._log = log or _print
+        self._resume = resume
         self._heads = {}  # run -> the process, of those that this runner started
         self._ending = False
 
@@ -86,7 +90,8 @@ class Runner:
 
     def _look(self, store, platform):
         """Do what is due; whether nothing waits and nothing is running."""
-        at_work = orders.look_after(store, platform, self._settings, self._log, self._heads)
+        at_work = orders.look_after(store, platform, self._settings, self._log, self._heads, self._resume)
+        self._resume = False
         self._heads |= orders.start_next(store, platform, self._settings, self._parallel, self._log)
         waiting = platform.execute("select count(*) from orders where state = 'queued'").fetchone()[0]
         return not at_work and not waiting and not self._heads

@@ -181,8 +181,7 @@ def ask_retry(store, platform, run_id, user):
         ).rowcount
     if not queued:
         raise WrongStateError(f"Run {run_id} waits or works already.")
-    with transaction(store):
-        store.execute("update runs set status = 'QUEUED' where run_id = ? and status <> 'RUNNING'", (run_id,))
+    show_queued_again(store, run_id)
 
 
 def repeat_run(store, platform, run_id, name, user):
@@ -207,6 +206,12 @@ def show_queued(store, run_id, author, total):
             "insert into runs (run_id, status, author, total) values (?, 'QUEUED', ?, ?) on conflict do nothing",
             (run_id, author, total),
         )
+
+
+def show_queued_again(store, run_id):
+    """Have the store show that a run which ended waits for another start."""
+    with transaction(store):
+        store.execute("update runs set status = 'QUEUED' where run_id = ? and status <> 'RUNNING'", (run_id,))
 
 
 def show_stopped(store, run_id):

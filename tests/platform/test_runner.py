@@ -72,6 +72,38 @@ def test_failed_protein_alone_is_tried_again_and_a_killed_head_is_told(bench):
         ask_retry(bench.store, bench.platform, "test", ALICE)
 
 
+def test_runner_that_resumes_continues_what_ended_with_the_one_before(bench):
+    bench.mark("hold")
+    bench.order(ids=[HBA, MYG])
+    runner = bench.start_runner()
+    wait_for_searches(bench)
+    runner.kill()
+    runner.wait()
+    (head,) = bench.living_heads()
+    os.killpg(head, signal.SIGKILL)
+    wait_until(lambda: not bench.living_heads(), "end of the head")
+    (bench.spy / "hold").unlink()
+    assert bench.start_runner("--resume", "--once").wait(timeout=600) == 0
+    assert bench.row() == ("SUCCESS", "alice", 2, 2, 0)
+    assert (bench.order_of()["starts"], bench.order_of()["message"]) == (2, None)
+
+
+def test_runner_that_resumes_does_not_continue_what_was_asked_to_stop(bench):
+    bench.mark("hold")
+    bench.order(ids=[HBA])
+    runner = bench.start_runner()
+    wait_for_searches(bench)
+    runner.kill()
+    runner.wait()
+    ask_stop(bench.store, bench.platform, "test", ALICE)
+    (head,) = bench.living_heads()
+    os.killpg(head, signal.SIGKILL)
+    wait_until(lambda: not bench.living_heads(), "end of the head")
+    assert bench.start_runner("--resume", "--once").wait(timeout=600) == 0
+    assert bench.order_of()["message"] == "stopped by alice"
+    assert bench.row()[0] == "INTERRUPTED"
+
+
 def test_stopped_run_leaves_no_process_is_interrupted_and_continues_when_asked(bench):
     bench.mark("hold")
     bench.order(ids=[HBA, MYG, LYS])

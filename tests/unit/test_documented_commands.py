@@ -19,6 +19,14 @@ DOCUMENTS = [
 # of the system, or of a shell
 OTHERS = {
     "scontrol",
+    "apptainer",
+    "debootstrap",
+    "docker",
+    "install",
+    "openssl",
+    "podman",
+    "podman-compose",
+    "tar",
     "cd",
     "source",
     "export",
@@ -143,7 +151,7 @@ def test_wrong_commands_are_found(line, options_of_snakemake):
 def test_variables_of_the_environment_are_read_somewhere(document):
     named = set(re.findall(r"\bPROTEOFOLD_[A-Z]+(?:_[A-Z]+)*\b", document.read_text()))
     kinds = {".py", ".sh", ".j2", ".yml", ".yaml", ""}
-    folders = (CHECKOUT / name for name in ("proteofold", "website", "bin", "ansible", "tests", "config"))
+    folders = (CHECKOUT / name for name in ("proteofold", "website", "bin", "ansible", "containers", "tests", "config"))
     code = [path for folder in folders for path in folder.rglob("*") if path.suffix in kinds and path.is_file()]
     text = "".join(path.read_text(errors="replace") for path in code if ".venv" not in path.parts)
     assert {name for name in named if name not in text} == set()

@@ -437,3 +437,15 @@ def test_the_header_of_a_proxy_counts_for_nothing_unless_it_is_configured(users_
         command, env=os.environ | {"PROTEOFOLD_USER_HEADER": "X-Remote-User"}, capture_output=True, text=True
     )
     assert refused.returncode == 1 and "--uds" in refused.stderr
+
+
+def test_secret_of_the_site_is_read_from_a_file_and_a_short_one_is_refused(users_store, tmp_path):
+    secret = tmp_path / "secret"
+    for text in (None, "short\n"):
+        if text:
+            secret.write_text(text)
+        command = [WEBSITE / "serve", users_store, "--port", "1"]
+        refused = subprocess.run(
+            command, env=os.environ | {"DATASETTE_SECRET_FILE": str(secret)}, capture_output=True, text=True, timeout=60
+        )
+        assert refused.returncode == 1 and "secret" in refused.stderr

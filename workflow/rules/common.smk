@@ -41,8 +41,15 @@ PROTEOFOLD = [*paths.PYTHON, "-m", "proteofold"]
 os.environ.update(paths.SAFE_PATH)
 
 # In the commands of the rules `proteofold` is that of this Python, whatever is on PATH, and takes the place of the
-# shell. It ends when this process dies, whatever kills it (proteofold.system.process).
-shell.prefix(f"export {PARENT_VARIABLE}={os.getpid()}; " 'proteofold() {{ exec {PROTEOFOLD:q} "$@"; }}; ')
+# shell. It ends when this process dies, whatever kills it (proteofold.system.process). In a rule's container it is the
+# image's, which names it in PROTEOFOLD_IN_IMAGE; the process that started it there is not this one.
+os.environ.pop("PROTEOFOLD_IN_IMAGE", None)  # if this Snakemake runs in an image, its rules run beside it
+shell.prefix(
+    f"export {PARENT_VARIABLE}={os.getpid()}; "
+    'proteofold() {{ [ -z "${{PROTEOFOLD_IN_IMAGE-}}" ] ||'
+    ' {{ unset {PARENT_VARIABLE}; exec "$PROTEOFOLD_IN_IMAGE" "$@"; }};'
+    ' exec {PROTEOFOLD:q} "$@"; }}; '
+)
 
 
 def planned():

@@ -16,6 +16,8 @@ if ALIGNMENTS:
         priority: search_priority
         conda:
             "../envs/hhsuite.yaml"
+        container:
+            config["container"]
         threads: 1
         resources:
             mem_mb=alignment_mem_mb,

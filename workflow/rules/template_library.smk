@@ -14,6 +14,8 @@ if RUN.settings["library_source"] is not None and not is_built(RUN.library.prefi
             run_file(layout.LIBRARY_LOG),
         conda:
             "../envs/hhsuite.yaml"
+        container:
+            config["container"]
         resources:
             mem_mb=library_mem_mb,
             runtime=library_minutes,

@@ -16,6 +16,8 @@ rule search_templates:
     priority: search_priority
     conda:
         "../envs/hhsuite.yaml"
+    container:
+        config["container"]
     threads: 1
     resources:
         mem_mb=search_mem_mb,
