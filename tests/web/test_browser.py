@@ -266,14 +266,14 @@ def test_run_page_refreshes_itself_until_the_run_ends_and_reports_it(browser, ad
     with sqlite3.connect(busy_store) as conn:
         conn.execute("update protein_results set phase = 'done' where run_id = 'busy' and phase = 'running'")
     window.wait_for_function(
-        "document.querySelector('.tiles [data-count=running]').textContent === '0'", timeout=20_000
+        "() => document.querySelector('.tiles [data-count=running]').textContent === '0'", timeout=20_000
     )
     assert window.locator('.tiles [data-count="unknown"]').inner_text() == "2"
     assert window.locator("[role=progressbar]").get_attribute("aria-valuenow") == "3"
-    window.wait_for_function("document.querySelector('#live').textContent.includes('refreshes by itself')")
+    window.wait_for_function("() => document.querySelector('#live').textContent.includes('refreshes by itself')")
     with sqlite3.connect(busy_store) as conn:
         conn.execute("update runs set status = 'INTERRUPTED' where run_id = 'busy'")
-    window.wait_for_function("document.querySelector('#live').textContent.includes('ended')", timeout=20_000)
+    window.wait_for_function("() => document.querySelector('#live').textContent.includes('ended')", timeout=20_000)
     assert window.locator("h1 .state").inner_text() == "interrupted"
     assert window.evaluate("window.stayed"), "the page was not loaded again"
     assert window.title() == "interrupted · Run busy"
@@ -291,7 +291,7 @@ def test_pages_work_without_javascript(browser, address):
     assert "Reload to see how far it is" in window.locator("#live").inner_text()
     window.select_option("select[name=show]", "failed")
     follow(window, "form.choose input[type=submit]")
-    assert "show=failed&template=&sort=evalue&view=cards" in window.url and window.url.endswith("#proteins")
+    assert "show=failed&template=&cath=&sort=evalue&view=cards" in window.url and window.url.endswith("#proteins")
     assert window.locator("#listed tbody tr").count() == 1
     window.goto(address + PROTEIN)
     follow(window, "svg.bars a[data-rank='2'] rect")
