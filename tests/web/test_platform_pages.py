@@ -159,7 +159,7 @@ def test_pictures_that_do_not_arrive_leave_the_drawing_behind_them(browser, site
     user.context.unroute("https://cdn.rcsb.org/**")
     user.context.route("https://cdn.rcsb.org/**", lambda route: route.abort())
     user.go("/-/runs/busy")
-    user.page.wait_for_function("!document.querySelector('.picture img')")
+    user.page.wait_for_function("() => !document.querySelector('.picture img')")
     assert "structure.svg" in user.page.evaluate("getComputedStyle(document.querySelector('.picture')).backgroundImage")
     user.context.close()
 

@@ -60,7 +60,7 @@ def start(user, run_id, ids):
 
 def wait_for_end(user):
     """Wait until the page says, without being loaded again, that its run has ended."""
-    user.page.wait_for_function("document.querySelector('#live')?.textContent.includes('ended')")
+    user.page.wait_for_function("() => document.querySelector('#live')?.textContent.includes('ended')")
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_upload_start_watch_and_download(ann, bench, shots, tmp_path):
     page.evaluate("window.stayed = true")
 
     wait_until(lambda: len(bench.searched()) >= 1, "first search")
-    page.wait_for_function("document.querySelector('.tiles [data-count=running]')?.textContent > 0")
+    page.wait_for_function("() => document.querySelector('.tiles [data-count=running]')?.textContent > 0")
     ann.look(shots, "run-at-work")
     other_page = ann.context.new_page()
     other_page.goto(f"{ann.site}/-/cluster")
