@@ -31,7 +31,7 @@ from proteofold.system.errors import UserError
 from proteofold.system.process import Usage, format_usage
 from proteofold.system.words import duration
 
-CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
+CAPTIONS = Path(__file__).parents[3] / "workflow" / "report"
 
 HOSTILE = [
     "</script><script>alert(1)</script>",

@@ -4,15 +4,15 @@ import gzip
 import hashlib
 import shutil
 import tracemalloc
-from dataclasses import asdict
 
 import pytest
+import yaml
 
 from proteofold.run import inputs
 from proteofold.run.inputs import check_inputs
-from proteofold.science.domains import DomainThresholds
 from proteofold.science.weights import WEIGHT_FILES
 from proteofold.system.errors import UserError
+from proteofold.system.paths import DEFAULT_CONFIG
 
 
 @pytest.fixture
@@ -31,17 +31,13 @@ def check(tmp_path, make_library):
             paths[-1].write_bytes(content if isinstance(content, bytes) else content.encode())
         if listed is not None:
             (tmp_path / "ids.txt").write_bytes(listed if isinstance(listed, bytes) else listed.encode())
-        config = {
+        config = yaml.safe_load(DEFAULT_CONFIG.read_text()) | {
             "run": "test",
             "proteins": [str(path) for path in paths],
             "ids": None if listed is None else str(tmp_path / "ids.txt"),
             "templates": library,
-            "s4pred": {"weights": str(weights), "device": "cpu", "precision": "fp32", "memory_mb": 1400},
-            "msa": None,
-            "search": {"mode": "lean"},
-            "domains": asdict(DomainThresholds()),
-            "keep": [],
         }
+        config["s4pred"] |= {"weights": str(weights), "device": "cpu"}
         return check_inputs(config | changes)
 
     return run
