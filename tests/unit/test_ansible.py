@@ -724,7 +724,7 @@ def test_a_disk_that_holds_something_is_not_touched(disk, tmp_path, partitioned)
     assert made.returncode == 0, made.stderr
     before = hashlib.sha256((tmp_path / "disk").read_bytes()).hexdigest()
     done = prepare(device)
-    assert done.returncode == 1 and "wipe it first by hand" in done.stderr
+    assert done.returncode == 1 and "wipe it first manually" in done.stderr
     assert hashlib.sha256((tmp_path / "disk").read_bytes()).hexdigest() == before
 
 

@@ -2,10 +2,10 @@
 
 import copy
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from runfolders import FolderOfRuns
@@ -18,9 +18,9 @@ from proteofold.run.manifest import load_run, write_run
 from proteofold.run.merge import MERGED, merge_run
 from proteofold.run.planning import plan_run
 from proteofold.science.batches import new_batches
-from proteofold.science.domains import DomainThresholds
 from proteofold.science.weights import MEMORY_MB, WEIGHT_FILES, batch_mem_mb, batch_residues
 from proteofold.system.errors import UserError
+from proteofold.system.paths import DEFAULT_CONFIG
 
 BATCH_RESIDUES = batch_residues()
 
@@ -35,17 +35,15 @@ def config(tmp_path, make_library, monkeypatch):
     folder.mkdir()
     for name in WEIGHT_FILES:
         (folder / name).write_text(name)
-    return {
+    changes = {
         "run": "test",
         "proteins": [str(tmp_path / "proteins.fasta")],
-        "ids": None,
         "templates": make_library(tmp_path / "library" / "db", {"A": 10}),
-        "s4pred": {"weights": str(folder), "device": "cpu", "precision": "fp32", "memory_mb": MEMORY_MB},
-        "msa": None,
         "search": {"mode": "lean"},
-        "domains": asdict(DomainThresholds()),
-        "keep": [],
     }
+    config = yaml.safe_load(DEFAULT_CONFIG.read_text()) | changes
+    config["s4pred"] |= {"weights": str(folder), "device": "cpu"}
+    return config
 
 
 @pytest.fixture
