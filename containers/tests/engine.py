@@ -83,7 +83,7 @@ class Engine:
         words += [f"--build-arg=BASE={base}", f"--build-arg=REVISION={self.revision()}"]
         words.append(f"--secret=id=certificates.pem,src={certificates()}")
         if wheels := os.environ.get("PIP_FIND_LINKS"):
-            words += ["--build-arg=TORCH_INDEX=", f"--build-context=wheels={wheels}"]
+            words += [f"--build-context=wheels={wheels}"]
         self.podman("build", *words, *options, "--file=containers/Containerfile", ".", cwd=self.clone)
         return name
 

@@ -32,11 +32,6 @@ def test_version_is_that_of_the_package():
     assert all(f":-{VERSION}}}" in service["image"] for service in SERVICES.values())
 
 
-def test_pytorch_is_looked_for_where_the_deployment_looks():
-    (index,) = re.findall(r"^ARG TORCH_INDEX=(.+)$", CONTAINERFILE, re.MULTILINE)
-    assert f"'{index}'" in SETTINGS["proteofold_pip_extra_index"]
-
-
 def test_each_image_ends_as_a_user_that_is_not_root():
     stages, user = {}, None
     for name, arguments in instructions():
