@@ -80,10 +80,10 @@ class _PDB70:
 
 @contextlib.contextmanager
 def _counted_cpu():
-    """Yields what tells the CPU seconds of this process and all that it starts, Slurm's daemons and jobs included.
+    """Yields a function: the CPU seconds of this process and all that it starts, Slurm's daemons and jobs included.
 
-    A control group counts them, for daemons and jobs are nobody's children; where none can be made the whole machine's
-    are told.
+    A control group counts them, for daemons and jobs are nobody's children; where none can be made the whole
+    machine's are returned.
     """
     group = Path("/sys/fs/cgroup/cpuacct") / f"proteofold-bench-{os.getpid()}"
     try:

@@ -65,7 +65,7 @@ def _uploads(site, store, fasta):
 
 
 def _upload(site, token, fasta):
-    """Send a file as curl does; the seconds until the answer, and what it tells."""
+    """Send a file as curl does; the seconds until the answer, and the answer."""
     started = time.perf_counter()
     connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=300)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "text/plain"}

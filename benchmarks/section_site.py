@@ -21,11 +21,11 @@ REQUESTS = 21  # of each page
 
 # What a browser has measured of a page: when its largest part was there, and how much moved meanwhile.
 _VITALS = """() => new Promise(done => {
-    const told = {lcp: 0, cls: 0};
-    for (const [type, add] of [["largest-contentful-paint", entry => { told.lcp = entry.startTime; }],
-                               ["layout-shift", entry => { told.cls += entry.hadRecentInput ? 0 : entry.value; }]])
+    const vitals = {lcp: 0, cls: 0};
+    for (const [type, add] of [["largest-contentful-paint", entry => { vitals.lcp = entry.startTime; }],
+                               ["layout-shift", entry => { vitals.cls += entry.hadRecentInput ? 0 : entry.value; }]])
         new PerformanceObserver(list => list.getEntries().forEach(add)).observe({type, buffered: true});
-    setTimeout(() => done(told), 1000);
+    setTimeout(() => done(vitals), 1000);
 })"""
 
 
@@ -104,6 +104,6 @@ def _asked(site, path):
 def _drawn(browser, address):
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.goto(address)
-    told = page.evaluate(_VITALS)
+    vitals = page.evaluate(_VITALS)
     page.close()
-    return f"{milliseconds(told['lcp'] / 1000)}, {told['cls']:.3f}"
+    return f"{milliseconds(vitals['lcp'] / 1000)}, {vitals['cls']:.3f}"

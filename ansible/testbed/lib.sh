@@ -5,7 +5,7 @@
 testbed=${TESTBED:-/var/lib/proteofold-testbed}
 # The first three numbers of the network; .1 is this host, .10 the client, .11 and up the workers.
 network=${TESTBED_NETWORK:-10.99.0}
-# Names on the host tell testbeds of other networks apart.
+# Names on the host distinguish testbeds of other networks.
 prefix=pf-${network//./-}
 bridge=$prefix
 nft_table=${prefix//-/_}

@@ -27,8 +27,8 @@ def new_token(url, name, password):
             return json.load(answer)
 
     session = post("/session", {"name": name, "password": password})
-    told = {"label": "test of the cluster", "rights": ["read", "upload", "run"]}
-    return post("/tokens", told, **{"X-Form-Token": session["form_token"]})["token"]
+    wanted = {"label": "test of the cluster", "rights": ["read", "upload", "run"]}
+    return post("/tokens", wanted, **{"X-Form-Token": session["form_token"]})["token"]
 
 
 def main(url, run, count):

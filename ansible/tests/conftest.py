@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_report_teststatus(report):
-    """Tell how long each step took and the figures it found: record_property("note", ...)."""
+    """Show how long each step took and the figures it found: record_property("note", ...)."""
     if report.when == "call" and report.passed:
         note = dict(report.user_properties).get("note")
         return "passed", ".", f"{report.duration:.0f} s{f' ({note})' if note else ''}"

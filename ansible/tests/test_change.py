@@ -17,7 +17,7 @@ from testbed import CLIENT, HOST, ROOT, call, exposure, on, ssh, wait_for
 
 pytestmark = pytest.mark.containers
 
-# What a deployment makes of a worker, a line each. A folder's size and time tell how it came about, not what is in it.
+# What a deployment makes of a worker, a line each. A folder's size and time show its history, not its content.
 FINGERPRINT = r"""set -e
 dpkg-query -W -f '${Package} ${Version} ${Status}\n'
 systemctl list-unit-files --no-legend --state=enabled
@@ -172,9 +172,9 @@ def acme_server(folder):
 def certificate_of_pebble():
     """The certificate that the site shows, of an authority that is not itself."""
     shown = ssl.get_server_certificate((CLIENT, 443))
-    told = call("openssl", "x509", "-noout", "-issuer", "-ext", "subjectAltName", stdin=shown)
-    assert "Pebble" in told
-    assert "DNS:proteofold.test" in told
+    certificate = call("openssl", "x509", "-noout", "-issuer", "-ext", "subjectAltName", stdin=shown)
+    assert "Pebble" in certificate
+    assert "DNS:proteofold.test" in certificate
     return shown
 
 

@@ -22,8 +22,8 @@ with open("/shared/results/.times", "a") as times:
 
 
 def assert_may_mount(*addresses):
-    told = re.findall(r"(\S+)\(", on("client", "exportfs -s"))
-    assert told == list(addresses), f"the client lets {told} mount the shared folder"
+    exported = re.findall(r"(\S+)\(", on("client", "exportfs -s"))
+    assert exported == list(addresses), f"the client lets {exported} mount the shared folder"
 
 
 @contextlib.contextmanager
@@ -52,8 +52,8 @@ def test_nodes_share_files_with_their_owners_and_nobody_else_may(testbed):
     for writer, reader in (("client", "worker1"), ("worker1", "client")):
         file = f"/shared/results/.of-{writer}"
         on(writer, f"hostname >{file}", user="proteofold")
-        told = f"cat {file} 2>/dev/null && stat -c '%U %G %u %a' {file} || true"
-        seen = wait_for(f"file of {writer}", lambda: on(reader, told).split(), 30)  # noqa: B023
+        look = f"cat {file} 2>/dev/null && stat -c '%U %G %u %a' {file} || true"
+        seen = wait_for(f"file of {writer}", lambda: on(reader, look).split(), 30)  # noqa: B023
         assert seen == [writer, "proteofold", "proteofold", "2000", "644"]
         on("client", f"rm {file}")
     on("worker1", "! touch /shared/results/.root 2>/dev/null && ! touch /shared/.root 2>/dev/null")

@@ -70,5 +70,5 @@ def test_sshd_takes_keys_only(testbed):
 
 def test_updates_leave_slurm_and_the_kernel_alone(testbed):
     ask = "apt-config dump Unattended-Upgrade::Package-Blacklist; systemctl is-enabled apt-daily-upgrade.timer"
-    told = on("client", ask)
-    assert '"slurm"' in told and '"linux-"' in told and "enabled" in told
+    said = on("client", ask)
+    assert '"slurm"' in said and '"linux-"' in said and "enabled" in said

@@ -33,9 +33,9 @@ def test_run_from_the_platform_ends_though_a_worker_loses_power(testbed):
     wait_for("job on worker1", lambda: order.poll() is not None or on("client", at_work), 240)
     assert order.poll() is None, "the run ended before worker1 had a job of it"
     testbed.down("worker1")
-    told, errors = order.stdout.read(), order.stderr.read()
+    said, errors = order.stdout.read(), order.stderr.read()
     assert order.wait(timeout=600 * patience()) == 0, errors[-2000:]
-    assert json.loads(told)["status"] == "SUCCESS"
+    assert json.loads(said)["status"] == "SUCCESS"
 
 
 def test_worker_that_lost_power_is_idle_when_it_is_back(testbed):
@@ -136,8 +136,8 @@ def test_lost_store_is_restored_by_the_commands_of_the_readme(testbed):
     on("client", "set -e\n" + "\n".join(commands))
     assert on("client", COUNT_RESULTS) == before
     wait_for("page of the site", lambda: http_status() == "200", 60)
-    told = json.dumps({"name": "admin", "password": (testbed.secrets / "admin.password").read_text().strip()})
+    said = json.dumps({"name": "admin", "password": (testbed.secrets / "admin.password").read_text().strip()})
     as_json = ("--header", "content-type: application/json", "--data", "@-")
-    assert http_status("/-/api/v1/session", *as_json, stdin=told).startswith("2"), (
+    assert http_status("/-/api/v1/session", *as_json, stdin=said).startswith("2"), (
         "the account of before cannot sign in"
     )

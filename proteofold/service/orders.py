@@ -241,7 +241,7 @@ def _end(store, platform, order, status, message):
 
 
 def _works_no_more(store, run_id):
-    """Have the store show a run as interrupted that has no head, and whose files do not tell how it ended."""
+    """Have the store show a run as interrupted that has no head, and whose files do not show how it ended."""
     if store.execute("select 1 from runs where run_id = ? and status = 'RUNNING'", (run_id,)).fetchone():
         mark_interrupted(store, run_id)
 

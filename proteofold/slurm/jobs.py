@@ -71,7 +71,7 @@ def read_comment(comment):
 
 
 def become_head(folder):
-    """Tell the programs that Snakemake starts where the run notes its jobs, and who submits them."""
+    """Set variables for the programs that Snakemake starts: where the run notes its jobs, and who submits them."""
     folder = Path(folder).absolute()
     for left in ("jobs.jsonl", "missed", "states"):  # by an earlier head
         shutil.rmtree(folder / left) if (folder / left).is_dir() else (folder / left).unlink(missing_ok=True)

@@ -93,8 +93,8 @@ class Streamed:
     async def begin(self, client, receive=None, most=MOST_OF_A_CLIENT):
         """Start writing, and wait for the first piece; returns self.
 
-        ``client`` is who is counted, ``receive`` that of the request, which tells when the reader leaves. BusyError if
-        they have ``most`` downloads, or all threads are busy.
+        ``client`` is who is counted, ``receive`` that of the request, which returns when the reader leaves. Raises
+        BusyError if they have ``most`` downloads, or all threads are busy.
         """
         self._receive = receive
         if _under_way[client] >= most:
