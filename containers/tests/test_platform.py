@@ -90,7 +90,7 @@ def test_a_killed_container_is_started_again_and_its_run_is_finished(compose, cl
 
 def test_a_backup_is_restored(compose, client):
     store = "/var/lib/proteofold/proteofold.db"
-    compose.exec("runner", "proteofold-backup", store, "/backup", "7")
+    compose.exec("runner", "proteofold-backup", "/backup", "7", store, store.replace("proteofold.db", "platform.db"))
     client.delete("first")
     compose("stop")
     restore = "cd /var/lib/proteofold && rm -f *.db *.db-* && cp /backup/2*/*.gz . && gunzip *.gz"
