@@ -4,6 +4,7 @@ from pathlib import Path
 
 from proteofold.run.layout import LIBRARY_LOG
 from proteofold.system.disks import NOT_WRITTEN, disk_problem
+from proteofold.system.files import open_unlinked
 from proteofold.system.process import KILLED, STOPPED
 
 FAILURE_COLUMNS = ("query_id", "step", "reason", "log")
@@ -84,7 +85,8 @@ def _failed(log):
 def _lines(log):
     """The lines of a log that are not blank; None if it cannot be read."""
     try:
-        text = Path(log).read_text(encoding="utf-8", errors="replace")
+        with open_unlinked(log, "r", encoding="utf-8", errors="replace") as handle:
+            text = handle.read()
     except OSError:
         return None
     return [line for line in text.splitlines() if line.strip()]

@@ -4,7 +4,7 @@ import shutil
 
 from proteofold.run.lock import head_is_alive
 from proteofold.run.states import timestamp
-from proteofold.service.places import order_folder, order_lock, run_folder
+from proteofold.service.places import heads_folder, order_folder, order_lock, run_folder
 from proteofold.service.runs import NotAllowedError, WrongStateError, find_named, may_change
 from proteofold.store.database import importing_alone, transaction
 from proteofold.store.writing import remove_unused_predictions
@@ -58,7 +58,7 @@ def finish_deletion(store, platform, run_id):
             shutil.rmtree(doomed)
         folder.rename(doomed)  # from here on it does not count as a run
     _remove_rows(store, run_id)
-    for path in (doomed, order_folder(platform, run_id)):
+    for path in (doomed, order_folder(platform, run_id), heads_folder(platform, run_id)):
         if path.exists():
             shutil.rmtree(path)
     with transaction(platform):

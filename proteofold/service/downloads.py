@@ -14,6 +14,7 @@ from proteofold.service.heads import log_files
 from proteofold.store.queries import NotFoundError
 from proteofold.store.run_files import a3m_of
 from proteofold.system.errors import UserError
+from proteofold.system.files import open_unlinked
 
 _LONGEST_LOG = 256 << 10
 _PIECE = 1 << 20
@@ -55,7 +56,7 @@ def run_zip(folder, stream):
 
 def copy_file(path, stream):
     """Write a file to a stream; OSError for a link, in whose place jobs can put one."""
-    with _open(path) as source:
+    with open_unlinked(path) as source:
         while piece := source.read(_PIECE):
             stream.write(piece)
 
@@ -68,7 +69,7 @@ def report_file(folder, name):
     path = Path(folder) / "report" / name
     if name not in _REPORT_NAMES or path.parent.is_symlink() or not _is_file(path):
         raise NotFoundError(f"The report of {Path(folder).name!r} has no page {name!r}.")
-    with _open(path) as file:
+    with open_unlinked(path) as file:
         return file.read()
 
 
@@ -108,7 +109,7 @@ def head_log(platform, run_id, lines=200):
 
 def _tail(path, lines):
     try:
-        with _open(path) as handle:
+        with open_unlinked(path) as handle:
             handle.seek(max(handle.seek(0, os.SEEK_END) - _LONGEST_LOG, 0))
             text = handle.read().decode(errors="replace")
     except OSError:
@@ -126,14 +127,9 @@ def _is_file(path):
     return path.is_file() and not path.is_symlink()
 
 
-def _open(path):
-    """Open a file for reading its bytes; OSError for a link, also one that took its place this moment."""
-    return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
-
-
 def _add(archive, path, name):
     """Add a file as it is when it is opened: a merge in progress moves another into its place."""
-    with _open(path) as source:
+    with open_unlinked(path) as source:
         entry = zip_entry(name, os.fstat(source.fileno()).st_mtime)
         if name.endswith((".gz", ".png")):
             entry.compress_type = zipfile.ZIP_STORED

@@ -18,7 +18,7 @@ from proteofold.run.layout import RESULTS
 from proteofold.run.lock import head_is_alive
 from proteofold.run.progress import TIMES_VARIABLE
 from proteofold.service.database import dicts, private_mode
-from proteofold.service.places import order_folder, order_lock, run_folder, working_folder
+from proteofold.service.places import files_of, heads_folder, order_folder, order_lock, run_folder, working_folder
 from proteofold.service.runs import NewRun, config_of, ids_of
 from proteofold.store.database import path_of
 from proteofold.store.proteins import format_header
@@ -32,7 +32,9 @@ _IDS_AT_ONCE = 500
 
 
 class HeadSettings(NamedTuple):
-    """How heads are started: the profile, cores on this machine, and the user they become, None for the runner's own.
+    """How heads are started: the profile, and the user they become, None for the runner's own.
+
+    ``cores`` and ``memory_mb``, None for all that is free, are those of a run on this machine.
 
     To start a head as another user the runner needs the capabilities CAP_SETUID and CAP_SETGID, which the head does not
     keep.
@@ -41,6 +43,7 @@ class HeadSettings(NamedTuple):
     profile: str
     cores: int = 1
     user: str | None = None
+    memory_mb: int | None = None
 
     def command(self, words):
         """The words of a command that does something to a head, as the head's user."""
@@ -98,6 +101,7 @@ def start_head(store, platform, order, lock, settings):
     """Start the head of an order whose lock is held; returns the process. Raises OSError."""
     folder, working = order_folder(platform, order["run_id"]), working_folder(platform)
     pid_file, log = _file(platform, order, "pid"), _file(platform, order, "log")
+    log.parent.mkdir(mode=private_mode(files_of(platform).parent), parents=True, exist_ok=True)
     pid_file.unlink(missing_ok=True)
     environment = os.environ | {
         **paths.SAFE_PATH,
@@ -133,7 +137,10 @@ def _command(config, settings):
     words = [*paths.PYTHON, "-m", "snakemake", "--snakefile", paths.CHECKOUT / "workflow" / "Snakefile"]
     option = "--workflow-profile" if settings.profile == "default" else "--profile"
     words += [option, paths.CHECKOUT / "profiles" / settings.profile, "--configfile", config]
-    return [*map(str, words), *(["--cores", str(settings.cores)] if settings.profile == "default" else [])]
+    if settings.profile == "default":
+        words += ["--cores", settings.cores]
+        words += ["--resources", f"mem_mb={settings.memory_mb}"] if settings.memory_mb else []
+    return [*map(str, words)]
 
 
 def lives(platform, run_id):
@@ -179,7 +186,7 @@ def last_words(platform, order, lines=8):
 
 def _file(platform, order, ending):
     """A file of the order's latest start."""
-    return order_folder(platform, order["run_id"]) / f"head-{order['starts']}.{ending}"
+    return heads_folder(platform, order["run_id"]) / f"head-{order['starts']}.{ending}"
 
 
 def _chosen(order):
@@ -188,5 +195,5 @@ def _chosen(order):
 
 def log_files(platform, run_id):
     """What the heads of a run printed: paths, the latest start last."""
-    found = order_folder(platform, run_id).glob("head-*.log")
+    found = heads_folder(platform, run_id).glob("head-*.log")
     return sorted(found, key=lambda path: int(path.stem.partition("-")[2]))

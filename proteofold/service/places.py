@@ -37,11 +37,16 @@ def files_of(platform):
 
 
 def order_folder(platform, run_id):
-    """The folder with what an order gives to its run: proteins, configuration, what its heads printed.
+    """The folder with what an order gives to its run: proteins and configuration.
 
     Among the run folders, not beside the store: jobs read it, on machines that do not have the store's disk.
     """
     return working_folder(platform) / RESULTS / _FOLDER / "orders" / check_name(run_id)
+
+
+def heads_folder(platform, run_id):
+    """The folder with what the heads of an order printed and their process ids: out of reach of jobs."""
+    return files_of(platform) / "heads" / check_name(run_id)
 
 
 def working_folder(platform):

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from proteofold.run.states import Event, State, apply_event, timestamp
+from proteofold.system.files import open_unlinked
 
 JOURNAL = "events.jsonl"
 
@@ -102,7 +103,7 @@ def _append(folder, records):
     if not records:
         return
     text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-    with open(Path(folder) / JOURNAL, "a+b") as handle:
+    with open_unlinked(Path(folder) / JOURNAL, "a+b") as handle:
         size = handle.seek(0, os.SEEK_END)
         if size:
             handle.seek(size - 1)

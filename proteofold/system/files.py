@@ -4,6 +4,14 @@ import contextlib
 import os
 
 
+def open_unlinked(path, mode="rb", **options):
+    """Open a file as ``open`` does; OSError if it is a link, also one that took its place this moment.
+
+    For the folders of runs, which jobs write to: whoever has more rights than a job may not be led elsewhere.
+    """
+    return open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666), **options)
+
+
 @contextlib.contextmanager
 def replacing(path):
     """A path beside another to write to, which takes its place when the block succeeds and is removed when not.
@@ -30,7 +38,7 @@ def write_aside(path, content):
 
     Raises a DiskError, which names the disk, if that takes no more.
     """
-    with replacing(path) as aside, open(aside, "wb") as handle:
+    with replacing(path) as aside, open_unlinked(aside, "wb") as handle:
         handle.write(content.encode() if isinstance(content, str) else content)
 
 

@@ -99,6 +99,22 @@ def test_head_starts_with_its_inputs_its_author_and_signals_that_work(head, plat
     assert (folder / "config.yaml").stat().st_mode & 0o077 == 0 or folder.stat().st_mode & 0o077 == 0
 
 
+def test_what_heads_print_lies_beside_the_accounts_and_no_link_among_the_runs_is_followed(
+    head, platform, store, results, tmp_path
+):
+    secret = tmp_path / "secret"
+    secret.write_text("hash of a password\n")
+    orders_of = results.path / ".platform" / "orders" / "one"
+    orders_of.mkdir(parents=True)
+    for name in ("head-1.log", "head-1.pid"):
+        (orders_of / name).symlink_to(secret)
+    wait_for_end(head("print('mine')"))
+    order = orders._read(platform, "one")
+    assert secret.read_text() == "hash of a password\n"
+    assert heads.last_words(platform, order) == "mine"
+    assert [path.parent for path in heads.log_files(platform, "one")] == [results.path / ".platform/heads/one"]
+
+
 def test_inputs_are_kept_for_the_next_start_unless_a_power_cut_emptied_them(head, platform, store, results):
     wait_for_end(head("print('x')"))
     order, folder = orders._read(platform, "one"), results.path / ".platform" / "orders" / "one"

@@ -19,7 +19,7 @@ from proteofold.service import cache, choices, cluster, health
 from proteofold.service.downloads import head_log, job_log, run_zip
 from proteofold.service.estimates import estimate
 from proteofold.service.heads import fasta_of
-from proteofold.service.places import order_folder, working_folder
+from proteofold.service.places import heads_folder, order_folder, working_folder
 from proteofold.service.runner import Runner, runner_of
 from proteofold.service.runs import NewRun, config_of, order_run
 from proteofold.store import start_run, transaction
@@ -283,7 +283,7 @@ def test_logs_of_a_runs_own_steps_are_found_and_no_others(results, tmp_path):
 def test_log_of_the_latest_head_is_shown(platform):
     with pytest.raises(NotFoundError):
         head_log(platform, "one")
-    folder = order_folder(platform, "one")
+    folder = heads_folder(platform, "one")
     folder.mkdir(parents=True)
     for number in (2, 10):
         (folder / f"head-{number}.log").write_text(f"start {number}\n")

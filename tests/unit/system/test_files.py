@@ -1,5 +1,7 @@
 """Files are whole or not there, and unchanged ones keep their time."""
 
+import os
+
 import pytest
 
 from proteofold.system.files import existing_names, write_aside, write_if_changed
@@ -10,6 +12,16 @@ def test_text_and_bytes_are_written_with_their_folders(tmp_path):
     assert (tmp_path / "a b" / "c" / "x.txt").read_bytes() == b"\xc3\xa9\n"
     write_aside(str(tmp_path / "y"), b"\xff")
     assert (tmp_path / "y").read_bytes() == b"\xff"
+
+
+def test_link_in_the_place_of_the_unfinished_file_is_not_followed(tmp_path):
+    (tmp_path / "secret").write_text("kept")
+    (tmp_path / f".x.{os.getpid()}.part").symlink_to("secret")
+    with pytest.raises(OSError):
+        write_aside(tmp_path / "x", "new")
+    assert (tmp_path / "secret").read_text() == "kept" and not (tmp_path / "x").exists()
+    write_aside(tmp_path / "x", "new")
+    assert (tmp_path / "x").read_text() == "new"
 
 
 def test_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
