@@ -1,6 +1,7 @@
 """The command ``proteofold``. Imports wait until they are needed."""
 
 import os
+import shlex
 
 import click
 
@@ -99,9 +100,10 @@ def parts(config_files, size, folder):
 
     config = load_config(*config_files)
     written, name = write_parts(config, size, Path(folder)), config["run"]
-    given = " ".join(f"--configfile {path}" for path in config_files)
+    given = shlex.join(word for path in config_files for word in ("--configfile", path))
     click.echo(f"{counted(len(written), 'part')} of up to {counted(size)} written to {folder}/. Run them, then merge:")
-    click.echo(f'  for part in {folder}/{name}.part*.yaml; do snakemake --configfile "$part" --cores all; done')
+    some = shlex.quote(f"{folder}/{name}.part") + "*.yaml"
+    click.echo(f'  for part in {some}; do snakemake --configfile "$part" --cores all; done')
     click.echo(f"  proteofold merge {given}")
 
 

@@ -21,6 +21,13 @@ _SHOWN = 10  # ids in a message
 _RUN = click.option("--run", default="", help="Name of the run, noted in --usage.")
 _ID = click.option("--id", "query_id", help="The record to take when FASTA has several.")
 _MD5 = click.option("--md5", help="Take the record with this MD5 of its sequence, and name it --id.")
+_MEMORY = click.option(
+    "--memory-mb",
+    type=click.IntRange(1),
+    default=MEMORY_MB,
+    show_default=True,
+    help="What S4PRED may take on a CPU: more memory, less time. A long protein may take more.",
+)
 _USAGE = click.option("--usage", type=_OUTPUT, help="Write time, memory and node to this table.")
 
 
@@ -34,6 +41,8 @@ def _step(function):
 
         end_with_run()
         try:
+            if "PROTEOFOLD_IN_IMAGE" in os.environ:
+                _refuse_other_methods()
             return function(*arguments, **options)
         except (click.ClickException, click.exceptions.Exit):
             raise
@@ -48,6 +57,17 @@ def _step(function):
             raise click.ClickException(" ".join(f"{type(error).__name__}: {error}".split())) from None
 
     return run
+
+
+def _refuse_other_methods():
+    """An image of another version would file its results under names that promise the methods of the checkout."""
+    from proteofold.run.planning import METHODS, METHODS_VARIABLE
+
+    expected = os.environ.get(METHODS_VARIABLE, METHODS)
+    if expected != METHODS:
+        raise UserError(
+            f"the image has proteofold {METHODS}, the run needs {expected}: use an image of the same version"
+        )
 
 
 @click.command(short_help="Write the FASTA file of a batch of a run.")
@@ -86,13 +106,7 @@ def batch(run_folder, batch, output, proteins):
     "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True, help="bf16 is not identical."
 )
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
-@click.option(
-    "--memory-mb",
-    type=click.IntRange(1),
-    default=MEMORY_MB,
-    show_default=True,
-    help="What it may take on a CPU: more memory, less time. A long protein may take more.",
-)
+@_MEMORY
 @_RUN
 @_USAGE
 @_REMOVE
@@ -113,6 +127,7 @@ def s4pred(fasta, horiz, weights, device, precision, threads, memory_mb, run, us
     from proteofold.science.batches import read_batch
     from proteofold.science.prediction import predict_sequences
     from proteofold.system.files import write_aside
+    from proteofold.system.memory import slurm_memory_mb
     from proteofold.system.process import format_usage, own_usage, write_lost_usage
 
     if horiz and os.path.exists(horiz):
@@ -123,6 +138,7 @@ def s4pred(fasta, horiz, weights, device, precision, threads, memory_mb, run, us
         raise UserError(_removed(fasta))
     folder = weights_folder(weights)
     sequences = [query.sequence for query in _queries_of(fasta)]
+    memory_mb = min(memory_mb, slurm_memory_mb() or memory_mb)  # where no node has as much as the rule asks for
     options = {"device": device, "precision": precision, "threads": threads, "memory_mb": memory_mb}
     text = predict_sequences(sequences, folder, **options)
     if usage:
@@ -292,8 +308,9 @@ def summarise(hhr, out, query_id, entry, search_name, remove_damaged):
     metavar="WEIGHTS",
     help="Predict secondary structure where a template has none: demo, official or a folder of S4PRED weights.",
 )
+@_MEMORY
 @_step
-def build_library(folder, prefix, predict):
+def build_library(folder, prefix, predict, memory_mb):
     """Build an HH-suite database from the FASTA and A3M files of FOLDER, in a folder of its own.
 
     PREFIX is the path of its files without _hhm.ffdata and so on; the folder around it must be empty or absent.
@@ -305,7 +322,7 @@ def build_library(folder, prefix, predict):
     from proteofold.run.config import weights_folder
     from proteofold.science.library_build import build_library as build
 
-    build(folder, prefix, predict and weights_folder(predict))
+    build(folder, prefix, predict and weights_folder(predict), memory_mb)
 
 
 @click.command(short_help="Merge the results of a run.")

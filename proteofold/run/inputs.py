@@ -104,7 +104,7 @@ def check_inputs(config, read_weights=False):
     for folder in (RESULTS, RESULTS / config["run"], paths.RESOURCES, _SNAKEMAKE):
         if os.path.lexists(folder) and not folder.is_dir():
             checked.errors.append(f"{folder}: a run needs a folder of this name. Move or rename what is there.")
-    _check_programs(checked)
+    _check_programs(config, checked)
     return checked
 
 
@@ -175,9 +175,9 @@ def _check_paths(config, checked):
             )
 
 
-def _check_programs(checked):
-    if shutil.which("conda"):
-        return  # the programs may live in the environment that Snakemake makes for the rule
+def _check_programs(config, checked):
+    if config["container"] or shutil.which("conda"):
+        return  # the programs may be in the image, or in the environment that Snakemake makes for the rule
     building = checked.templates is not None and checked.templates.source
     with collected(checked):
         for name in (

@@ -9,6 +9,8 @@ import re
 
 import yaml
 
+from proteofold.run.config import config_problems
+from proteofold.run.failures import FAILURE_COLUMNS
 from proteofold.run.inputs import check_inputs
 from proteofold.run.layout import RunFolder
 from proteofold.run.manifest import read_settings
@@ -29,6 +31,9 @@ def write_parts(config, size, folder):
     ids = [query.query_id for query in checked.queries]
     slices = [ids[start : start + size] for start in range(0, len(ids), size)]
     digits = len(str(len(slices)))
+    problems = config_problems(config | {"run": f"{config['run']}.part{len(slices):0{digits}}"})
+    if problems:
+        raise UserError(f"{config['run']}: the parts of a run have longer names, which would be refused: {problems[0]}")
     paths = []
     for number, members in enumerate(slices, 1):
         name = f"{config['run']}.part{number:0{digits}}"
@@ -57,7 +62,8 @@ def failures_of_parts(run):
             if read_settings(RunFolder(part))["search"] != run.settings["search"]:
                 continue
             with open(part / "failed.csv", encoding="utf-8", newline="") as handle:
-                failed |= {row[0]: tuple(row) for row in list(csv.reader(handle))[1:]}
-        except (UserError, FileNotFoundError):
-            continue  # not started, or not merged yet
+                rows = list(csv.reader(handle))[1:]
+        except (UserError, OSError, ValueError, csv.Error):
+            continue  # not started, not merged yet, damaged, or of somebody else
+        failed |= {row[0]: tuple(row) for row in rows if len(row) == len(FAILURE_COLUMNS)}
     return failed

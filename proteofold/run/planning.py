@@ -17,6 +17,7 @@ from proteofold.run.merge import changed_tables
 from proteofold.run.results import done
 from proteofold.science import hhsuite
 from proteofold.science.batches import existing_batches, new_batches
+from proteofold.science.template_source import BUILD_VERSION
 from proteofold.science.weights import batch_residues, check_tensors, weights_digest
 from proteofold.system.errors import UserError
 
@@ -31,6 +32,10 @@ ALIGNMENT_VERSION = 1
 
 # Raised when the same query and library give another .hhr.
 SEARCH_VERSION = 1
+
+# Of a step that runs in an image: the versions that the names of its results say, as METHODS of its Snakemake.
+METHODS_VARIABLE = "PROTEOFOLD_METHODS"
+METHODS = f"{__version__}-{SEARCH_VERSION}.{ALIGNMENT_VERSION}.{BUILD_VERSION}"
 
 
 @dataclass

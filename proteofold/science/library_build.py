@@ -13,6 +13,7 @@ from pathlib import Path
 from proteofold.science import hhsuite, library_check
 from proteofold.science.hhsuite_log import search_problem
 from proteofold.science.template_source import read_templates
+from proteofold.science.weights import MEMORY_MB
 from proteofold.system.errors import UserError
 from proteofold.system.files import existing_names
 from proteofold.system.process import die_with, run_tool, why_it_failed
@@ -20,12 +21,12 @@ from proteofold.system.process import die_with, run_tool, why_it_failed
 _SHOWN = 5  # templates that failed
 
 
-def build_library(source, prefix, weights=None):
+def build_library(source, prefix, weights=None, memory_mb=MEMORY_MB):
     """Build the library of the templates in a folder; does nothing if it is there.
 
-    With ``weights``, a folder, S4PRED predicts the secondary structure of templates whose alignment has none. While
-    another process builds the library, this one waits. UserError says which template or tool failed, or that the
-    folder of the library holds other files.
+    With ``weights``, a folder, S4PRED predicts the secondary structure of templates whose alignment has none, in
+    ``memory_mb``. While another process builds the library, this one waits. UserError says which template or tool
+    failed, or that the folder of the library holds other files.
     """
     prefix = Path(prefix)
     folder = prefix.absolute().parent
@@ -39,7 +40,7 @@ def build_library(source, prefix, weights=None):
         shutil.rmtree(aside, ignore_errors=True)  # left by a build that was killed
         aside.mkdir()
         try:
-            _collect_alignments(_templates(source, weights), aside / prefix.name)
+            _collect_alignments(_templates(source, weights, memory_mb), aside / prefix.name)
             _make_profiles(source, aside / prefix.name)
             _translate_profiles(aside / prefix.name)
             library = hhsuite.read_library(aside / prefix.name)
@@ -65,14 +66,14 @@ def _remove_rest(prefix, folder):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _templates(source, weights):
+def _templates(source, weights, memory_mb):
     """The templates of a folder, with predicted secondary structure where ``weights`` are given and none is known."""
     templates = read_templates(source)
     if weights:
         from proteofold.science.prediction import predict_structures  # here: PyTorch takes seconds
 
         bare = [template for template in templates if not template.annotated]
-        predicted = predict_structures([template.residues for template in bare], weights)
+        predicted = predict_structures([template.residues for template in bare], weights, memory_mb=memory_mb)
         found = {one.name: one.with_prediction(own) for one, own in zip(bare, predicted, strict=True)}
         templates = [found.get(template.name, template) for template in templates]
     return templates

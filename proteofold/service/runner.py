@@ -17,6 +17,7 @@ from proteofold.service.heads import PROFILES, HeadSettings
 from proteofold.service.places import default_working_folder
 from proteofold.store import interrupt_dead_runs, open_store, transaction
 from proteofold.system.errors import UserError
+from proteofold.system.memory import available_mb
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_BETWEEN_BEATS = 5
@@ -42,7 +43,10 @@ class Runner:
             raise UserError(f"There is no user {user!r} on this machine to start runs as.")
         self._store_path = Path(store_path).absolute()
         self._parallel = parallel
-        self._settings = HeadSettings(profile, cores or max((os.cpu_count() or 1) // parallel, 1), user)
+        cores = cores or max((os.cpu_count() or 1) // parallel, 1)
+        # each run by itself would take all that is free
+        memory_mb = available_mb() // parallel if parallel > 1 else None
+        self._settings = HeadSettings(profile, cores, user, memory_mb)
         self._working = Path(working).absolute() if working else default_working_folder(self._store_path)
         self._log = log or _print
         self._resume = resume
@@ -98,7 +102,7 @@ class Runner:
 
     def _sign_on(self, platform):
         now = time.time()
-        profile, cores, _ = self._settings
+        profile, cores = self._settings.profile, self._settings.cores
         row = (os.getpid(), str(self._working), profile, self._parallel, cores, now, now)
         with transaction(platform):
             platform.execute("insert or replace into runner values (1, ?, ?, ?, ?, ?, ?, ?, null)", row)

@@ -817,6 +817,12 @@ def test_the_newest_backups_are_kept_and_half_ones_removed(tmp_path):
     assert names[0] == "2021-01-01T000000Z" and names[2] == "of-somebody" and len(names) == 3
 
 
+def test_a_backup_of_nothing_is_refused_and_removes_no_other(tmp_path):
+    (tmp_path / "backup/2020-01-01T000000Z").mkdir(parents=True)
+    assert run(ROLES / "backup/files/backup", tmp_path / "backup", 1).returncode != 0
+    assert [path.name for path in (tmp_path / "backup").iterdir()] == ["2020-01-01T000000Z"]
+
+
 def test_a_damaged_store_is_not_backed_up_over_good_backups(tmp_path):
     store = tmp_path / "proteofold.db"
     store.write_bytes(b"not a database" * 1000)

@@ -45,7 +45,7 @@ os.environ.update(paths.SAFE_PATH)
 # image's, which names it in PROTEOFOLD_IN_IMAGE; the process that started it there is not this one.
 os.environ.pop("PROTEOFOLD_IN_IMAGE", None)  # if this Snakemake runs in an image, its rules run beside it
 shell.prefix(
-    f"export {PARENT_VARIABLE}={os.getpid()}; "
+    f"export {PARENT_VARIABLE}={os.getpid()} {planning.METHODS_VARIABLE}={planning.METHODS}; "
     'proteofold() {{ [ -z "${{PROTEOFOLD_IN_IMAGE-}}" ] ||'
     ' {{ unset {PARENT_VARIABLE}; exec "$PROTEOFOLD_IN_IMAGE" "$@"; }};'
     ' exec {PROTEOFOLD:q} "$@"; }}; '

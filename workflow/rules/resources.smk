@@ -65,7 +65,7 @@ def alignment_minutes(wildcards, attempt):
 def library_mem_mb(wildcards, attempt):
     """Building a library: hhmake takes 112 MB for 2,000 sequences of 5,000 columns, a prediction what a batch takes."""
     library, predicts = RUN.library, RUN.settings["library_weights"]
-    needed = batch_mem_mb(library.columns, library.longest) if predicts else 0
+    needed = batch_mem_mb(library.columns, library.longest, RUN.settings["memory_mb"]) if predicts else 0
     return within_machine(max(500, needed) + BESIDE_MB, attempt)
 
 

@@ -24,5 +24,8 @@ if RUN.settings["library_source"] is not None and not is_built(RUN.library.prefi
             source=RUN.settings["library_source"],
             prefix=library_prefix,
             predict=[f"--predict={weights}" for weights in [RUN.settings["library_weights"]] if weights],
+            memory_mb=lambda wildcards, resources: resources.mem_mb - BESIDE_MB,
         shell:
-            "proteofold build-library {params.source:q} {params.prefix:q} {params.predict:q} > {log:q} 2>&1"
+            "proteofold build-library {params.source:q} {params.prefix:q} {params.predict:q}"
+            " --memory-mb {params.memory_mb}"
+            " > {log:q} 2>&1"

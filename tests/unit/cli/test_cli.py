@@ -16,6 +16,7 @@ from proteofold.cli.main import cli
 from proteofold.formats.packed_hhr import pack_hhr
 from proteofold.formats.psipred import HEADER, read_horiz
 from proteofold.run import inputs
+from proteofold.run.planning import METHODS
 from proteofold.science.batches import damaged_files
 from proteofold.system.process import read_usage
 
@@ -490,3 +491,13 @@ def test_library_out_of_order_is_reported_with_file_and_line(call, config, monke
     outcome = call("check", "--configfile", path)
     assert outcome.exit_code == 1
     assert "db_hhm.ffindex, line 2: A follows B" in outcome.stderr
+
+
+def test_step_in_an_image_of_another_version_is_refused(tmp_path):
+    (tmp_path / "my.a3m").write_text(">x\nMKV\n")
+    words = ["search", str(tmp_path / "my.a3m"), str(tmp_path / "my.hhr.gz"), "--library", str(tmp_path / "db")]
+    environment = {"PROTEOFOLD_IN_IMAGE": "/opt/proteofold", "PROTEOFOLD_METHODS": "9.9.9-1.1.1"}
+    outcome = CliRunner().invoke(cli, words, env=environment)
+    assert outcome.exit_code == 1 and "9.9.9-1.1.1: use an image of the same version" in outcome.output
+    outcome = CliRunner().invoke(cli, words, env=environment | {"PROTEOFOLD_METHODS": METHODS})
+    assert "same version" not in outcome.output

@@ -325,6 +325,13 @@ def test_missing_hhsearch_is_told(check, monkeypatch):
     monkeypatch.setattr(inputs.hhsuite, "DEBIAN_BINARIES", "/nowhere")
     (error,) = check(FASTA).errors
     assert "hhsearch is not installed: run bin/setup" in error
+    assert check(FASTA, container="/images/proteofold.sif").errors == []
+
+
+@pytest.mark.parametrize("image", ["/img/a$(touch${IFS}x).sif", "/img(1)/p.sif", "a b.sif", "x.sif;id"])
+def test_image_whose_name_means_something_to_a_shell_is_refused(check, image):
+    (error,) = check(FASTA, container=image).errors
+    assert "container" in error
 
 
 def test_nothing_is_written(check, tmp_path):

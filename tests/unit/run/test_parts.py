@@ -1,5 +1,8 @@
 """Cutting a run into parts: every protein is in one of them, in the order of the input."""
 
+import shlex
+
+import pytest
 import yaml
 from click.testing import CliRunner
 from runfolders import FolderOfRuns
@@ -8,6 +11,7 @@ from proteofold.cli.main import cli
 from proteofold.run.config import config_problems, with_defaults
 from proteofold.run.merge import merge_run
 from proteofold.run.parts import failures_of_parts, write_parts
+from proteofold.system.errors import UserError
 from proteofold.system.paths import DEMO
 
 
@@ -60,6 +64,22 @@ def test_problems_of_the_inputs_are_reported_and_nothing_is_written(tmp_path):
     assert not (tmp_path / "parts").exists()
 
 
+def test_run_whose_parts_would_have_too_long_names_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(UserError, match="longer names"):
+        write_parts(config_of(tmp_path, 4, run="x" * 60), 2, tmp_path / "parts")
+    assert not (tmp_path / "parts").exists()
+
+
+def test_commands_that_are_shown_can_be_copied_into_a_shell(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config_of(tmp_path, 3)
+    (tmp_path / "my run.yaml").write_text("run: big\nproteins: [proteins.fasta]\ntemplates: demo\n")
+    outcome = CliRunner().invoke(cli, ["parts", "my run.yaml", "--folder", "my $parts"])
+    assert outcome.exit_code == 0, outcome.output
+    loop, merge = (shlex.split(line) for line in outcome.output.splitlines()[-2:])
+    assert "my $parts/big.part*.yaml;" in loop and merge[-1] == "my run.yaml"
+
+
 def test_merge_takes_a_run_folder_or_a_configuration(tmp_path):
     for arguments in (["merge"], ["merge", str(tmp_path), "--configfile", str(DEMO / "config.yaml")]):
         assert CliRunner().invoke(cli, arguments).exit_code == 2
@@ -75,6 +95,10 @@ def test_failures_of_parts_count_for_the_same_search_and_unstarted_proteins_only
         rows = "P1,a3m,no alignment,log\nP2,a3m,no alignment,log\n"
         (part.folder.path / "failed.csv").write_text(f"query_id,step,reason,log\n{rows}")
     runs.plan("big.partly", ("P3",))
+    # of somebody else, or damaged
+    (part.folder.path.parent / "big.part3").write_text("")
+    damaged = runs.plan("big.part4", ("P1",), search=whole.search.name).folder.path / "failed.csv"
+    damaged.write_text("query_id,step,reason,log\n\nP3,a3m\n")
     assert failures_of_parts(whole) == {
         "P1": ("P1", "a3m", "no alignment", "log"),
         "P2": ("P2", "a3m", "no alignment", "log"),
