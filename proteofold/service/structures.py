@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from proteofold.formats.fasta import READ_ERRORS
 from proteofold.science.model import STRUCTURES, structure_paths
 from proteofold.service.choices import CONFIG, read_config
 from proteofold.store.queries import NotFoundError
@@ -14,6 +15,8 @@ RCSB_FILES = "https://files.rcsb.org"
 
 # Of a structure for the viewer, which draws it in the reader's browser.
 MOST_BYTES = 64 << 20
+
+_PIECE = 256 * 1024
 
 # The id of a PDB entry, in lower case.
 _CODE = re.compile(r"[1-9][a-z0-9]{3}")
@@ -44,22 +47,31 @@ def structures_of(working):
     return Structures(Path(working, folder) if folder else None, rcsb)
 
 
-def read_structure(folder, code):
-    """The mmCIF text of a PDB entry as bytes; NotFoundError where the folder does not have it.
+def copy_structure(folder, code, stream):
+    """Write the mmCIF text of a PDB entry to a stream, in pieces; NotFoundError, before any, where none can be sent.
 
-    structure_paths names the files; ``proteofold fetch structures`` fetches some.
+    structure_paths names the files of the folder; ``proteofold fetch structures`` fetches some.
     """
-    code = code.lower()
-    if folder and _CODE.fullmatch(code):
-        for path in structure_paths(folder, code):
-            try:
-                with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as handle:
-                    data = handle.read(MOST_BYTES + 1)
-            except FileNotFoundError:
-                continue
-            except (OSError, EOFError) as error:
-                raise NotFoundError(f"The structure {code} cannot be read: {type(error).__name__}.") from None
-            if len(data) > MOST_BYTES:
-                raise NotFoundError(f"The structure {code} is too large for a browser.")
-            return data
+    with _open(_checked(folder, code.lower())) as handle:
+        while piece := handle.read(_PIECE):
+            stream.write(piece)
+
+
+def _checked(folder, code):
+    """The file of an entry, read once: after the first piece that is sent it is too late for an error."""
+    for path in structure_paths(folder, code) if folder and _CODE.fullmatch(code) else ():
+        try:
+            with _open(path) as handle:
+                handle.seek(MOST_BYTES)
+                if handle.read(1):
+                    raise NotFoundError(f"The structure {code} is too large for a browser.")
+                return path
+        except FileNotFoundError:
+            continue
+        except READ_ERRORS as error:
+            raise NotFoundError(f"The structure {code} cannot be read: {type(error).__name__}.") from None
     raise NotFoundError(f"There is no structure {code[:20]!r} on this site.")
+
+
+def _open(path):
+    return (gzip.open if path.suffix == ".gz" else open)(path, "rb")

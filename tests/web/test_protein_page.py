@@ -418,7 +418,17 @@ def test_pages_reach_no_other_site_unless_it_is_allowed(finished, tmp_path, open
     page = site.get(path)
     assert "connect-src 'self' https://files.rcsb.org;" in page.headers[policy]
     assert re.search(r'data-places="/-/structures/(\w{4}) https://files.rcsb.org/download/\1.cif"', page.text)
-    assert site.get("/-/structures/1abc").text == "data_1ABC"
+    answer = site.get("/-/structures/1abc")
+    assert (answer.text, answer.headers["content-type"]) == ("data_1ABC", "chemical/x-cif; charset=utf-8")
+
+
+def test_readers_of_structures_are_counted_as_those_of_other_downloads(finished, tmp_path, open_site, monkeypatch):
+    finished()
+    (tmp_path / "resources" / "structures").mkdir(parents=True)
+    (tmp_path / "resources" / "structures" / "1abc.cif").write_text("data_1ABC")
+    site = open_site(tmp_path / "results" / "proteofold.db")
+    monkeypatch.setattr("website.requests.streams.SENDERS", 0)
+    assert site.get("/-/structures/1abc").status_code == 503
 
 
 def test_protein_without_a_run_offers_to_search_it(busy_store, busy_site, names):

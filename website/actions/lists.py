@@ -1,17 +1,16 @@
 """Pages of the store, with what the platform adds to them."""
 
-from datasette import Response
-
 from proteofold.run.layout import RESULTS
 from proteofold.service.places import working_folder
 from proteofold.service.runs import may_change, order_of
-from proteofold.service.structures import RCSB_FILES, Structures, read_structure, structures_of
+from proteofold.service.structures import RCSB_FILES, Structures, copy_structure, structures_of
 from proteofold.system.errors import UserError
 from website.actions import same
 from website.pages import protein_page, run_pages
 from website.requests.databases import ask_platform
+from website.requests.identity import client_of
 from website.requests.policy import policy
-from website.requests.threads import at_length
+from website.requests.streams import Streamed
 
 
 async def runs_page(visit):
@@ -54,5 +53,8 @@ def places(platform):
 async def structure(visit):
     """The coordinates of a PDB entry, as mmCIF."""
     _, structures = await ask_platform(visit.datasette, places)
-    data = await at_length(read_structure, structures.folder, visit.named("code"))
-    return Response(data, content_type="chemical/x-cif; charset=utf-8")
+    code = visit.named("code")
+    sent = Streamed(
+        lambda stream: copy_structure(structures.folder, code, stream), f"{code}.cif", "chemical/x-cif; charset=utf-8"
+    )
+    return await sent.begin(client_of(visit), visit.request.receive)

@@ -30,7 +30,8 @@ def drawn_timeline(conn, run):
     Results that other runs had computed are left out: nothing was done for them.
     """
     rows = conn.execute(
-        "select query_id, ifnull(node, 'unknown node'), started_at, finished_at from protein_results"
+        "select query_id, ifnull(node, 'unknown node'), ifnull(step, 'search'), started_at, finished_at"
+        " from protein_results"
         " where run_id = ? and phase in ('done', 'failed', 'running') and ifnull(computed_in, run_id) = run_id"
         " and (finished_at is not null or phase = 'running')",
         (run["run_id"],),

@@ -1,12 +1,19 @@
 """Coordinates of templates for the viewer of the site."""
 
 import gzip
+import io
 
 import pytest
 
-from proteofold.service.structures import Structures, read_structure, structures_of
+from proteofold.service.structures import Structures, copy_structure, structures_of
 from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
+
+
+def read_structure(folder, code):
+    stream = io.BytesIO()
+    copy_structure(folder, code, stream)
+    return stream.getvalue()
 
 
 @pytest.fixture
@@ -71,7 +78,31 @@ def test_file_that_is_too_large_for_a_browser_is_not_sent(tmp_path, monkeypatch)
     assert len(read_structure(tmp_path, "1abc")) == 1000
 
 
-def test_damaged_file_is_not_found(tmp_path):
-    (tmp_path / "1abc.cif.gz").write_bytes(gzip.compress(b"data_1ABC")[:-4])
+@pytest.mark.parametrize("name", ["1abc.cif", "1abc.cif.gz"])
+def test_large_structure_is_written_in_pieces(tmp_path, name):
+    text = bytes(3 << 20)
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    sizes = []
+
+    class Stream:
+        def write(self, data):
+            sizes.append(len(data))
+
+    copy_structure(tmp_path, "1abc", Stream())
+    assert sum(sizes) == len(text) and max(sizes) <= 256 * 1024
+
+
+def cut(packed):
+    return packed[:-4]
+
+
+def altered(packed):
+    """A byte within, which zlib notices, and not gzip."""
+    return packed[:10] + b"\xff" * 5 + packed[15:]
+
+
+@pytest.mark.parametrize("damage", [cut, altered])
+def test_damaged_file_is_not_found(tmp_path, damage):
+    (tmp_path / "1abc.cif.gz").write_bytes(damage(gzip.compress(b"data_1ABC")))
     with pytest.raises(NotFoundError, match="cannot be read"):
         read_structure(tmp_path, "1abc")
