@@ -18,19 +18,24 @@ BEGUN = 1_790_000_000
 
 @pytest.fixture
 def run_of(busy_store):
-    """Function: the Timeline of the run 'busy' with rows of (phase, node, start and end in seconds, computed in)."""
+    """Function: the Timeline of the run 'busy' with rows of (phase, node, start and end in seconds, computed in).
+
+    Those of ``predicted`` nodes are in the prediction of their batch.
+    """
     with contextlib.closing(sqlite3.connect(busy_store)) as conn:
 
-        def drawn(rows, status="SUCCESS"):
+        def drawn(rows, status="SUCCESS", predicted=()):
             conn.execute("delete from protein_results where run_id = 'busy'")
             times = {"date_started": timestamp(BEGUN), "date_resumed": None}
             for number, (phase, node, start, end, computed_in) in enumerate(rows, 1):
                 (query_id,) = conn.execute("select query_id from proteins limit 1 offset ?", (number - 1,)).fetchone()
+                step = "secondary_structure" if node in predicted else None
                 started, finished = (at if at is None else timestamp(BEGUN + at) for at in (start, end))
                 conn.execute(
                     "insert into protein_results (run_id, query_id, result_id, position, md5, entry, phase, node,"
-                    " started_at, finished_at, computed_in) values ('busy', ?, ?, ?, 'x', 'x', ?, ?, ?, ?, ?)",
-                    (query_id, 7000 + number, number, phase, node, started, finished, computed_in),
+                    " started_at, finished_at, computed_in, step)"
+                    " values ('busy', ?, ?, ?, 'x', 'x', ?, ?, ?, ?, ?, ?)",
+                    (query_id, 7000 + number, number, phase, node, started, finished, computed_in, step),
                 )
             return timeline.drawn_timeline(conn, queries.find_run(conn, "busy") | times | {"status": status})
 
@@ -52,6 +57,26 @@ def test_each_node_that_worked_has_a_lane_with_its_searches(run_of):
     assert finished.rows[-1] == ("100%", "2 h 0 min")
     assert [row[:2] for row in nodes.rows] == [("a", "1"), ("b", "2")]
     assert nodes.panels[0].svg.count("<path") == 3  # a has one shade of the two of b
+
+
+def test_a_batch_that_is_predicted_is_no_search(run_of):
+    rows = [("done", "a", 0, HOUR, None), ("running", "b", 0, None, None)]
+    assert [row[:2] for row in run_of(rows, "RUNNING", "b").figures[1].rows] == [("a", "1")]
+    only_predicted = run_of([("failed", "b", 0, HOUR, None), rows[1]], "RUNNING", "b")
+    assert len(only_predicted.figures) == 1 and only_predicted.slowest == []
+    assert only_predicted.figures[0].words.startswith("1 protein")
+
+
+def test_a_clock_that_is_ahead_of_ours_is_followed(monkeypatch, run_of):
+    monkeypatch.setattr(timeline.time, "time", lambda: BEGUN + 60)
+    finished, nodes = run_of([("done", "a", HOUR, 2 * HOUR, None)], "RUNNING").figures
+    assert finished.rows[-1] == ("100%", "2 h 0 min") and "in 2 h" in finished.words
+    assert "a: at most 1 " in nodes.panels[0].svg
+
+
+def test_lanes_of_jobs_outside_the_time_shown_are_empty():
+    drawn = lanes.lanes("label", numpy.array([0.0, 60.0, 120.0]), {"a": numpy.zeros(2)})
+    assert "a: at most 1 " in drawn and "<path" not in drawn
 
 
 def test_the_slowest_searches_come_first(run_of):

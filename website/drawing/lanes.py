@@ -31,7 +31,7 @@ def lanes(label, edges, busy):
 
     The shade of a cell is its part of the largest number of all.
     """
-    most = max(float(values.max()) for values in busy.values())
+    most = max(float(values.max()) for values in busy.values()) or 1  # 0 if none ran between the edges
     parts = []
     for row, (name, values) in enumerate(busy.items()):
         lane = Markup('<text x="0" y="{}">{}: at most {:.0f} at the same time</text>').format(

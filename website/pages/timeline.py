@@ -15,6 +15,8 @@ BINS = 96
 MOST_LANES = 16
 SLOWEST_SHOWN = 5
 
+_SEARCH = ("search", "summary")  # the steps of a job that searches for one protein
+
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
@@ -46,9 +48,12 @@ def drawn_timeline(conn, run):
     first = min(float(numpy.nanmin(starts)) if not numpy.isnan(starts).all() else now, float(ends.min()))
     if run["date_started"]:
         first = min(first, seconds_of(run["date_started"]))
-    last = now if run["status"] in ACTIVE else float(ends[is_finished].max())
+    last = float(ends[is_finished].max())
+    if run["status"] in ACTIVE:
+        last = max(now, last)  # the clocks of nodes may be ahead
     edges = numpy.linspace(first, max(last, first + 60), BINS + 1)
-    known = ends > starts  # false where the start is not known
+    is_search = numpy.isin([step for _, _, step, *_ in rows], _SEARCH)  # others run for many proteins at once
+    known = (ends > starts) & is_search  # false where the start is not known
     figures = [_finished(edges, numpy.sort(ends[is_finished]))]
     if known.any():
         figures.append(_busy(edges, nodes[known], starts[known], ends[known]))
