@@ -1,7 +1,6 @@
 """The whole report in one file, to mail or to keep: the proteome, all proteins, and plots that choose among them."""
 
 import json
-import math
 from collections import Counter
 from html import escape
 
@@ -78,7 +77,8 @@ def _rows(data):
                 result.length,
                 result.coverage_class,
                 result.domains,
-                math.floor(100 * result.domain_coverage),
+                # 0 is "none" in the plot, to which no protein with a domain belongs
+                max(pages.percent(result.domain_coverage), 1 if result.domains else 0),
                 template,
                 _shortened(data.templates.get(template, "")),
                 pages.number(result.best_evalue),
@@ -189,7 +189,7 @@ def _evalues(values):
         for edge, count in zip(bins.edges, bins.heights, strict=True)
     ]
     if bins.smaller:
-        found.insert(0, ("good", f"below 1e{bins.edges[0]:.0f}", None, 10 ** bins.edges[0], bins.smaller))
+        found.insert(0, ("good", f"below {10 ** bins.edges[0]:.1e}", None, 10 ** bins.edges[0], bins.smaller))
     return bars("E-value", f"of the best hit; below {LIMIT} it is significant", _PLACE["E-value"], found)
 
 

@@ -144,7 +144,7 @@ def best_hits(data):
             number(result.probability),
             number(result.best_score),
             result.significant_hits,
-            math.floor(100 * result.coverage),
+            percent(result.coverage),
             result.verdict,
         ]
         for result in sorted(data.results, key=certainty)
@@ -192,6 +192,11 @@ def certainty(result):
     """What results are sorted by: the most certain first, those without a hit last."""
     missing = math.isnan(result.best_evalue)
     return (missing, 0 if missing else result.best_evalue, 0 if missing else -result.best_score)
+
+
+def percent(part):
+    """A part in whole per cent, rounded down; 0.29 is 29, though 100 times that float is less."""
+    return math.floor(100 * part + 1e-9)
 
 
 def number(value):

@@ -210,6 +210,22 @@ def test_bars_of_the_one_file_hold_each_finished_protein_once(run_folder):
         assert sum(map(int, counts)) == len(done)
 
 
+def test_coverage_is_in_whole_per_cent_and_that_of_a_small_domain_is_not_none(run_folder):
+    done = {"small": (4000, [hit(end=30)]), "exact": (100, [hit(end=29)]), "none": (100, [])}
+    folder = run_folder(done)
+    rows = {row[0]: row for row in table_data(one_file.report(read_report_data(folder)))["rows"]}
+    assert [(rows[name][4], rows[name][5]) for name in done] == [(1, 1), (1, 29), (0, 0)]
+    best = {row[0]: row for row in table_data(page("best_hits", folder))["rows"]}
+    assert best["exact"][7] == 29
+
+
+def test_the_bar_of_the_smallest_evalues_says_its_limit(run_folder):
+    done = {"zero": (100, [hit(evalue=0.0)]), "small": (100, [hit(evalue=5e-9)])}
+    text = one_file.report(read_report_data(run_folder(done)))
+    ((limit, words),) = re.findall(r'data-below="([^"]+)" data-words="E-value: below ([^"]+)"', text)
+    assert float(words) == pytest.approx(float(limit), rel=0.05)
+
+
 def test_large_tables_are_packed(run_folder):
     text = one_file.report(read_report_data(run_folder({f"p{number}": (100, [hit()]) for number in range(1200)})))
     assert 'type="application/gzip"' in text and len(text) < 200_000
