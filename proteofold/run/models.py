@@ -21,15 +21,7 @@ def model_of(run, member, domain=None, rank=None, structures=STRUCTURES, read=re
     what that returned.
     """
     hit, alignment = _hit_and_alignment(run, member, domain, rank)
-    code, chain = pdb_chain(hit.template)
-    path = find_structure(hit.template, structures)
-    if path is None:
-        command = f"proteofold fetch structures {run.name}"
-        raise UserError(
-            f"{structure_paths(structures, code)[0]} is missing: '{command} --template {hit.template}' fetches it, and "
-            f"'{command}' those of all domains of the run.",
-            topic="structures",
-        )
+    path, chain = _structure_of(run, hit.template, structures)
     return build_model(alignment, hit, member.query_id, read(path, chain))
 
 
@@ -43,6 +35,7 @@ def models_of_domains(run, structures=STRUCTURES):
     for query_id, number, template in sorted(domains_of(run.folder), key=itemgetter(2)):
         if member := members.get(query_id):  # not of a protein that has left the run since
             try:
+                _structure_of(run, template, structures)  # to read the hits takes long where no template has one
                 made = model_of(run, member, number, structures=structures, read=read)
             except (UserError, OSError, MemoryError) as error:
                 made = error
@@ -83,6 +76,20 @@ def domains_of(folder):
         raise UserError(
             f"{path} is damaged. Rerun the snakemake command of the run; it is written again.", topic="structures"
         ) from None
+
+
+def _structure_of(run, template, structures):
+    """(mmCIF file, chain) of a template; UserError where there is none."""
+    code, chain = pdb_chain(template)
+    path = find_structure(template, structures)
+    if path is None:
+        command = f"proteofold fetch structures {run.name}"
+        raise UserError(
+            f"{structure_paths(structures, code)[0]} is missing: '{command} --template {template}' fetches it, and "
+            f"'{command}' those of all domains of the run.",
+            topic="structures",
+        )
+    return path, chain
 
 
 def _hit_and_alignment(run, member, domain, rank):

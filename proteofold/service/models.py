@@ -9,6 +9,7 @@ import io
 import json
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -36,6 +37,8 @@ MEMORY = 512 << 20
 
 _NICE = 10
 _PIECE = 1 << 18
+_LOOK_MS = 1000
+_NO_MODEL = 3  # exit status where the last line of standard error says why; 1 is that of a bug
 _NOT_MADE = ("query_id", "domain", "template", "reason")
 
 
@@ -43,14 +46,14 @@ def send_model(folder, structures, stream, query_id, ending, domain=None, rank=N
     """Write the file of a model of a protein of a run to a stream; ``ending`` is one of FORMATS.
 
     ``folder`` is the run's, ``structures`` that of the mmCIF files; domain and rank as for models.model_of.
-    NotFoundError says why there is none.
+    NotFoundError says why there is none. BrokenPipeError when ``gone``, where the stream has that, becomes true.
     """
     asked = {"query_id": query_id, "ending": ending, "domain": domain, "rank": rank}
     _send(asked | {"folder": str(folder), "structures": str(structures)}, stream)
 
 
 def send_models(folder, structures, stream):
-    """Write what write_models writes to a stream; a reader who goes ends it. NotFoundError as there."""
+    """Write what write_models writes to a stream. NotFoundError as there, BrokenPipeError as of send_model."""
     _send({"folder": str(folder), "structures": str(structures)}, stream)
 
 
@@ -143,15 +146,30 @@ def _send(asked, stream):
             try:
                 child.stdin.write(json.dumps(asked | {"limits": [os.getpid(), MODEL_S, MEMORY]}).encode())
                 child.stdin.close()
-                while piece := child.stdout.read1(_PIECE):
+                while piece := _next_piece(child.stdout, stream):
                     stream.write(piece)
             except BaseException:  # the reader is gone
                 child.kill()
                 raise
-        if child.returncode:
-            errors.seek(0)
-            printed = errors.read().decode(errors="replace").strip().splitlines()
-            raise NotFoundError(printed[-1] if printed else "There is no model: it takes too much time or memory.")
+        errors.seek(0)
+        printed = errors.read().decode(errors="replace").strip()
+    if child.returncode == _NO_MODEL:
+        raise NotFoundError(printed.splitlines()[-1])
+    if child.returncode < 0:
+        raise NotFoundError("There is no model: it takes too much time or memory.")
+    if child.returncode:
+        print(printed, file=sys.stderr)
+        raise RuntimeError("a model could not be made")
+
+
+def _next_piece(output, stream):
+    """What a child prints next, b"" at its end; BrokenPipeError when the reader of the stream is gone before."""
+    printed = select.poll()
+    printed.register(output, select.POLLIN)
+    while not printed.poll(_LOOK_MS):
+        if getattr(stream, "gone", False):
+            raise BrokenPipeError("the reader is gone")
+    return output.read1(_PIECE)
 
 
 def main():
@@ -169,7 +187,7 @@ def main():
             write_models(Path(asked["folder"]), Path(asked["structures"]), sys.stdout.buffer)
     except (UserError, OSError, MemoryError) as error:
         print(_why(error), file=sys.stderr)
-        sys.exit(1)
+        sys.exit(_NO_MODEL)
 
 
 def _stand_back():

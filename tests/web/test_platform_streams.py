@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 import pytest
 
@@ -49,6 +50,28 @@ def test_a_reader_who_leaves_is_noticed_though_the_server_goes_on_taking_what_is
         await stream.asgi_send(send)
         (end,) = await asyncio.gather(stream._writing, return_exceptions=True)
         assert type(end) is BrokenPipeError
+
+    asyncio.run(asyncio.wait_for(visit(), 60))
+
+
+def test_a_reader_who_leaves_before_the_first_piece_is_noticed():
+    async def visit():
+        pipes = []
+
+        def silent(stream):
+            pipes.append(stream)
+            while not stream.gone:
+                time.sleep(0.01)
+
+        async def receive():
+            await asyncio.sleep(0.01)
+            return {"type": "http.disconnect"}
+
+        stream = Streamed(silent, "x.zip", "application/zip")
+        with pytest.raises(BusyError, match="has left"):
+            await stream.begin("reader", receive)
+        (end,) = await asyncio.gather(stream._writing, return_exceptions=True)
+        assert type(end) is BrokenPipeError and pipes[0].gone
 
     asyncio.run(asyncio.wait_for(visit(), 60))
 

@@ -83,7 +83,7 @@ class Streamed:
     """
 
     def __init__(self, write, file_name, media_type):
-        self._write, self._pipe, self._writing, self._first, self._receive = write, None, None, None, None
+        self._write, self._pipe, self._writing, self._first, self._leaving = write, None, None, None, None
         self.headers = {
             "content-type": media_type,
             "content-disposition": f'attachment; filename="{file_name}"',
@@ -94,9 +94,8 @@ class Streamed:
         """Start writing, and wait for the first piece; returns self.
 
         ``client`` is who is counted, ``receive`` that of the request, which returns when the reader leaves. Raises
-        BusyError if they have ``most`` downloads, or all threads are busy.
+        BusyError if they have ``most`` downloads, all threads are busy, or the reader leaves meanwhile.
         """
-        self._receive = receive
         if _under_way[client] >= most:
             raise BusyError(f"You have {counted(most, 'download')} under way. Wait until one has ended.", 429)
         if _under_way.total() >= SENDERS:
@@ -110,11 +109,20 @@ class Streamed:
         self._writing = start_sending(write)
         _under_way[client] += 1
         self._writing.add_done_callback(lambda writing: _leave(client, writing))
-        self._first = await self._next()
+        # uvicorn takes all that is sent to a reader who is gone
+        self._leaving = asyncio.ensure_future(_left(receive)) if receive else None
+        try:
+            self._first = await self._next()
+        except BaseException as error:
+            self._end()
+            if isinstance(error, _GoneError):
+                raise BusyError("The reader of this download has left.", 503) from None
+            raise
         return self
 
-    async def _next(self, leaving=None):
-        """The next piece, None at the end; what the thread raised, or _GoneError when ``leaving`` is done."""
+    async def _next(self):
+        """The next piece, None at the end; what the thread raised, or _GoneError when the reader has left."""
+        leaving = self._leaving
         piece = asyncio.ensure_future(self._pipe.queue.get())
         ends = [piece, self._writing, *([leaving] if leaving else [])]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -131,15 +139,13 @@ class Streamed:
     async def asgi_send(self, send):
         """As Datasette sends its answers."""
         headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
-        # uvicorn takes all that is sent to a reader who is gone
-        leaving = asyncio.ensure_future(_left(self._receive)) if self._receive else None
         try:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             piece = self._first
             while piece is not None:
                 async with asyncio.timeout(PATIENCE_S):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
-                piece = await self._next(leaving)
+                piece = await self._next()
             await send({"type": "http.response.body", "body": b""})
         except _GoneError:
             pass
@@ -147,8 +153,12 @@ class Streamed:
             # nothing more is sent, so the server cuts the connection
             print("A download was cut: its reader took nothing of it for a minute.", file=sys.stderr)
         finally:
-            if leaving:
-                leaving.cancel()
-            self._pipe.gone = True
-            while not self._pipe.queue.empty():
-                self._pipe.queue.get_nowait()
+            self._end()
+
+    def _end(self):
+        """Wait no more for the reader to leave, and let the thread know that nobody reads."""
+        if self._leaving:
+            self._leaving.cancel()
+        self._pipe.gone = True
+        while not self._pipe.queue.empty():
+            self._pipe.queue.get_nowait()

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -18,7 +19,7 @@ from structures import HBA, modelled_run
 from proteofold.cli.main import cli
 from proteofold.formats.packed_hhr import ALIGNED_HITS
 from proteofold.run.merge import merge_run
-from proteofold.run.models import model_of, templates_of_domains
+from proteofold.run.models import model_of, models_of_domains, templates_of_domains
 from proteofold.science.model_text import model_text
 from proteofold.service.models import send_model, send_models, write_models
 from proteofold.store.queries import NotFoundError
@@ -207,6 +208,15 @@ def test_structure_that_takes_too_much_has_no_model_and_stops_no_other(
     assert [reason in row["reason"] for row in rows] == [True, False] and len(rows) == 2
 
 
+def test_hits_on_templates_without_a_structure_are_not_read(two_templates, structures, monkeypatch):
+    def read(search, entry, out):
+        raise AssertionError("read")
+
+    monkeypatch.setattr("proteofold.run.models.read_packed_hhr", read)
+    (structures / "4hhb.cif.gz").unlink()
+    assert ["is missing" in str(made) for *_, made in models_of_domains(two_templates, structures)] == [True, True]
+
+
 def test_zip_without_any_structure_is_an_error_that_names_the_command(run, structures, tmp_path):
     with pytest.raises(NotFoundError, match="proteofold fetch structures demo"):
         zipped(run, tmp_path / "none")
@@ -237,6 +247,37 @@ def test_process_ends_when_its_reader_is_gone(run, structures):
         send_models(run.folder.path, structures, Gone())
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     assert not [pid for pid in children if "proteofold.service.models" in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+@pytest.fixture
+def child(monkeypatch, tmp_path):
+    """Function that replaces the process that makes models with a line of Python."""
+
+    def run(line):
+        (tmp_path / "child").write_text(f"#!{sys.executable}\n{line}\n")
+        (tmp_path / "child").chmod(0o755)
+        monkeypatch.setattr("proteofold.system.paths.PYTHON", (str(tmp_path / "child"),))
+
+    return run
+
+
+def test_process_that_prints_nothing_ends_when_its_reader_is_gone(structures, tmp_path, child):
+    class Gone:
+        gone = True
+
+    child("import time; time.sleep(20)")
+    with pytest.raises(BrokenPipeError):
+        send_models(tmp_path, structures, Gone())
+
+
+def test_bug_in_the_process_is_no_missing_model(structures, tmp_path, child, capfd):
+    child("1 / 0")
+    with pytest.raises(RuntimeError, match="could not be made"):
+        send_models(tmp_path, structures, io.BytesIO())
+    assert "ZeroDivisionError" in capfd.readouterr().err
+    child("import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(NotFoundError, match="time or memory"):
+        send_models(tmp_path, structures, io.BytesIO())
 
 
 @pytest.mark.parametrize(
