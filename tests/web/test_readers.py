@@ -48,8 +48,12 @@ def test_an_earlier_result_is_shown_on_request_and_says_so(site, names):
     assert '<input type="hidden" name="run" value="first">' in earlier.text, "filters keep the run"
 
 
-def test_an_unknown_run_shows_the_latest_result(site, names):
-    assert 'Result of run <a href="/-/runs/second">' in site.get(f"{site.protein(names.myg)}?run=nobody").text
+def test_a_run_without_a_result_shows_the_latest_and_says_so(site, names):
+    page = site.get(f"{site.protein(names.myg)}?run=no%3Cbody").text
+    assert 'Result of run <a href="/-/runs/second">' in page
+    assert "Run no&lt;body has no result of this protein; the latest is shown." in page
+    for run in ("", "?run=first", "?run=second"):
+        assert "has no result of this protein" not in site.get(site.protein(names.myg) + run).text
 
 
 def test_parameters_of_sql_are_listed_for_users_and_refused_in_words(signed_in, stranger):

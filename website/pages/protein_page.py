@@ -139,9 +139,10 @@ def _gather(conn, name, arguments, results, here, structures):
     (protein,) = proteins
     of_runs = queries.results_of(conn, protein["query_id"])
     finished = [result for result in of_runs if result["phase"] == "done"]
-    latest = newest = max(finished, key=lambda result: result["finished_at"] or "", default=None)
-    if arguments.get("run"):
-        latest = next((result for result in finished if result["run_id"] == arguments.get("run")), newest)
+    newest = max(finished, key=lambda result: result["finished_at"] or "", default=None)
+    asked = arguments.get("run")
+    of_asked = next((result for result in finished if result["run_id"] == asked), None)
+    latest = of_asked or newest
     prediction = queries.prediction_of(conn, latest["run_id"], protein["query_id"]) if latest else None
     folders = [Path(path_of(conn)).parent, *results]
     failed = of_runs[0] if of_runs and of_runs[0]["phase"] == "failed" else None
@@ -152,6 +153,7 @@ def _gather(conn, name, arguments, results, here, structures):
             prediction = next(filter(None, read), None)
     found = {"protein": protein, "results": of_runs, "latest": latest, "failed": failed, "found": None}
     found["is_newest"] = latest is newest
+    found["absent_run"] = asked if not of_asked else None
     # drawn here, in the thread of the query: the longest take half a second, and others wait for the main thread
     draws_sequence = protein["length"] <= LONG_SEQUENCE or arguments.get("sequence") == "all"
     found |= structure_shown(protein, latest or failed, prediction, draws_sequence)
