@@ -32,7 +32,7 @@ def test_runner_that_is_killed_and_ended_while_a_head_works_never_starts_it_twic
     runner.kill()
     runner.wait()
     second = bench.start_runner()
-    wait_until(lambda: "started for" in (bench.path / "runner.log").read_text().splitlines()[-1], "second runner")
+    wait_until(lambda: "runner: started for" in (bench.path / "runner.log").read_text().splitlines()[-1], "second runner")
     assert bench.start_runner().wait(timeout=600) == 1
     assert "another runner is running" in (bench.path / "runner.log").read_text()
     second.send_signal(signal.SIGTERM)
@@ -154,7 +154,7 @@ def test_runner_that_is_killed_again_and_again_carries_each_order_out_once(bench
     log = bench.path / "runner.log"
     for number in range(1, 13):
         runner = bench.start_runner("--parallel", "2")
-        wait_until(lambda number=number: log.read_text().count("started for") == number, f"runner {number}")
+        wait_until(lambda number=number: log.read_text().count("runner: started for") == number, f"runner {number}")
         time.sleep(chance.uniform(0, 2))
         runner.kill()
         runner.wait()

@@ -144,6 +144,7 @@ def test_upload_start_watch_and_download(ann, bench, shots, tmp_path):
         rows = archive.read("story/merge_results.csv").decode().splitlines()
         assert len(rows) == 5
     follow(page, "text=Report")
+    page.click("text=Single pages and plots")
     follow(page, "text=Best hits")
     assert page.locator("table tbody tr").count() == 4
     assert ann.said == []
@@ -176,7 +177,7 @@ def test_a_token_made_on_the_page_serves_the_command_line(ann, bench, tmp_path):
     assert zipfile.is_zipfile(tmp_path / "remote.zip")
     assert remote("log", "remote") and remote("log", "remote", "--protein", "more1")
     assert "runner" in remote("health") and "waiting" in remote("cluster")
-    assert "ordered" in remote("repeat", "remote", "remote-2")
+    assert "queued" in remote("repeat", "remote", "remote-2")
     remote("watch", "remote-2")
     (shared,) = open_store(bench.store_path).execute("select shared from runs where run_id = 'remote-2'").fetchone()
     assert shared == 2
@@ -243,4 +244,4 @@ def test_the_runner_that_is_not_running_is_reported_in_the_header(ann, bench):
         runner.terminate()
         runner.wait()
     wait_until(lambda: ann.go("/-/runs") and "off since" in ann.page.text_content(".health"), "health", seconds=60)
-    assert ann.page.locator(".health li.bad").count() == 1 and ann.page.is_visible(".health summary.bad")
+    assert ann.page.locator(".health li.quiet").count() == 1 and ann.page.is_visible(".health summary.quiet")
