@@ -20,7 +20,7 @@ WIDTH = 1280
 PICTURES = {
     "protein": ("/-/protein/P00533", 820),
     "run": ("/-/runs/demo", 820),
-    "report": ("proteome.html", 760),
+    "report": ("report.html", 760),
 }
 
 
