@@ -32,7 +32,9 @@ def test_runner_that_is_killed_and_ended_while_a_head_works_never_starts_it_twic
     runner.kill()
     runner.wait()
     second = bench.start_runner()
-    wait_until(lambda: "runner: started for" in (bench.path / "runner.log").read_text().splitlines()[-1], "second runner")
+    wait_until(
+        lambda: "runner: started for" in (bench.path / "runner.log").read_text().splitlines()[-1], "second runner"
+    )
     assert bench.start_runner().wait(timeout=600) == 1
     assert "another runner is running" in (bench.path / "runner.log").read_text()
     second.send_signal(signal.SIGTERM)
