@@ -36,7 +36,7 @@ def test_runner_that_is_killed_and_ended_while_a_head_works_never_starts_it_twic
         lambda: "runner: started for" in (bench.path / "runner.log").read_text().splitlines()[-1], "second runner"
     )
     assert bench.start_runner().wait(timeout=600) == 1
-    assert "another runner is running" in log.read_text()
+    assert "another runner is running" in (bench.path / "runner.log").read_text()
     second.send_signal(signal.SIGTERM)
     assert second.wait(timeout=600) == 0
     assert bench.living_heads() == [head] and bench.order_of()["state"] == "running"
