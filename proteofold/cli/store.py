@@ -236,9 +236,8 @@ def proteins(ids, fasta, store_path, as_json):
       proteofold proteins --ids wanted.txt --fasta > wanted.fasta
       echo P69905 | proteofold proteins --ids - --json
     """
-    from proteofold.formats.fasta import format_fasta
     from proteofold.store import lookup, queries
-    from proteofold.store.proteins import format_header
+    from proteofold.store.proteins import format_protein
 
     conn = _open(store_path)
     absent, rows = [], []
@@ -252,8 +251,7 @@ def proteins(ids, fasta, store_path, as_json):
                 if row["sequence"] is None:
                     absent.append(name)
                 else:
-                    header = " ".join(filter(None, (row["query_id"], format_header(row))))
-                    click.echo(format_fasta(header, row["sequence"]), nl=False)
+                    click.echo(format_protein(row), nl=False)
         else:
             rows += found
     if as_json:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import yaml
 
-from proteofold.formats.fasta import format_fasta
 from proteofold.run.layout import RESULTS
 from proteofold.run.lock import head_is_alive
 from proteofold.run.progress import TIMES_VARIABLE
@@ -21,7 +20,7 @@ from proteofold.service.database import dicts, private_mode
 from proteofold.service.places import files_of, heads_folder, order_folder, order_lock, run_folder, working_folder
 from proteofold.service.runs import NewRun, config_of, ids_of
 from proteofold.store.database import path_of
-from proteofold.store.proteins import format_header
+from proteofold.store.proteins import format_protein
 from proteofold.system import paths
 from proteofold.system.errors import UserError
 from proteofold.system.files import write_aside
@@ -93,7 +92,7 @@ def fasta_of(store, ids):
             row = rows.get(query_id)
             if row is None or row["sequence"] is None:
                 raise UserError(f"The store has no sequence of {query_id!r} any more: upload it again.")
-            texts.append(format_fasta(f"{query_id} {format_header(row)}".rstrip(), row["sequence"]))
+            texts.append(format_protein(row))
     return "".join(texts)
 
 

@@ -11,7 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from proteofold.formats.fasta import FastaError, read_fasta
+from proteofold.formats.fasta import FastaError, format_fasta, read_fasta
 from proteofold.run.inputs import Checked, Sequences
 from proteofold.run.layout import RESULTS
 from proteofold.run.states import timestamp
@@ -75,6 +75,11 @@ def format_header(row):
     """The rest of a FASTA header of a row of ``proteins``, as UniProt writes it; what parse_header read."""
     tags = [f"{tag}={row[name]}" for tag, name in (("OS", "organism"), ("GN", "gene")) if row[name]]
     return " ".join(filter(None, (row["description"], *tags)))
+
+
+def format_protein(row):
+    """The FASTA text of a row of ``proteins`` that has a sequence."""
+    return format_fasta(f"{row['query_id']} {format_header(row)}".rstrip(), row["sequence"])
 
 
 @dataclass(slots=True)

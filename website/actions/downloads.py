@@ -8,14 +8,14 @@ import re
 
 from datasette import Response
 
-from proteofold.formats.fasta import format_fasta, protein_stem
+from proteofold.formats.fasta import protein_stem
 from proteofold.report.draw import REPORT_FILES, WHOLE_REPORT
 from proteofold.service.downloads import copy_file, head_log, job_log, run_zip
 from proteofold.service.downloads import report_file as read_report_file
 from proteofold.service.places import run_folder
 from proteofold.store import queries, run_files
 from proteofold.store.database import open_for_reading
-from proteofold.store.proteins import format_header
+from proteofold.store.proteins import format_protein
 from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
 from proteofold.system.words import without_folders
@@ -81,7 +81,7 @@ async def protein_fasta(visit):
     if not found or not found[0]["sequence"]:
         raise NotFoundError(f"There is no sequence of {query_id!r} in the store.")
     headers = NEVER_KEPT | {"Content-Disposition": f'attachment; filename="{protein_stem(query_id)}.fasta"'}
-    return Response(_fasta(found[0]), headers=headers, content_type=f"{_KINDS['fasta']}; charset=utf-8")
+    return Response(format_protein(found[0]), headers=headers, content_type=f"{_KINDS['fasta']}; charset=utf-8")
 
 
 # --- Proteins ---------------------------------------------------------------------------------------
@@ -131,11 +131,7 @@ def _write_fasta(text, conn, run_id, parts):
     for ids in parts:
         for row in queries.proteins_of(conn, ids):
             if row["sequence"]:
-                text.write(_fasta(row))
-
-
-def _fasta(row):
-    return format_fasta(f"{row['query_id']} {format_header(row)}".rstrip(), row["sequence"])
+                text.write(format_protein(row))
 
 
 def _write_csv(text, conn, run_id, parts):
