@@ -95,8 +95,8 @@ def test_pages_lead_to_the_models(site):
 
 def test_a_client_has_them_too(site, run, tmp_path):
     def answer(request):
-        told = site.ask(request.method, request.url.raw_path.decode())
-        return httpx2.Response(told.status_code, headers=told.headers, content=told.content)
+        answered = site.ask(request.method, request.url.raw_path.decode())
+        return httpx2.Response(answered.status_code, headers=answered.headers, content=answered.content)
 
     with Client("http://localhost", None, httpx2.MockTransport(answer)) as client:
         assert client.model("demo", HBA, tmp_path / "m.pdb", hit=1).read_text() == expected(run, ".pdb")

@@ -19,9 +19,9 @@ def policy_of(answer):
 @pytest.mark.parametrize("path", PAGES)
 def test_no_page_allows_inline_scripts_or_styles_but_those_of_its_templates(signed_in, path):
     answer = signed_in("ann").get(path)
-    told = policy_of(answer)
+    reported = policy_of(answer)
     assert "unsafe-inline" not in answer.headers["content-security-policy"]
-    (nonce,) = re.findall("'nonce-([^']+)'", told["script-src"])
+    (nonce,) = re.findall("'nonce-([^']+)'", reported["script-src"])
     inline = re.findall(r"<(?:script|style)(?![^>]*\ssrc=)[^>]*>", answer.text)
     assert all(f'nonce="{nonce}"' in tag for tag in inline), inline
     assert not re.findall(r"<[a-z][^<>]*\s(?:style|on[a-z]+)=", re.sub("(?s)<script.*?</script>", "", answer.text))

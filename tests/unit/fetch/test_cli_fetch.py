@@ -144,6 +144,6 @@ def test_classification_is_fetched_from_the_addresses_in_the_environment(call, s
         "PROTEOFOLD_CLASSIFICATION_URL": server.url("/all"),
         "PROTEOFOLD_CLASSIFICATION_NAMES_URL": server.url("/names"),
     }
-    told = "resources/classification/cath-20220313: 1 domains in 1 superfamilies, CATH v4_4_0\n"
-    assert call("classification", **addresses).stdout == f"fetched {told}"
-    assert call("classification", **addresses).stdout == f"already present: {told}"
+    reported = "resources/classification/cath-20220313: 1 domains in 1 superfamilies, CATH v4_4_0\n"
+    assert call("classification", **addresses).stdout == f"fetched {reported}"
+    assert call("classification", **addresses).stdout == f"already present: {reported}"

@@ -1,4 +1,4 @@
-"""Heads that are stand-ins: the lock tells who lives, signals come in order, ends are told as the journal says."""
+"""Heads that are stand-ins: the lock tells who lives, signals come in order, ends are reported as the journal says."""
 
 import os
 import pwd
@@ -50,9 +50,9 @@ def look(store, platform):
     """Function: look after the orders, as a runner that did not start them does, or did."""
 
     def look_after(children=None, settings=SETTINGS):
-        told = []
-        orders.look_after(store, platform, settings, told.append, {} if children is None else children)
-        return told
+        reported = []
+        orders.look_after(store, platform, settings, reported.append, {} if children is None else children)
+        return reported
 
     return look_after
 
@@ -147,12 +147,12 @@ def test_stubborn_head_is_asked_then_terminated_then_killed(head, platform, stor
         platform.execute("update orders set stop_asked_at = stop_asked_at - 1000")  # no runner was there meanwhile
     assert look() == ["one: SIGINT sent, as alice asked"]
     assert look() == []
-    told = []
+    reported = []
     for _ in range(3):
         with transaction(platform):
             platform.execute("update orders set signalled_at = signalled_at - 60")
-        told += look()
-    assert told[:2] == ["one: SIGTERM sent, as alice asked", "one: SIGKILL sent, as alice asked"]
+        reported += look()
+    assert reported[:2] == ["one: SIGTERM sent, as alice asked", "one: SIGKILL sent, as alice asked"]
     wait_for_end(process)
     look()
     assert (order_of(platform, "one")["message"], status(store)) == ("stopped by alice", "INTERRUPTED")

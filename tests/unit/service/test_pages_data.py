@@ -77,15 +77,15 @@ def test_configuration_names_the_choices(tmp_path):
 
 def services(store_path, monkeypatch):
     monkeypatch.setattr(cache, "_kept", {})
-    told = health.health(store_path)
-    return {service["name"]: (service["ok"], service["words"]) for service in told["services"]}, told["workers"]
+    seen = health.health(store_path)
+    return {service["name"]: (service["ok"], service["words"]) for service in seen["services"]}, seen["workers"]
 
 
 def test_health_reports_in_words_what_works(store, platform, store_path, monkeypatch):
     order(store, platform)
-    told, workers = services(store_path, monkeypatch)
-    assert told["store"] == (True, "can be read") and told["runner"][0] is False
-    assert "has not been started" in told["runner"][1]
+    seen, workers = services(store_path, monkeypatch)
+    assert seen["store"] == (True, "can be read") and seen["runner"][0] is False
+    assert "has not been started" in seen["runner"][1]
     assert workers["live"] == workers["total"] == 1 and "core" in workers["words"]
     Runner(store_path)._sign_on(platform)
     assert services(store_path, monkeypatch)[0]["runner"] == (True, "0 running, 1 waiting")
@@ -104,15 +104,15 @@ def test_runner_that_was_ended_is_reported_at_once(store, platform, store_path, 
 
 def test_health_of_a_store_that_is_damaged_is_told(store_path, monkeypatch):
     store_path.write_text("no store " * 1000)
-    told, _ = services(store_path, monkeypatch)
-    assert told["store"][0] is False and "cannot be read" in told["store"][1]
+    seen, _ = services(store_path, monkeypatch)
+    assert seen["store"][0] is False and "cannot be read" in seen["store"][1]
 
 
 def test_silent_slurm_is_reported_and_no_error(store, platform, store_path, monkeypatch, tmp_path):
     Runner(store_path, profile="cluster")._sign_on(platform)
     monkeypatch.setenv("PATH", str(tmp_path))
-    told, workers = services(store_path, monkeypatch)
-    assert told["Slurm"] == (False, "does not answer") and workers["words"] == "0 of 0 nodes can work"
+    seen, workers = services(store_path, monkeypatch)
+    assert seen["Slurm"] == (False, "does not answer") and workers["words"] == "0 of 0 nodes can work"
     assert cluster.cluster(store, platform) == {
         "kind": "slurm",
         "words": "Slurm does not answer",
@@ -145,15 +145,15 @@ def test_nodes_of_slurm_show_jobs_of_our_runs_and_count_those_of_others(
     jobs += f"11|RUNNING|n1|1|500M|{started}|None|bob|proteofold elsewhere c-1-2|lib:P9-0123abcd"
     stand_in(bin_folder, "squeue", jobs)
     monkeypatch.setenv("PATH", f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
-    told = cluster.cluster(store, platform)
-    first, second = told["nodes"]
+    seen = cluster.cluster(store, platform)
+    first, second = seen["nodes"]
     assert (first["cores"], first["cores_used"], first["memory_used_mb"], first["load"]) == (4, 1, 2000, 0.51)
     assert second["state"] == "down*" and second["load"] is None and second["jobs"] == []
     (ours,) = first["jobs"]
     assert (ours["run_id"], ours["name"], ours["step"]) == ("one", "P69905", "search") and 55 < ours["seconds"] < 90
-    assert (first["other_jobs"], second["other_jobs"], told["other_queue"]) == (2, 0, 1)
-    assert not any(word in str(told) for word in ("bob", "other | job", "secret project", "elsewhere", "P9"))
-    assert [(job["name"], job["reason"]) for job in told["queue"]] == [("P1", "Priority")]
+    assert (first["other_jobs"], second["other_jobs"], seen["other_queue"]) == (2, 0, 1)
+    assert not any(word in str(seen) for word in ("bob", "other | job", "secret project", "elsewhere", "P9"))
+    assert [(job["name"], job["reason"]) for job in seen["queue"]] == [("P1", "Priority")]
     assert services(store_path, monkeypatch)[1]["words"] == "1 of 2 nodes can work"
 
 
@@ -165,11 +165,11 @@ def test_without_slurm_this_machine_is_shown_with_what_runs_and_waits(store, pla
             " where query_id = 'P1'"
         )
     order(store, platform)
-    told = cluster.cluster(store, platform)
-    (node,) = told["nodes"]
-    assert told["kind"] == "machine" and node["memory_mb"] > node["memory_used_mb"] > 0
+    seen = cluster.cluster(store, platform)
+    (node,) = seen["nodes"]
+    assert seen["kind"] == "machine" and node["memory_mb"] > node["memory_used_mb"] > 0
     assert [(job["run_id"], job["name"], job["step"]) for job in node["jobs"]] == [("demo", "P1", "search")]
-    assert [(row["run_id"], row["name"], row["user"]) for row in told["queue"]] == [("one", "2 proteins", "alice")]
+    assert [(row["run_id"], row["name"], row["user"]) for row in seen["queue"]] == [("one", "2 proteins", "alice")]
 
 
 def test_finished_runs_report_what_they_took(store, platform, results):
@@ -178,8 +178,13 @@ def test_finished_runs_report_what_they_took(store, platform, results):
         store.execute("update protein_results set cpu_s = 1800, computed_in = 'demo'")
         store.execute("update protein_results set computed_in = 'another' where query_id = 'P3'")
         store.execute("update runs set status = 'SUCCESS', duration_s = 7200, date_finished = '2026'")
-    (told,) = cluster.finished_runs(store, platform)
-    assert (told["cpu_hours"], told["wall_hours"], told["efficiency"], told["proteins"]) == (1.0, 2.0, None, 3)
+    (seen,) = cluster.finished_runs(store, platform)
+    assert (seen["cpu_hours"], seen["wall_hours"], seen["efficiency"], seen["proteins"]) == (
+        1.0,
+        2.0,
+        None,
+        3,
+    )
 
 
 def test_kept_answers_are_asked_for_once_in_a_while(monkeypatch):
@@ -308,16 +313,16 @@ def planned(store, working, new_run):
 @pytest.mark.hhsuite
 def test_estimate_counts_what_is_new_and_writes_nothing(store, platform, results, tmp_path):
     before = sorted(path.name for path in results.path.iterdir())
-    told = estimate(store, platform, NewRun("one", ["P1", "sp|P69905|HBA_HUMAN"], "alice", "demo", "lean", "demo"))
-    assert (told["total"], told["new"], told["already_predicted"], told["residues"]) == (2, 2, 0, 13)
-    assert told["longest"] == {"query_id": "sp|P69905|HBA_HUMAN", "length": 10}
-    assert told["expected_s"] > 0 and told["cpu_hours"] > 0 and told["not_fitting"] == [] and told["ahead"] == 0
-    assert told["machine"].startswith("this machine: 1 ×")
+    seen = estimate(store, platform, NewRun("one", ["P1", "sp|P69905|HBA_HUMAN"], "alice", "demo", "lean", "demo"))
+    assert (seen["total"], seen["new"], seen["already_predicted"], seen["residues"]) == (2, 2, 0, 13)
+    assert seen["longest"] == {"query_id": "sp|P69905|HBA_HUMAN", "length": 10}
+    assert seen["expected_s"] > 0 and seen["cpu_hours"] > 0 and seen["not_fitting"] == [] and seen["ahead"] == 0
+    assert seen["machine"].startswith("this machine: 1 ×")
     assert sorted(path.name for path in results.path.iterdir()) == before
     run = planned(store, working_folder(platform), NewRun("other", ["P1"], "alice", "demo", "lean", "demo"))
     results.finish(run, "P1")
-    told = estimate(store, platform, NewRun("one", ["P1", "P2"], "alice", "demo", "lean", "demo"))
-    assert (told["total"], told["new"], told["already_predicted"]) == (2, 1, 1)
+    seen = estimate(store, platform, NewRun("one", ["P1", "P2"], "alice", "demo", "lean", "demo"))
+    assert (seen["total"], seen["new"], seen["already_predicted"]) == (2, 1, 1)
     with pytest.raises(UserError, match="no weights"):
         estimate(store, platform, NewRun("one", ["P1"], "alice", "demo", "lean", "x"))
 

@@ -347,9 +347,9 @@ def test_run_that_seems_to_wait_without_an_order_is_interrupted(store, ordered):
 
 
 def look_after(store, platform, children=None):
-    told = []
-    orders.look_after(store, platform, HeadSettings("default"), told.append, children or {})
-    return told
+    reported = []
+    orders.look_after(store, platform, HeadSettings("default"), reported.append, children or {})
+    return reported
 
 
 def test_order_that_was_claimed_and_never_started_waits_again(store, ordered):
