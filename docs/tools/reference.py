@@ -30,8 +30,9 @@ def commands(command, words):
     if not isinstance(command, click.Group):
         yield words, command
         return
-    for name, part in sorted(command.commands.items()):
-        yield from commands(part, [*words, name])
+    context = click.Context(command)
+    for name in sorted(command.list_commands(context)):
+        yield from commands(command.get_command(context, name), [*words, name])
 
 
 def help_of(command, words):

@@ -99,7 +99,8 @@ def test_every_section_of_errors_that_the_code_names_exists_and_the_other_way_ro
 
 def commands(group):
     """The commands below a group that do something, with their names."""
-    for name, command in group.commands.items():
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
         yield from commands(command) if isinstance(command, click.Group) else [(name, command)]
 
 

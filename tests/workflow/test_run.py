@@ -4,6 +4,7 @@ import contextlib
 import csv
 import gzip
 import io
+import itertools
 import json
 import re
 import sqlite3
@@ -52,6 +53,15 @@ def test_a3m_is_temporary_unless_kept(finished, fresh):
     assert kept.read_text().startswith(">ss_pred\n")
     fresh.snakemake()
     assert fresh.searched() == []
+
+
+def test_longest_protein_is_searched_first_and_each_summarised_before_the_next_search(fresh):
+    fresh.snakemake("--cores", "1")
+    run = fresh.run
+    assert fresh.searched() == sorted(fresh.records, key=lambda query_id: -len(fresh.records[query_id]))
+    made = sorted((run.search.hhr(entry).stat().st_mtime_ns, entry) for entry in run.by_entry)
+    for (_, entry), (next_found, _) in itertools.pairwise(made):
+        assert run.search.out(entry).stat().st_mtime_ns < next_found
 
 
 def test_any_file_of_the_chain_can_be_asked_for_by_name(fresh, finished):

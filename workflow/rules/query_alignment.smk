@@ -13,7 +13,7 @@ if ALIGNMENTS:
             usage=shared_file(ALIGNMENTS, "usage/{xx}/{entry}.tsv"),
         log:
             str(ALIGNMENTS.path / "logs/{xx}/{entry}.align.log"),
-        priority: search_priority
+        priority: protein_priority
         conda:
             "../envs/hhsuite.yaml"
         container:

@@ -101,11 +101,27 @@ def nice(longest):
     return max(0, NICEST_LENGTH - longest)
 
 
-def prediction_priority(wildcards):
-    """Before the searches that wait for it; the batches of the longest proteins first."""
-    return RUN.batch_size(wildcards.batch)[1] + 1
+# What is begun is finished before more is begun, so that results appear from the first minutes on: a search goes before
+# the steps that lead to others, a summary before all. Within a step the longest protein goes first: started last, it
+# would keep the run waiting.
+LATER_STEP = 100_000  # more residues than the longest protein has
+
+
+def batch_priority(wildcards):
+    """The batches of the longest proteins first."""
+    return RUN.batch_size(wildcards.batch)[1] + 1  # before the proteins of batches that are done
+
+
+def protein_priority(wildcards):
+    """The longest proteins first."""
+    return member(wildcards).length
 
 
 def search_priority(wildcards):
-    """Longest proteins first: started last, one would keep the run waiting."""
-    return member(wildcards).length
+    """Before anything that leads to a search."""
+    return LATER_STEP + member(wildcards).length
+
+
+def summary_priority(wildcards):
+    """Before all searches."""
+    return 2 * LATER_STEP

@@ -9,6 +9,7 @@ rule write_batch:
         shared_file(PREDICTIONS, "fas/{batch}.fas"),
     log:
         run_file("logs/write_batch/{batch}.log"),
+    priority: batch_priority
     localrule: True
     params:
         run=run_folder,
@@ -26,7 +27,7 @@ rule predict_secondary_structure:
         usage=shared_file(PREDICTIONS, "usage/{batch}.tsv"),
     log:
         str(PREDICTIONS.path / "logs/{batch}.log"),
-    priority: prediction_priority
+    priority: batch_priority
     threads: 1
     resources:
         mem_mb=prediction_mem_mb,
@@ -63,6 +64,7 @@ rule write_a3m:
         a3m_file(),
     log:
         run_file("logs/write_a3m/{entry}.log"),
+    priority: protein_priority
     localrule: True
     params:
         query_id=lambda wildcards: member(wildcards).query_id,

@@ -51,6 +51,7 @@ rule summarise_hits:
         shared_file(SEARCH, f"{SEARCH.out_folder.name}/{{xx}}/{{entry}}.out"),
     log:
         str(SEARCH.path / "logs/{xx}/{entry}.summary.log"),
+    priority: summary_priority
     localrule: True
     params:
         query_id=lambda wildcards: member(wildcards).query_id,

@@ -51,7 +51,7 @@ def test_help_names_every_command(call):
         name in outcome.output for name in ("batch", "s4pred", "a3m", "search", "summarise", "merge", "build-library")
     )
     assert all(name in outcome.output for name in ("check", "clean"))
-    for command in cli.commands:
+    for command in cli.list_commands(None):
         assert call(command, "--help").exit_code == 0
     assert call("--version").output == f"proteofold, version {__version__}\n"
 
