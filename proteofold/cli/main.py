@@ -1,27 +1,42 @@
 """The command ``proteofold``. Imports wait until they are needed."""
 
+import importlib
 import os
 import shlex
 
 import click
 
 from proteofold import __version__
-from proteofold.cli import service, steps
-from proteofold.cli.fetch import fetch
-from proteofold.cli.model import model
-from proteofold.cli.plan import plan
-from proteofold.cli.remote import remote
-from proteofold.cli.store import add_commands, store_error
-from proteofold.cli.top import top
 from proteofold.system import paths
-from proteofold.system.disks import describe
 from proteofold.system.errors import UserError, missing_extra, with_help
 
 _FILE = click.Path(exists=True, dir_okay=False)
 
+# Where the commands are that are not below. Each job of a run starts this program, so only what it needs is imported.
+_MODULES = {
+    "fetch": ("fetch",),
+    "model": ("model",),
+    "plan": ("plan",),
+    "remote": ("remote",),
+    "service": ("admin", "runner"),
+    "steps": ("a3m", "align", "batch", "build-library", "merge", "report", "s4pred", "search", "summarise"),
+    "store": ("add", "export", "protein", "proteins", "runs", "show", "store"),
+    "top": ("top",),
+}
+_MODULE_OF = {command: module for module, commands in _MODULES.items() for command in commands}
+
 
 class _Group(click.Group):
     """Shows a UserError, a missing extra or an unusable store as one message without a traceback; exit code 1."""
+
+    def list_commands(self, context):
+        return sorted([*self.commands, *_MODULE_OF])
+
+    def get_command(self, context, name):
+        if name not in _MODULE_OF:
+            return super().get_command(context, name)
+        module = importlib.import_module(f"proteofold.cli.{_MODULE_OF[name]}")
+        return getattr(module, name.replace("-", "_"))
 
     def invoke(self, context):
         try:
@@ -29,6 +44,9 @@ class _Group(click.Group):
         except UserError as error:
             raise click.ClickException(with_help(error)) from None
         except Exception as error:
+            from proteofold.cli.store import store_error
+            from proteofold.system.disks import describe
+
             message = missing_extra(error) or store_error(context, error)
             if message := message or (isinstance(error, OSError) and describe(error)):
                 raise click.ClickException(message) from None
@@ -133,16 +151,6 @@ def clean(results, dry_run):
         f"{'would be removed' if dry_run else 'removed'}: {' and '.join(parts)} that no run lists, "
         f"{unlisted.size / 1e6:,.1f} MB"
     )
-
-
-steps.add_commands(cli)
-add_commands(cli)
-service.add_commands(cli)
-cli.add_command(fetch)
-cli.add_command(model)
-cli.add_command(plan)
-cli.add_command(top)
-cli.add_command(remote)
 
 
 def main():

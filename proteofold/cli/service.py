@@ -17,12 +17,6 @@ _PASSWORD_STDIN = click.option(
 )
 
 
-def add_commands(group):
-    """Give a click group the commands of the platform."""
-    group.add_command(admin)
-    group.add_command(runner)
-
-
 @click.group()
 def admin():
     """Manage accounts, tokens and proteins of the platform."""

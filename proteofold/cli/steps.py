@@ -456,9 +456,3 @@ def _write(path, text):
         write_aside(path, text)
     else:
         click.echo(text, nl=False)
-
-
-def add_commands(group):
-    """Add the steps to the command ``proteofold``."""
-    for command in (batch, s4pred, align, a3m, search, summarise, build_library, merge, report):
-        group.add_command(command)

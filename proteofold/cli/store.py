@@ -28,12 +28,6 @@ store_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
-def add_commands(group):
-    """Give a click group the commands of the store."""
-    for command in (runs, show, protein, proteins, add, export, store):
-        group.add_command(command)
-
-
 @click.command(short_help="List the runs of the store.")
 @store_option
 @json_option
