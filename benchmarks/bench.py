@@ -21,6 +21,7 @@ RESULTS = Path(__file__).with_name("results.md")
 QUICK_RESULTS = Path(__file__).parents[1] / "build" / "bench-quick.md"
 SECTIONS = (
     "s4pred",
+    "gpu",
     "overhead",
     "graph",
     "slots",
@@ -46,12 +47,15 @@ def main():
     parser.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"), help="list what is slower in NEW; runs nothing")
     parser.add_argument("--noise", type=float, default=25, help="percent that --compare takes for noise (default: 25)")
     parser.add_argument("--upstream", help="folder of upstream S4PRED's run_model.py, for section s4pred")
-    parser.add_argument("--proteins", type=int, default=128, help="proteins of section s4pred (default: 128)")
+    parser.add_argument("--proteins", type=int, default=128, help="proteins of sections s4pred and gpu (default: 128)")
+    parser.add_argument(
+        "--device", choices=("gpu", "cpu"), default="gpu", help="of section gpu; cpu to try the section"
+    )
     parser.add_argument("--upstream-proteins", type=int, default=16, help="of these, those that upstream predicts, too")
     parser.add_argument("--queries", type=int, default=100, help="queries of section modes (default: 100)")
     parser.add_argument("--large-minutes", type=float, default=60, help="of the 90,000 templates in section modes")
     parser.add_argument("--jobs", type=int, default=1, help="queries of section modes at a time, a core each")
-    parser.add_argument("--fasta", help="real proteins for section s4pred instead of made ones, for modes beside them")
+    parser.add_argument("--fasta", help="real proteins for s4pred and gpu instead of made ones, for modes beside them")
     parser.add_argument("--giant", type=int, default=3000, help="residues of section shards; MUC16 has 14,507")
     parser.add_argument("--rerun-proteins", type=int, default=41_339, help="proteins of section rerun")
     parser.add_argument("--parts-proteins", type=int, default=400_000, help="proteins of section parts")

@@ -4,6 +4,7 @@ import importlib
 
 OPTIONS = {
     "proteins": 8,
+    "device": "cpu",
     "queries": 4,
     "large_minutes": 0.5,
     "giant": 800,

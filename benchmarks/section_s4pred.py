@@ -36,7 +36,7 @@ def run(folder, options):
     if not weights.is_dir():
         weights.mkdir()
         make_weights(weights)
-    records, kind = _proteins(folder, options)
+    records, kind = proteins(folder, options)
     fasta = folder / "proteins.fasta"
     fasta.write_text("".join(format_fasta(record.id, record.sequence) for record in records))
     lengths = [len(record.sequence) for record in records]
@@ -56,7 +56,7 @@ def run(folder, options):
         ["matrix products of the same shapes / this", f"**{limit_ms / our_ms['fp32']:.0%}**", ""],
         ["large matrix products / this", f"{large_ms / our_ms['fp32']:.0%}", ""],
         ["peak memory, MB", *(f"{used.max_rss_mb:.0f}" for used in ours.values())],
-        ["states, digits equal to fp32", "", " and ".join(_equal(exact, rounded))],
+        ["states, digits equal to fp32", "", " and ".join(equal_parts(exact, rounded))],
     ]
     if upstream:
         rows += _beside_upstream(folder, upstream, records, exact, our_ms, options)
@@ -85,7 +85,7 @@ def make_weights(folder):
     subprocess.run([PYTHON, "-c", MAKE_WEIGHTS, folder], check=True)
 
 
-def _proteins(folder, options):
+def proteins(folder, options):
     """The proteins, shortest first, and what they are."""
     path, kind = options.fasta, "given"
     if not path:
@@ -107,7 +107,7 @@ def _upstream(folder, upstream, records, expected):
     return used, differing
 
 
-def _equal(exact, rounded):
+def equal_parts(exact, rounded):
     """Parts of the states and of the confidence digits that are the same."""
     for column in (1, 2):
         pairs = [pair for a, b in zip(exact, rounded, strict=True) for pair in zip(a[column], b[column], strict=True)]

@@ -1,6 +1,8 @@
 """The benchmark suite: comparing results, and planting relatives."""
 
+import argparse
 import random
+import shutil
 import sys
 
 import pytest
@@ -65,8 +67,19 @@ def test_planted_relative_has_the_identity_asked_for(monkeypatch, percent):
     assert same == len(chain) * percent / 100
 
 
+def test_gpu_section_can_be_tried_without_a_gpu(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    import section_gpu
+
+    demo = CHECKOUT / "config" / "demo" / "s4pred"
+    monkeypatch.setattr(section_gpu, "make_weights", lambda folder: shutil.copytree(demo, folder, dirs_exist_ok=True))
+    text = section_gpu.run(tmp_path, argparse.Namespace(device="cpu", fasta=None, proteins=3))
+    (equal,) = (line for line in text.splitlines() if line.startswith("| states, digits"))
+    assert "100.00% and 100.00%" in equal.split("|")[2]
+    assert "no GPU" in text
+
+
 def test_quick_names_constants_that_exist():
-    import argparse
     import importlib
 
     import quick
