@@ -367,7 +367,10 @@ class Client:
         return self._ask("GET", "/cluster")
 
     def health(self) -> dict[str, Any]:
-        """The health of the ``services``, and how many ``workers`` are live."""
+        """The health of the ``services``, how many ``workers`` are live, and the ``state`` of all: good, quiet or bad.
+
+        It is quiet if only the runner is off, so that new runs wait.
+        """
         return self._ask("GET", "/health")
 
     def who_am_i(self) -> dict[str, Any]:

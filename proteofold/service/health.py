@@ -15,6 +15,9 @@ from proteofold.system.words import without_folders
 
 _SECONDS = 5
 
+# States of a service, of the workers, and of all together; the worst first
+STATES = ("bad", "quiet", "good")
+
 # States of nodes that run jobs or could, as in sinfo's long form, without the marks behind them.
 _LIVE = ("idle", "mixed", "allocated", "completing", "planned")
 
@@ -22,9 +25,21 @@ _LIVE = ("idle", "mixed", "allocated", "completing", "planned")
 def health(store_path):
     """The health of services and the number of workers, some seconds old at most; never an error.
 
-    services: dicts of name, ok, words; workers: live, total, words.
+    services: dicts of name, ok, state, words; workers: live, total, state, words; state: the worst of theirs.
     """
-    return cached(("health", str(store_path)), _SECONDS, lambda: _health(store_path))
+    return cached(("health", str(store_path)), _SECONDS, lambda: with_states(*_health(store_path)))
+
+
+def with_states(services, workers):
+    """The answer of ``health``: each state is good, bad, or quiet if it is the runner that is off.
+
+    A reader needs no runner: what is off then are new runs only.
+    """
+    for service in services:
+        service["state"] = "good" if service["ok"] else "quiet" if service["name"] == "runner" else "bad"
+    workers["state"] = "good" if workers["live"] else "bad"
+    states = {part["state"] for part in (*services, workers)}
+    return {"state": next(state for state in STATES if state in states), "services": services, "workers": workers}
 
 
 def _health(store_path):
@@ -40,11 +55,11 @@ def _health(store_path):
         nodes = node_states()
         words = "answers" if nodes is not None else "does not answer"
         services.append({"name": "Slurm", "ok": nodes is not None, "words": words})
-        return {"services": services, "workers": _nodes(nodes or [])}
+        return services, _nodes(nodes or [])
     cores = os.cpu_count() or 1
     load = f"{os.getloadavg()[0]:.1f}"
     words = f"this machine: {cores} {'core' if cores == 1 else 'cores'}, load {load}"
-    return {"services": services, "workers": {"live": 1, "total": 1, "words": words}}
+    return services, {"live": 1, "total": 1, "words": words}
 
 
 def _store(path):

@@ -2,28 +2,16 @@
 
 import re
 
-import pytest
 
-from website.actions.header import state_of
-
-
-def services(**broken):
-    found = [{"name": name, "ok": name not in broken, "words": ""} for name in ("store", "runner", "Slurm")]
-    return {"services": found, "workers": {"live": broken.get("live", 1), "total": 1, "words": ""}}
-
-
-@pytest.mark.parametrize(
-    ("found", "state"),
-    [
-        (services(), "good"),
-        (services(runner=True), "quiet"),
-        (services(store=True), "bad"),
-        (services(runner=True, Slurm=True), "bad"),
-        (services(live=0), "bad"),
-    ],
-)
-def test_a_runner_that_is_off_alarms_no_reader(found, state):
-    assert state_of(found) == state
+def test_the_header_shows_the_states_of_the_answer(users_site):
+    answer = users_site.get("/-/api/v1/health").json()
+    assert [service["state"] for service in answer["services"]] == ["good", "quiet"], "store, runner"
+    assert answer["state"] == "quiet" and answer["workers"]["state"] == "good"
+    page = users_site.get("/").text
+    assert '<summary class="quiet"' in page
+    assert re.findall(r'<li class="(\w+)">(store|runner|1 live worker):', page) == [
+        *(("good", "store"), ("quiet", "runner"), ("good", "1 live worker"))
+    ]
 
 
 def test_the_name_of_the_user_leads_to_the_account(signed_in):

@@ -48,17 +48,6 @@ async def health_of(datasette):
     return await _health.of(datasette)
 
 
-def state_of(found):
-    """The state of the services in one word: good, bad, or quiet if only the runner is off, which no reader needs.
-
-    static/site.js does the same.
-    """
-    off = {service["name"] for service in found["services"] if not service["ok"]}
-    if off - {"runner"} or not found["workers"]["live"]:
-        return "bad"
-    return "quiet" if off else "good"
-
-
 async def strip(datasette, request):
     """What the templates show above a page; of a store that the reader may not see only how to sign in."""
     if request is None or DATABASE not in datasette.databases:
@@ -70,7 +59,6 @@ async def strip(datasette, request):
         "places": [(word, path, _current(datasette, request, path)) for word, path, _ in PLACES] if readable else [],
         "at_account": request.path == datasette.urls.path("/-/account"),
         "health": found,
-        "state": state_of(found) if found else None,
         "user": actor.name if actor else None,
         "token": identity.form_token(request),
         "next": request.full_path if request.method == "GET" else "",

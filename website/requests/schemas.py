@@ -1,6 +1,7 @@
 """JSON schemas of what the API takes and answers; the guard checks what is sent against them."""
 
 from proteofold.science.verdict import COVERAGE_CLASSES
+from proteofold.service.health import STATES
 from proteofold.service.tokens import RIGHTS
 from website.pages import listing, run_data
 
@@ -164,10 +165,12 @@ UPLOAD_PART = answered({"part": {"type": "number", "minimum": 0, "maximum": 1}, 
 
 # --- Health -----------------------------------------------------------------------------------------
 
+_HEALTH_STATE = {"enum": list(STATES), "description": "quiet: the runner is off, which stops no reader"}
 HEALTH = answered(
     {
-        "services": listed(described({"name": TEXT, "ok": YES_NO, "words": TEXT})),
-        "workers": described({"live": NUMBER, "total": NUMBER, "words": TEXT}),
+        "state": _HEALTH_STATE,
+        "services": listed(described({"name": TEXT, "ok": YES_NO, "state": _HEALTH_STATE, "words": TEXT})),
+        "workers": described({"live": NUMBER, "total": NUMBER, "state": _HEALTH_STATE, "words": TEXT}),
     }
 )
 

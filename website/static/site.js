@@ -7,20 +7,21 @@ async function refreshHealth() {
   const list = document.querySelector("[data-health]");
   if (!list) return;
   if (!document.hidden) {
-    const line = (ok, words, otherwise = "bad") => Object.assign(document.createElement("li"),
-      { className: ok ? "good" : otherwise, textContent: words });
+    const line = (state, words) => Object.assign(document.createElement("li"), { className: state, textContent: words });
+    let state = "bad";
     try {
       const answer = await fetch(list.dataset.health, { headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(answer.status);
-      const health = await answer.json();
-      list.replaceChildren(...health.services.map(({ name, ok, words }) => line(ok, `${name}: ${words}`, name === "runner" ? "quiet" : "bad")),
-        line(health.workers.live > 0, `${health.workers.live} live worker${health.workers.live === 1 ? "" : "s"}: ${health.workers.words}`));
+      const { services, workers, ...all } = await answer.json();
+      list.replaceChildren(...services.map(({ name, state, words }) => line(state, `${name}: ${words}`)),
+        line(workers.state, `${workers.live} live worker${workers.live === 1 ? "" : "s"}: ${workers.words}`));
+      state = all.state;
     } catch {
-      list.replaceChildren(line(false, "the site does not answer"));
+      list.replaceChildren(line(state, "the site does not answer"));
     }
     const dot = list.closest("details").querySelector("summary");
-    dot.className = ["bad", "quiet"].find(name => list.querySelector(`.${name}`)) ?? "good";
-    dot.firstElementChild.textContent = dot.dataset[dot.className];
+    dot.className = state;
+    dot.firstElementChild.textContent = dot.dataset[state];
   }
   setTimeout(refreshHealth, 1000 * HEALTH_SECONDS);
 }

@@ -81,6 +81,21 @@ def services(store_path, monkeypatch):
     return {service["name"]: (service["ok"], service["words"]) for service in seen["services"]}, seen["workers"]
 
 
+@pytest.mark.parametrize(
+    ("down", "live", "state"),
+    [
+        ((), 1, "good"),
+        (("runner",), 1, "quiet"),
+        (("store",), 1, "bad"),
+        (("runner", "Slurm"), 1, "bad"),
+        ((), 0, "bad"),
+    ],
+)
+def test_a_runner_that_is_off_alarms_no_reader(down, live, state):
+    found = [{"name": name, "ok": name not in down, "words": ""} for name in ("store", "runner", "Slurm")]
+    assert health.with_states(found, {"live": live, "total": 1, "words": ""})["state"] == state
+
+
 def test_health_reports_in_words_what_works(store, platform, store_path, monkeypatch):
     order(store, platform)
     seen, workers = services(store_path, monkeypatch)
