@@ -138,6 +138,19 @@ VISIBLE = """
 """
 
 
+# How many lines the children of each such element stand on
+LINES = """selector => [...document.querySelectorAll(selector)].map(element =>
+  new Set([...element.children].map(child => Math.round(child.getBoundingClientRect().top))).size)"""
+
+
+def test_on_phones_places_are_one_line_and_so_are_the_figures_of_a_section(windows, address):
+    window, _ = windows["phone", "light"]
+    window.goto(address + RUN)
+    assert set(window.evaluate(LINES, ".places")) == {1}
+    lines = window.evaluate(LINES, ".figures")
+    assert len(lines) > 1 and set(lines) == {1}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_page_fits_reads_and_says_nothing_in_the_console(window, address, page):
     answer = window.goto(address + PAGES[page], wait_until="load")

@@ -280,6 +280,17 @@ def test_strip_has_domains_structure_and_coverage_of_significant_hits():
     assert len(heights) == 3 and heights[1] == 0 and heights[0] == heights[2] > 0
 
 
+@pytest.mark.parametrize(
+    ("last", "number", "template"),
+    [(100, "always", "always"), (10, "always", "wide"), (3, "wide", ""), (1, "", "")],
+)
+def test_names_of_domains_are_drawn_where_they_fit(last, number, template):
+    domain = span_hit(1, last, "1ABC_A", rank=1)
+    svg = str(overview([domain], [domain], 100, None, lambda hit: f"#{hit.rank}"))
+    assert re.findall(r'<text class="on-p1 (\w+)"', svg) == [number][: bool(number)]
+    assert re.findall(r'<tspan class="(\w+)">: 1ABC_A</tspan>', svg) == [template][: bool(template)]
+
+
 def test_strip_of_the_longest_human_protein_is_small_and_not_empty():
     svg = str(overview([], [], 34350, ("CCCHHHHHHHCCEEEEC" * 2100)[:34350], None))
     assert len(svg) < 40_000
@@ -379,7 +390,7 @@ def test_table_of_many_domains_is_folded(finished, tmp_path, open_site):
     finished(found=found, length=6000)
     site = open_site(tmp_path / "results" / "proteofold.db")
     page = site.get("/-/protein/P1").text
-    assert page.count('aria-label="Alignment of domain') == 25 and "The first 25 of 60 domains." in page
+    assert page.count('aria-label="Alignment of domain') == 12 and "The first 12 of 60 domains." in page
     assert page.count("<title>Domain ") == 60, "the strip has all"
     page = site.get("/-/protein/P1?domains=all").text
     assert page.count('aria-label="Alignment of domain') == 60 and "The first 25" not in page

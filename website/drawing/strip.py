@@ -26,8 +26,10 @@ _STRUCTURE_LABEL = Markup(
 _PARTS = 400
 # Secondary structure by so many at most, the most frequent state of each.
 _STATES = 1500
-# Percent of the width that a domain needs to have its number and template written in it.
-_ROOM_FOR_NAME = 1.5
+# Pixels that a strip is wide at least: on phones, and in windows of 60rem or more (static/protein.css).
+_NARROW, _WIDE = 340, 848
+# Pixels that a letter takes at most, and the margins of a text
+_LETTER, _MARGINS = 7, 10
 
 
 def step_of(probability):
@@ -137,16 +139,25 @@ def _tip(hit):
 
 def _domain(hit, number, y, length, path):
     left, width = _across(hit.query_start, hit.query_end, length)
-    step, name = step_of(hit.probability), ""
-    if width > _ROOM_FOR_NAME:
-        # what is inside an <svg> is cut where it ends: a long name leaves a narrow domain nowhere
+    step, template = step_of(hit.probability), f": {hit.template}"
+    name = _where_it_fits(template, width, also=str(number))
+    if name:
+        name = Markup('<tspan class="{}">{}</tspan>').format(name, template)
+    if where := _where_it_fits(str(number), width):
+        # what is inside an <svg> is cut where it ends
         name = Markup(
-            '<svg x="{:.2f}%" y="{}" width="{:.2f}%" height="{}"><text class="on-{}" x="6" y="14">{}: {}</text></svg>'
-        ).format(left, y, width, _DOMAIN, step, number, hit.template)
+            '<svg x="{:.2f}%" y="{}" width="{:.2f}%" height="{}"><text class="on-{} {}" x="6" y="14">{}{}</text></svg>'
+        ).format(left, y, width, _DOMAIN, step, where, number, name)
     return Markup(
         '<a href="{}" tabindex="-1" data-rank="{}"><title>Domain {}, {}</title>'
         '<rect class="{}" x="{:.2f}%" y="{}" width="{:.2f}%" height="{}" rx="4"/>{}</a>'
     ).format(path(hit), hit.rank, number, _tip(hit), step, left, y, width, _DOMAIN, name)
+
+
+def _where_it_fits(text, width, also=""):
+    """The class of a text after another in a bar of ``width`` percent: it fits always, in wide strips, or never."""
+    need = _MARGINS + _LETTER * len(also + text)
+    return "always" if need <= width * _NARROW / 100 else "wide" if need <= width * _WIDE / 100 else ""
 
 
 def _structure(states, y):

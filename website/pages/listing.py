@@ -29,7 +29,8 @@ _MORE_SORTS = {
 SORT_WORDS = {name: heading for name, heading, _ in COLUMNS if name} | _MORE_SORTS
 
 VIEWS = ("cards", "table")
-PAGE_SIZES = (run_data.PAGE_ROWS, 100, 500)
+# 24 cards fill rows of two, three or four
+PAGE_SIZES = (24, 50, 100, 500)
 LONGEST_TEXT = 200
 
 
@@ -77,7 +78,7 @@ class Listing:
         self.backwards = arguments.get("order") == "backwards"
         self.view = one_of(arguments.get("view"), VIEWS, "cards")
         self.text, self.template, self.node = (_text(arguments.get(name)) for name in ("q", "template", "cath"))
-        self.most = int(one_of(arguments.get("rows"), map(str, PAGE_SIZES), run_data.PAGE_ROWS))
+        self.most = int(one_of(arguments.get("rows"), map(str, PAGE_SIZES), PAGE_SIZES[0]))
         self.page = page_of(arguments.get("page"))
 
     @property
@@ -109,7 +110,7 @@ class Listing:
         """The arguments of the address of the same list, with some changed."""
         given = {"show": self.shown, "template": self.template, "cath": self.node, "q": self.text, "sort": self.sort}
         given |= {"order": "backwards" if self.backwards else "", "view": self.view if self.view != "cards" else ""}
-        given |= {"rows": self.most if self.most != run_data.PAGE_ROWS else ""} | changes
+        given |= {"rows": self.most if self.most != PAGE_SIZES[0] else ""} | changes
         return urlencode({name: value for name, value in given.items() if value})
 
     def path(self, here, **changes):

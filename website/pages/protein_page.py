@@ -37,7 +37,7 @@ RETRIED = ("FAILED", "INTERRUPTED")
 LONG_SEQUENCE = 1500
 
 # More domains than these are in the table only if the reader asks for them.
-MOST_DOMAINS = 25
+MOST_DOMAINS = 12
 
 # What the files of PROTEIN_FILES are called on the page
 DOWNLOADS = {
