@@ -53,7 +53,7 @@ def _made(length):
 
 
 def _query(length):
-    """A sequence that begins like a chain of the demo library and goes on like the long template."""
+    """A sequence that begins like a chain of the demo library and continues like the long template."""
     text = (ROOT / "config" / "demo" / "templates" / "4HHB_A.a3m").read_text()
     globin = "".join(text.split(">")[1].splitlines()[1:])
     dice = random.Random(length)

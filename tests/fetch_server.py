@@ -1,4 +1,4 @@
-"""A web server on this machine that misbehaves as it is told, and archives to fetch from it."""
+"""A web server on this machine that misbehaves on request, and archives to fetch from it."""
 
 import gzip
 import hashlib
@@ -133,7 +133,7 @@ def ignores_range(handler, content, start):
 
 
 def sends_another_part(handler, content, start):
-    """Content-Range tells of bytes that nobody asked for."""
+    """Content-Range names bytes that were not requested."""
     handler.head(206, len(content) - 1, 1, len(content))
     handler.body(content[1:])
 

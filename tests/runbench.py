@@ -179,7 +179,7 @@ PLANTED = (
 
 
 def plant(folder):
-    """Put files into a folder that tell that they were imported, and stop what did it."""
+    """Put files into a folder that report that they were imported, and stop the importing process."""
     for name in PLANTED:
         text = "open(__file__ + '.imported', 'w')\nraise SystemExit(f'{__file__} was imported')\n"
         (folder / f"{name}.py").write_text(text)

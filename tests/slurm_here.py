@@ -99,7 +99,7 @@ class Slurm:
         return self.states() == dict.fromkeys(self.nodes, "idle")
 
     def start_controller(self):
-        """Start the controller; it goes on with the state it left."""
+        """Start the controller; it continues with the state it left."""
         self._start("slurmctld", ["slurmctld", "-D"])
 
     def stop_controller(self):

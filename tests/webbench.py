@@ -123,7 +123,7 @@ class User:
     def look(self, shots, name, status=200):
         """Look at the page that is shown: at both widths, in both schemes, by WCAG's rules; keep pictures of it.
 
-        ``status`` is that of its answer: browsers tell of any other in the console.
+        ``status`` is that of its answer: browsers report any other in the console.
         """
         for width, scheme in itertools.product(WIDTHS, SCHEMES):
             self.page.set_viewport_size(_size(width))

@@ -45,7 +45,7 @@ def writing():
     on("client", f"rm {times}")
 
 
-def test_nodes_share_files_with_their_owners_and_nobody_else_may(testbed):
+def test_nodes_share_files_with_their_owners_and_no_other_machine_may(testbed):
     mounted = on("worker1", "ls /shared/results >/dev/null; findmnt --noheadings --types nfs4 /shared")
     for option in ("hard", "vers=4.2", "acregmin=10", "acdirmax=10", f"addr={CLIENT}"):
         assert option in mounted
@@ -64,7 +64,7 @@ def test_nodes_share_files_with_their_owners_and_nobody_else_may(testbed):
     assert_may_mount(WORKER1)
 
 
-def test_worker_waits_for_a_client_without_power_and_goes_on(testbed, record_property):
+def test_worker_waits_for_a_client_without_power_and_continues(testbed, record_property):
     with writing() as waits_s:
         testbed.down("client")
         testbed.up()
@@ -93,7 +93,7 @@ def test_data_disks_and_swap_files_are_in_use_after_a_boot(testbed):
         assert on(node, "swapon --show=NAME,SIZE --noheadings").split() == ["/swapfile", "256M"], node
 
 
-def test_added_worker_may_mount_and_removed_one_not_and_nobody_waits(testbed, record_property):
+def test_added_worker_may_mount_and_removed_one_may_not_and_no_node_waits(testbed, record_property):
     with writing() as waits_s:
         testbed.up(2)
         testbed.play("site.yml")

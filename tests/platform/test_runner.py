@@ -49,7 +49,7 @@ def test_runner_that_is_killed_and_ended_while_a_head_works_never_starts_it_twic
     assert bench.tables() == finished.tables()
 
 
-def test_failed_protein_alone_is_tried_again_and_a_killed_head_is_told(bench):
+def test_failed_protein_alone_is_tried_again_and_a_killed_head_is_reported(bench):
     bench.mark("fail", MYG)
     bench.order(ids=[HBA, MYG])
     bench.start_runner()
@@ -172,6 +172,6 @@ def test_files_in_the_working_folder_are_no_modules_for_what_the_platform_starts
     runner = bench.start_runner("--once")
     assert runner.wait(timeout=600) == 0
     assert bench.row() == ("SUCCESS", "alice", 1, 1, 0)
-    told = estimate(bench.store, bench.platform, NewRun("next", [MYG], "alice", "six", "lean", "demo"))
-    assert told["total"] == 1
+    estimated = estimate(bench.store, bench.platform, NewRun("next", [MYG], "alice", "six", "lean", "demo"))
+    assert estimated["total"] == 1
     assert imported(bench.path) == []

@@ -134,15 +134,15 @@ def validate(folder, client=(), workers=None, options=(), within=(), address="19
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("settings", "words"),
     [
         ({"workers": {}}, "at least one in the group `workers`"),
         ({"workers": {"Worker_1": {}}}, "Worker_1 cannot be the name of a node: small letters"),
         ({"workers": {"worker1": {}}, "options": ["--limit", "client"]}, "Start it without --limit"),
     ],
 )
-def test_an_inventory_that_cannot_work_is_refused_with_what_to_repair(tmp_path, told, words):
-    code, said = validate(tmp_path, **told)
+def test_an_inventory_that_cannot_work_is_refused_with_what_to_repair(tmp_path, settings, words):
+    code, said = validate(tmp_path, **settings)
     assert code != 0 and words in said
 
 
@@ -779,7 +779,7 @@ def test_a_certificate_is_kept_while_it_serves_and_made_anew_when_it_does_not(tm
         (None, [], ""),
     ],
 )
-def test_who_would_be_locked_out_is_told(connection, networks, printed):
+def test_users_who_would_be_locked_out_are_named(connection, networks, printed):
     environment = {name: value for name, value in os.environ.items() if name != "SSH_CONNECTION"}
     environment |= {"SSH_CONNECTION": connection} if connection else {}
     assert run(sys.executable, ANSIBLE / "files/locked-out", *networks, env=environment).stdout == printed

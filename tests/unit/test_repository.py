@@ -36,7 +36,7 @@ def test_forms_are_yaml(name):
     assert yaml.safe_load((CHECKOUT / name).read_text())
 
 
-def test_catalog_says_whether_rules_have_an_environment_of_conda():
+def test_catalog_lists_whether_rules_have_an_environment_of_conda():
     rules = (CHECKOUT / "workflow" / "rules").glob("*.smk")
     named = {name for path in rules for name in re.findall(r'"\.\./(envs/.+\.yaml)"', path.read_text())}
     catalog = yaml.safe_load((CHECKOUT / ".snakemake-workflow-catalog.yml").read_text())

@@ -140,7 +140,7 @@ def test_the_cpu_build_of_pytorch_is_preferred(checkout):
     assert not installs(said, "requirements-gpu.lock")
 
 
-def test_sizes_are_said_before_gigabytes_are_downloaded(checkout):
+def test_sizes_are_printed_before_gigabytes_are_downloaded(checkout):
     code, said = checkout.setup(NO_CPU_BUILD="1")
     assert code == 0
     (download,) = installs(said.split("requirements.lock")[0], "requirements-gpu.lock")

@@ -85,7 +85,7 @@ def build_store(folder):
 
 
 def add_busy_runs(path):
-    """To a store: a run that goes on, one of a hostile name and odd settings, and a prediction with alignments."""
+    """To a store: a run that is running, one of a hostile name and odd settings, and a prediction with alignments."""
     conn = sqlite3.connect(path, isolation_level=None)
     conn.execute(
         "insert into runs (run_id, status, date_started, date_resumed, author, settings, total, succeeded, failed)"
@@ -219,7 +219,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def busy_store(tmp_path_factory):
-    """Path of a store that also has a run that goes on, a hostile one, and alignments."""
+    """Path of a store that also has a run that is running, a hostile one, and alignments."""
     path = build_store(tmp_path_factory.mktemp("busy"))
     add_busy_runs(path)
     return path

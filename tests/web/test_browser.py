@@ -152,7 +152,7 @@ def test_on_phones_places_are_one_line_and_so_are_the_figures_of_a_section(windo
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_page_fits_reads_and_says_nothing_in_the_console(window, address, page):
+def test_page_fits_is_readable_and_logs_nothing_in_the_console(window, address, page):
     answer = window.goto(address + PAGES[page], wait_until="load")
     if page in ("unknown run", "unknown protein", "no such page"):
         assert answer.status == 404
@@ -261,11 +261,11 @@ def test_skip_link_leads_past_the_menu(windows, address, page):
     assert window.evaluate("!document.activeElement.closest('header')")
 
 
-# a reader who wants to be told; what they are told is in window.told
-NOTICES = """window.told = [];
+# a reader who allows notices; those that are shown are in window.notices
+NOTICES = """window.notices = [];
 window.Notification = class {
   static permission = "granted";
-  constructor(title, { body }) { window.told.push([title, body]); }
+  constructor(title, { body }) { window.notices.push([title, body]); }
 };"""
 
 
@@ -290,7 +290,7 @@ def test_run_page_refreshes_itself_until_the_run_ends_and_reports_it(browser, ad
     assert window.locator("h1 .state").inner_text() == "interrupted"
     assert window.evaluate("window.stayed"), "the page was not loaded again"
     assert window.title() == "interrupted · Run busy"
-    assert window.evaluate("window.told") == [["Run busy", "interrupted: 3 of 4"]]
+    assert window.evaluate("window.notices") == [["Run busy", "interrupted: 3 of 4"]]
     with sqlite3.connect(busy_store) as conn:
         conn.execute("update runs set status = 'RUNNING' where run_id = 'busy'")
         conn.execute("update protein_results set phase = 'running' where run_id = 'busy' and query_id = 'lonely'")

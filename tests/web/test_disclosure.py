@@ -1,4 +1,4 @@
-"""What the site tells of itself and of its machine: no versions, settings, plugins or folders, to nobody."""
+"""What the site discloses of itself and of its machine: no versions, settings, plugins or folders."""
 
 import re
 import stat
@@ -37,7 +37,7 @@ def test_pages_that_readers_need_are_open(users_site, path):
 
 
 @pytest.fixture(scope="module")
-def told(users_site, names):
+def answers(users_site, names):
     """All that readers are answered, by path."""
     values = {"run_id": "first", "query_id": "lonely", "file": "overview.html", "code": "1abc"}
     ours = [
@@ -49,17 +49,17 @@ def told(users_site, names):
     return {path: users_site.get(path).text for path in paths}
 
 
-def test_no_page_shows_a_folder_of_the_machine(told, users_store):
-    here = [path for path, text in told.items() if str(users_store.parent.parent) in text or "site-packages" in text]
+def test_no_page_shows_a_folder_of_the_machine(answers, users_store):
+    here = [path for path, text in answers.items() if str(users_store.parent.parent) in text or "site-packages" in text]
     assert here == []
 
 
-def test_no_page_shows_the_version_of_a_program_of_the_server(told):
+def test_no_page_shows_the_version_of_a_program_of_the_server(answers):
     from datasette.version import __version__ as datasettes
 
     from proteofold import __version__ as ours
 
-    for path, text in told.items():
+    for path, text in answers.items():
         assert datasettes not in text, path
         assert path.startswith("/-/runs/") or f'"{ours}"' not in text, path
 

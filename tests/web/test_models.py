@@ -127,7 +127,7 @@ def test_a_closed_site_shows_models_to_its_readers_only(store, open_site, visito
         assert visitor_of(closed).sign_in("reader").get(path).status_code == 200
 
 
-def test_without_structures_the_pages_say_so(tmp_path, open_site):
+def test_without_structures_the_pages_report_it(tmp_path, open_site):
     run = modelled_run(tmp_path)
     conn = open_store(tmp_path / "results" / "proteofold.db")
     import_run(conn, run.folder.path)

@@ -191,15 +191,15 @@ def test_a_session_that_was_ended_is_worthless(stranger):
     assert stranger.get("/-/tokens").status_code == 303
 
 
-def test_wrong_passwords_are_reported_without_telling_which_names_there_are(stranger):
-    told = set()
+def test_wrong_passwords_are_reported_without_disclosing_which_names_exist(stranger):
+    messages = set()
     for name in ("ann", "nobody"):
         stranger.get("/-/sign-in")
         answer = stranger.send("/-/sign-in", name=name, password="wrong password")
         assert answer.status_code == 401
         assert "proteofold_session" not in stranger.cookies
-        told.add(re.search(r'role="alert" id="error">(.*?)<', answer.text)[1])
-    assert told == {"Name or password is wrong."}
+        messages.add(re.search(r'role="alert" id="error">(.*?)<', answer.text)[1])
+    assert messages == {"Name or password is wrong."}
 
 
 @pytest.mark.parametrize(
@@ -232,12 +232,12 @@ def test_the_form_of_signing_in_is_bound_to_its_browser(users_site, stranger, vi
 
 def test_a_program_signs_in_and_out(users_site):
     answer = users_site.ask("POST", f"{API}/session", json={"name": "ann", "password": "correct horse battery"})
-    told = answer.json()
-    assert (told["user"], told["admin"], told["by"]) == ("ann", False, "session")
+    reported = answer.json()
+    assert (reported["user"], reported["admin"], reported["by"]) == ("ann", False, "session")
     cookie = {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
     assert users_site.get(f"{API}/session", headers=cookie).json()["user"] == "ann"
     assert users_site.ask("DELETE", f"{API}/session", headers=cookie).status_code == 403
-    cookie["X-Form-Token"] = told["form_token"]
+    cookie["X-Form-Token"] = reported["form_token"]
     assert users_site.ask("DELETE", f"{API}/session", headers=cookie).status_code == 200
     assert users_site.get(f"{API}/session", headers=cookie).json()["user"] is None
 
@@ -258,8 +258,8 @@ def test_a_token_is_created_shown_once_listed_and_revoked(users_site, signed_in)
     page = bob.send("/-/tokens", label="  my <b>laptop</b> ", rights="run", days="7")
     (secret,) = re.findall(r'value="(pft_[^"]+)"', page.text)
     headers = {"Authorization": f"Bearer {secret}"}
-    told = users_site.get(f"{API}/session", headers=headers).json()
-    assert (told["user"], told["rights"], told["by"]) == ("bob", ["run"], "token")
+    reported = users_site.get(f"{API}/session", headers=headers).json()
+    assert (reported["user"], reported["rights"], reported["by"]) == ("bob", ["run"], "token")
     page = bob.get("/-/tokens").text
     assert secret not in page and "my &lt;b&gt;laptop&lt;/b&gt;" in page
     answer = bob.send(re.search(r'action="(/-/tokens/\d+/revoke)"', page)[1])
@@ -303,11 +303,11 @@ def test_the_header_shows_health_and_workers_in_words(users_site):
         ("/", "/-/runs", "/proteofold/proteins"), ('class="health"', 'class="places"')
     ):
         assert inside in users_site.get(path).text
-    told = users_site.get(f"{API}/health").json()
+    answer = users_site.get(f"{API}/health").json()
     page = users_site.get("/-/runs").text
     # the load may change between the two
-    assert f"{told['workers']['live']} live worker" in page
-    assert told["workers"]["words"].partition(", load")[0] in page
+    assert f"{answer['workers']['live']} live worker" in page
+    assert answer["workers"]["words"].partition(", load")[0] in page
 
 
 DATASETTES_WRITES = {
@@ -331,8 +331,8 @@ def test_no_user_writes_past_our_routes(users_site, signed_in, name, path):
     answer = ask("POST", path, json=DATASETTES_WRITES[path], headers=headers)
     assert answer.status_code in (400, 403, 404), answer.text[:500]
     assert answer.status_code != 400 or "csrf" not in answer.text
-    told = users_site.rows("/proteofold/proteins.json", query_id="lonely")
-    assert told[0]["sequence"] == "MKVAAAKKKK" * 3
+    rows = users_site.rows("/proteofold/proteins.json", query_id="lonely")
+    assert rows[0]["sequence"] == "MKVAAAKKKK" * 3
     assert len(users_site.rows("/proteofold/runs.json")) >= 4
 
 

@@ -46,8 +46,8 @@ def ask(server, method, path, body=None, **headers):
     """(status, text) of a request."""
     connection = http.client.HTTPConnection(server.removeprefix("http://"), timeout=50)
     with contextlib.closing(connection):
-        told = {"Content_Type": "application/json"} | headers
-        headers = {name.replace("_", "-"): value for name, value in told.items()}
+        named = {"Content_Type": "application/json"} | headers
+        headers = {name.replace("_", "-"): value for name, value in named.items()}
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it was refused before all of it was sent
             connection.request(method, path, body, headers)
         answer = connection.getresponse()
@@ -126,8 +126,8 @@ def test_lists_and_uploads_of_who_is_known_are_taken(server, users_store, ann, l
         status, text = ask(server, "POST", f"{API}/proteins", proteins, **ann, Content_Type="text/plain")
         assert (status, json.loads(text)["added"]) == (200, 1_000)
         status, text = ask(server, "POST", f"{API}/ids", json.dumps({"ids": ids}), **ann)
-        told = json.loads(text)
-        assert (status, len(told["found"]), len(told["absent"])) == (200, 1_000, 9_000)
+        answer = json.loads(text)
+        assert (status, len(answer["found"]), len(answer["absent"])) == (200, 1_000, 9_000)
     assert max(waited) < SOON_S
 
 
@@ -351,7 +351,7 @@ def test_uploads_bring_no_formulas_into_spreadsheets(signed_in, mark):
 
 
 def test_the_token_of_a_form_differs_on_each_page_and_is_taken(users_site, visitor_of):
-    """Of pages that are compressed the size would tell it, letter by letter."""
+    """Of pages that are compressed the size would disclose it, letter by letter."""
     ann = visitor_of(users_site).sign_in("ann")
     seen = set()
     for _ in range(3):

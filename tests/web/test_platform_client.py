@@ -32,8 +32,8 @@ def client(users_site, token_of):
 def client_of(site, token):
     def answer(request):
         headers = {name: value for name, value in request.headers.items() if name != "host"}
-        told = site.ask(request.method, request.url.raw_path.decode(), headers=headers, content=request.read())
-        return httpx2.Response(told.status_code, headers=told.headers, content=told.content)
+        response = site.ask(request.method, request.url.raw_path.decode(), headers=headers, content=request.read())
+        return httpx2.Response(response.status_code, headers=response.headers, content=response.content)
 
     return Client("http://localhost", token, httpx2.MockTransport(answer))
 
@@ -50,7 +50,7 @@ def test_all_that_the_pages_do_is_done_from_python(client, tmp_path, names):
     fasta = tmp_path / "c.fasta"
     fasta.write_text(">c1\nMKVLAA\n>c2\nMKVLCC\n")
     sent = []
-    done = client.add_fasta(fasta, lambda *told: sent.append(told))
+    done = client.add_fasta(fasta, lambda *progress: sent.append(progress))
     assert (done["added"], done["failed"], done["source"]) == (2, 0, "c.fasta, uploaded by ann")
     assert sent[-1] == (fasta.stat().st_size, fasta.stat().st_size)
     assert [row["query_id"] for row in client.search("MYG")["proteins"]] == [names.myg]
@@ -79,15 +79,15 @@ def test_all_that_the_pages_do_is_done_from_python(client, tmp_path, names):
 
 def test_results_of_a_protein_and_tables_are_fetched_from_python(client, tmp_path, names, users_store):
     merge_run(users_store.parent / "first")
-    told = client.run_protein("first", names.myg)
-    assert told["protein"]["query_id"] == told["result"]["query_id"] == names.myg and told["hits"]
-    assert told["verdict"]["class"] == "dark" and told["verdict"]["sentence"].startswith("No domain")
+    reported = client.run_protein("first", names.myg)
+    assert reported["protein"]["query_id"] == reported["result"]["query_id"] == names.myg and reported["hits"]
+    assert reported["verdict"]["class"] == "dark" and reported["verdict"]["sentence"].startswith("No domain")
     (protein,) = client.protein(names.myg)
     assert protein["verdict"] is not None
     for name in PROTEIN_FILES:
         if name not in ("a3m", "fasta"):  # the predictions of this store are removed
             assert client.protein_file("first", names.myg, name, tmp_path / name).stat().st_size
-    assert json.loads((tmp_path / "domains.json").read_text())["sentence"] == told["verdict"]["sentence"]
+    assert json.loads((tmp_path / "domains.json").read_text())["sentence"] == reported["verdict"]["sentence"]
     for name in MERGED:
         path = client.table("first", name, tmp_path / name)
         assert path.read_bytes() == (users_store.parent / "first" / name).read_bytes()
@@ -158,13 +158,13 @@ def described(users_site):
 
 
 def test_the_description_has_every_route_and_no_other(described):
-    told = {(method.upper(), path) for path, methods in described["paths"].items() for method in methods}
-    assert told == {(route.method, route.path) for route in PROGRAMS}
+    routes = {(method.upper(), path) for path, methods in described["paths"].items() for method in methods}
+    assert routes == {(route.method, route.path) for route in PROGRAMS}
     ids = [operation["operationId"] for methods in described["paths"].values() for operation in methods.values()]
     assert len(set(ids)) == len(ids)
 
 
-def test_every_schema_is_one_and_every_variable_is_told(described):
+def test_every_schema_is_one_and_every_variable_is_described(described):
     for path, methods in described["paths"].items():
         for operation in methods.values():
             variables = {one["name"] for one in operation["parameters"] if one["in"] == "path"}

@@ -49,7 +49,7 @@ def root(browser, site):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page_fits_reads_and_says_nothing_in_the_console(root, shots, name):
+def test_page_fits_is_readable_and_logs_nothing_in_the_console(root, shots, name):
     assert root.go(PAGES[name]).status == 200
     if box := root.page.query_selector("details.same summary"):
         box.click()
@@ -78,7 +78,7 @@ def test_what_became_of_an_upload_can_be_read(root, shots):
     root.look(shots, "uploaded")
 
 
-def test_an_upload_that_is_refused_says_why_on_the_same_page(root, shots):
+def test_a_refused_upload_shows_the_reason_on_the_same_page(root, shots):
     root.go("/-/upload")
     assert not root.page.is_visible("#progress")
     file = {"name": "no.txt", "mimeType": "text/plain", "buffer": b"no fasta"}

@@ -47,10 +47,10 @@ def test_absent_ids_are_shown_counted_and_left_out_only_after_they_were_shown(an
     ids = f"P02144, nobody\n{names.lonely}; <script>x</script>"
     page = ask(ann, "absent-run", ids, act="start")
     assert page.status_code == 200 and order(users_store, "absent-run") is None
-    told = words(page)
-    assert "2 proteins found" in told and "2 absent" in told
-    assert "not in the store: upload its sequence" in told
-    assert "Start without the absent 2" in told and "Upload them first" in told
+    shown = words(page)
+    assert "2 proteins found" in shown and "2 absent" in shown
+    assert "not in the store: upload its sequence" in shown
+    assert "Start without the absent 2" in shown and "Upload them first" in shown
     assert "<script>x" not in page.text
     assert started(ann, "absent-run", ids).headers["location"] == "/-/runs/absent-run"
     assert order(users_store, "absent-run")["proteins"] == 2
@@ -59,10 +59,10 @@ def test_absent_ids_are_shown_counted_and_left_out_only_after_they_were_shown(an
 
 
 def test_the_estimate_reports_what_a_run_takes_before_it_is_started(ann):
-    told = words(ask(ann, "estimated", "P02144 lonely"))
+    text = words(ask(ann, "estimated", "P02144 lonely"))
     for expected in ("To be predicted 2", "Predicted already 0", "Longest protein sp|P02144|MYG_HUMAN, 100 residues"):
-        assert expected in told, told
-    assert re.search(r"Expected time \d+", told)
+        assert expected in text, text
+    assert re.search(r"Expected time \d+", text)
 
 
 def test_a_list_is_taken_as_a_file(ann):
@@ -201,15 +201,15 @@ def call(users_site, token_of):
 
 def test_a_program_matches_estimates_starts_stops_retries_repeats_and_deletes(call):
     assert call("POST", "/ids", json={"ids": ["P02144", "x"]})[1]["found"] == ["sp|P02144|MYG_HUMAN"]
-    status, told = call("POST", "/estimate", json={"ids": ["P02144", "lonely", "x"]})
-    assert (status, told["total"], len(told["absent"])) == (200, 2, 1)
-    status, told = call("POST", "/runs", json={"run_id": "api", "ids": ["P02144", "x"]})
-    assert status == 400 and "without_absent" in told["error"]
-    status, told = call("POST", "/runs", json={"run_id": "api", "ids": ["P02144", "x"], "without_absent": True})
-    assert (status, told["proteins"]) == (201, 1)
+    status, answer = call("POST", "/estimate", json={"ids": ["P02144", "lonely", "x"]})
+    assert (status, answer["total"], len(answer["absent"])) == (200, 2, 1)
+    status, answer = call("POST", "/runs", json={"run_id": "api", "ids": ["P02144", "x"]})
+    assert status == 400 and "without_absent" in answer["error"]
+    status, answer = call("POST", "/runs", json={"run_id": "api", "ids": ["P02144", "x"], "without_absent": True})
+    assert (status, answer["proteins"]) == (201, 1)
     assert call("POST", "/runs", json={"run_id": "api", "ids": ["P02144"]})[0] == 409
-    told = call("GET", "/runs/api")[1]
-    assert (told["run"]["status"], told["progress"]["counts"]["waiting"]) == ("QUEUED", 1)
+    answer = call("GET", "/runs/api")[1]
+    assert (answer["run"]["status"], answer["progress"]["counts"]["waiting"]) == ("QUEUED", 1)
     assert call("POST", "/runs/api/stop")[0] == 200
     assert call("POST", "/runs/api/stop")[0] == 409
     assert call("POST", "/runs/api/retry")[0] == 200
@@ -234,24 +234,24 @@ def test_a_program_matches_estimates_starts_stops_retries_repeats_and_deletes(ca
         {"run_id": "x", "ids": ["lonely"], "odd": 1},
     ],
 )
-def test_runs_that_is_invalid_are_refused_in_words(call, sent):
-    status, told = call("POST", "/runs", json=sent)
-    assert status == 400 and told["ok"] is False and told["error"]
+def test_invalid_runs_are_refused_with_the_reason(call, sent):
+    status, answer = call("POST", "/runs", json=sent)
+    assert status == 400 and answer["ok"] is False and answer["error"]
 
 
 def test_the_cluster_page_shows_machines_jobs_queue_and_finished_runs(ann, users_site):
     started(ann, "queued-run", "lonely")
-    told = words(users_site.get("/-/cluster"))
-    assert "without Slurm" in told
-    assert "queued-run" in told and "waits for its turn" in told
+    text = words(users_site.get("/-/cluster"))
+    assert "without Slurm" in text
+    assert "queued-run" in text and "waits for its turn" in text
     answer = users_site.get(f"{API}/cluster").json()
     assert answer["nodes"][0]["cores"] >= 1
 
 
 def test_proteins_of_a_run_as_json_have_their_best_hit(call, names):
-    told = call("GET", "/runs/first/proteins?show=significant")[1]
-    assert [row["query_id"] for row in told["proteins"]] == [names.myg]
-    assert told["proteins"][0]["best_hit"] == "1ABC_A"
+    answer = call("GET", "/runs/first/proteins?show=significant")[1]
+    assert [row["query_id"] for row in answer["proteins"]] == [names.myg]
+    assert answer["proteins"][0]["best_hit"] == "1ABC_A"
 
 
 def test_cards_have_the_picture_of_the_template_and_a_link_to_it(users_site):

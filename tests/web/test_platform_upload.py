@@ -18,7 +18,7 @@ def words(page):
 
 
 def uploaded(visitor, **sent):
-    """The page that tells what became of an upload."""
+    """The page with the result of an upload."""
     answer = visitor.send("/-/upload", **sent)
     assert answer.status_code == 303, words(answer)
     return visitor.get(answer.headers["location"])
@@ -36,8 +36,8 @@ def test_an_upload_reports_what_was_added_what_was_there_and_what_failed(ann):
     assert "2 added" in words(first) and "0 failed" in words(first)
     other = ">up1\nMKVLAAKKLM\n>up2\nMKKKKAAAAL\n>up3\nMKWWWWWWWW\n>bad\nMK1\n"
     page = uploaded(ann, files={"fasta": ("other.fasta", other.encode())})
-    told = words(page)
-    assert "2 failed" in told and "1 added" in told and "1 already there" in told
+    shown = words(page)
+    assert "2 failed" in shown and "1 added" in shown and "1 already there" in shown
     failed = re.search(r'<ul class="reasons">(.*?)</ul>', page.text, re.S)[1]
     assert "up1" in failed and "MKVLAAKKLL" in failed and "MKVLAAKKLM" in failed, "both sequences are shown"
     assert "bad" in failed and "up2" not in failed
@@ -111,10 +111,10 @@ def send(site, token_of, content, path=f"{API}/proteins?name=api.fasta", **heade
 
 
 def test_a_program_uploads_a_file_as_it_is(users_site, token_of):
-    told = send(users_site, token_of, b">api1 words\nMKVLLLL\n>lonely\nMM\n").json()
-    assert (told["added"], told["present"], told["failed"]) == (1, 0, 1)
-    assert told["source"] == "api.fasta, uploaded by ann"
-    assert {row["id"]: row["outcome"] for row in told["rows"]} == {"api1": "added", "lonely": "failed"}
+    answer = send(users_site, token_of, b">api1 words\nMKVLLLL\n>lonely\nMM\n").json()
+    assert (answer["added"], answer["present"], answer["failed"]) == (1, 0, 1)
+    assert answer["source"] == "api.fasta, uploaded by ann"
+    assert {row["id"]: row["outcome"] for row in answer["rows"]} == {"api1": "added", "lonely": "failed"}
 
 
 def test_nothing_is_stored_of_what_does_not_arrive_whole(users_site, users_store, token_of):
@@ -179,8 +179,8 @@ def test_one_match_goes_straight_to_the_protein(users_site, names, part):
 
 @pytest.mark.parametrize("part", ["myg_human", "mb", "p02144", "myoglobin"])
 def test_the_box_that_a_slash_opens_and_the_api_find_the_same(users_site, names, part):
-    told = users_site.get("/-/jump", params={"q": part}).json()
-    assert names.myg in [match["name"] for match in told["matches"]]
+    answer = users_site.get("/-/jump", params={"q": part}).json()
+    assert names.myg in [match["name"] for match in answer["matches"]]
     found = users_site.get(f"{API}/search", params={"q": part}).json()["proteins"]
     assert [row["query_id"] for row in found] == [names.myg]
 
@@ -194,16 +194,16 @@ def test_several_matches_are_offered(users_site, names):
 
 @pytest.mark.parametrize("part", ["%", "_", "\\", "'; drop table proteins; --", "<b>x", "\x00", "é" * 500, "nothing"])
 def test_odd_parts_find_what_has_them_and_nothing_else(users_site, names, part):
-    told = users_site.get(f"{API}/search", params={"q": part}).json()
-    assert all(part in " ".join(str(value) for value in row.values()) for row in told["proteins"])
+    reported = users_site.get(f"{API}/search", params={"q": part}).json()
+    assert all(part in " ".join(str(value) for value in row.values()) for row in reported["proteins"])
     answer = users_site.get("/-/search", params={"q": part})
     assert answer.status_code in (200, 303)
     assert "<b>x" not in answer.text
 
 
 def test_the_protein_as_json_has_its_sequence_and_all_its_runs(users_site, names):
-    told = users_site.get(f"{API}/proteins/sp%7CP02144%7CMYG_HUMAN").json()
-    (protein,) = told["proteins"]
+    answer = users_site.get(f"{API}/proteins/sp%7CP02144%7CMYG_HUMAN").json()
+    (protein,) = answer["proteins"]
     assert protein["sequence"].startswith("MGLSDGEWQL")
     assert {run["run_id"] for run in protein["runs"]} == {"first", "second", "busy", names.hostile_run}
     assert users_site.get(f"{API}/proteins/nobody").status_code == 404

@@ -130,7 +130,7 @@ def test_figures_are_drawn_again_when_the_run_has_changed(tmp_path):
     run |= {"run_id": "a", "status": "SUCCESS", "total": 1000, "succeeded": 500, "failed": 0, "shared": 0}
     for change in ({}, {}, {"succeeded": 501}, {"status": "RUNNING"}, {"status": "RUNNING", "succeeded": 509}):
         cache.of(conn, [run | change], lambda: drawn.append(1))
-    # the last is in the same percent of a run that goes on
+    # the last is in the same percent of a run that is running
     assert len(drawn) == 3
     cache.of(conn, [run], lambda: drawn.append(1))
     assert len(drawn) == 4, "of the oldest nothing is kept"

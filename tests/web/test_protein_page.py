@@ -89,9 +89,9 @@ PREDICTION = {"secondary_structure": "CHHC", "confidence": "9999"}
     ],
 )
 def test_only_a_prediction_of_this_sequence_is_drawn(latest, prediction, drawn, changed):
-    told = structure_shown(PROTEIN, latest, prediction)
-    assert ("<svg" in told["drawn"], bool(told["composition"]), told["changed"]) == (drawn, drawn, changed)
-    assert "MKVL" in told["drawn"]
+    part = structure_shown(PROTEIN, latest, prediction)
+    assert ("<svg" in part["drawn"], bool(part["composition"]), part["changed"]) == (drawn, drawn, changed)
+    assert "MKVL" in part["drawn"]
 
 
 # --- Alignments -------------------------------------------------------------------------------------
@@ -156,12 +156,12 @@ def test_names_and_rows_are_escaped():
 def test_alignments_of_every_kind_of_file_are_drawn(data, name):
     for alignment in read_alignments(pack_hhr((data / f"{name}.hhr").read_bytes())):
         drawn = plain(alignment_text(alignment))
-        told = "".join(
+        residues = "".join(
             line[19:].split(" ")[0]
             for line in drawn.split("\n")
             if line.startswith(f"T {alignment.template}"[:11] + " ")
         )
-        assert told == alignment.template_sequence
+        assert residues == alignment.template_sequence
 
 
 def test_page_shows_the_alignment_that_is_asked_for_below_its_hit(busy_site, names):

@@ -109,9 +109,9 @@ def test_a_template_leads_to_the_proteins_with_a_domain_of_it(site):
     assert sorted(listed(filtered)) == ["full", "half"]
     assert listed(site.get("/-/runs/first?template=1ABC_A&show=partly")) == ["half"]
     assert listed(site.get("/-/runs/first?template=9NOI_A")) == []
-    told = site.get("/-/api/v1/runs/first/proteins", params={"template": "2XYZ_B"}).json()
-    assert [row["query_id"] for row in told["proteins"]] == ["full"]
-    assert [span["template"] for span in told["proteins"][0]["spans"]] == ["1ABC_A", "2XYZ_B"]
+    answer = site.get("/-/api/v1/runs/first/proteins", params={"template": "2XYZ_B"}).json()
+    assert [row["query_id"] for row in answer["proteins"]] == ["full"]
+    assert [span["template"] for span in answer["proteins"][0]["spans"]] == ["1ABC_A", "2XYZ_B"]
 
 
 def test_superfamilies_and_folds_are_counted_and_lead_to_their_proteins(site):
@@ -122,8 +122,8 @@ def test_superfamilies_and_folds_are_counted_and_lead_to_their_proteins(site):
     for code, names in (("1.10.8.10", ["full", "half"]), ("1.10.8.50", ["full"]), ("1.10.8", ["full", "half"])):
         shown = site.get(paths[code].partition("#")[0])
         assert sorted(listed(shown)) == names and f"with a domain of CATH <b>{code}</b>" in shown.text
-        told = site.get("/-/api/v1/runs/first/proteins", params={"cath": code}).json()
-        assert sorted(row["query_id"] for row in told["proteins"]) == names
+        answer = site.get("/-/api/v1/runs/first/proteins", params={"cath": code}).json()
+        assert sorted(row["query_id"] for row in answer["proteins"]) == names
     assert listed(site.get("/-/runs/first?cath=1.10.8.1")) == [], "a code is no part of a longer number"
     rows = list(csv.DictReader(io.StringIO(site.get("/-/runs/first/proteins.csv?cath=1.10.8.50").text)))
     assert [(row["query_id"], row["superfamilies"]) for row in rows] == [("full", "1.10.8.10 1.10.8.50")]
@@ -136,7 +136,7 @@ def test_domains_of_a_protein_carry_their_superfamily(site):
     assert [span["superfamily_name"] for span in row["spans"]] == ["DNA helicase", "RNA <b>helicase</b>"]
 
 
-def test_without_a_classification_the_pages_say_so(site):
+def test_without_a_classification_the_pages_report_it(site):
     page = site.get("/-/runs/second").text
     assert "the run had no classification of templates. <code>proteofold fetch classification</code>" in page
     assert listed(site.get("/-/runs/second?cath=1.10.8.10")) == []
@@ -176,8 +176,8 @@ def test_proteins_are_sorted_by_what_is_known_of_them(site, sort):
 
 @pytest.mark.parametrize("part", run_data.SHOWN)
 def test_a_list_has_as_many_proteins_as_the_store_counts(site, part):
-    told = site.get(f"/-/api/v1/runs/first/proteins?show={part}").json()
-    assert told["total"] == len(told["proteins"])
+    answer = site.get(f"/-/api/v1/runs/first/proteins?show={part}").json()
+    assert answer["total"] == len(answer["proteins"])
 
 
 # --- Two runs ---------------------------------------------------------------------------------------

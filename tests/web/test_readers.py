@@ -26,7 +26,7 @@ def test_sequence_of_a_protein_without_a_result_is_a_file(busy_site, names):
     assert busy_site.get("/-/protein/nobody/fasta").status_code == 404
 
 
-def test_an_earlier_result_is_shown_on_request_and_says_so(site, names):
+def test_an_earlier_result_is_shown_on_request_and_marked_as_such(site, names):
     page = site.get(site.protein(names.myg))
     assert 'Result of run <a href="/-/runs/second">' in page.text and "earlier result" not in page.text
     (path,) = re.findall(r'<a href="([^"]+)" aria-label="Show the result of run first"', page.text)
@@ -36,7 +36,7 @@ def test_an_earlier_result_is_shown_on_request_and_says_so(site, names):
     assert '<input type="hidden" name="run" value="first">' in earlier.text, "filters keep the run"
 
 
-def test_a_run_without_a_result_shows_the_latest_and_says_so(site, names):
+def test_a_run_without_a_result_shows_the_latest_and_names_its_run(site, names):
     page = site.get(f"{site.protein(names.myg)}?run=no%3Cbody").text
     assert 'Result of run <a href="/-/runs/second">' in page
     assert "Run no&lt;body has no result of this protein; the latest is shown." in page

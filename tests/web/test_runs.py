@@ -67,7 +67,7 @@ def test_failed_proteins_have_step_reason_node_and_log(busy_site, names):
     assert "results/busy/logs" not in page.text, "no paths of the server"
 
 
-def test_what_was_taken_from_another_run_says_from_which(busy_site):
+def test_what_was_taken_from_another_run_names_that_run(busy_site):
     page = busy_site.get("/-/runs/second")
     assert re.search(r'Computed in other runs</dt><dd>2 in <a href="/-/runs/first">first</a></dd>', page.text)
     assert page.text.count('<span class="about">computed in <a href="/-/runs/first">first</a></span>') == 2
@@ -171,15 +171,15 @@ def test_settings_of_any_form_are_reported_as_far_as_they_go(settings):
     assert all(isinstance(value, str) for pair in settings_facts(settings) for value in pair)
 
 
-# --- While a run goes on ----------------------------------------------------------------------------
+# --- While a run is running -------------------------------------------------------------------------
 
 
 def test_progress_is_small_json_that_is_not_kept(busy_site):
     answer = busy_site.get("/-/runs/busy/progress")
     assert answer.headers["cache-control"] == "no-store"
-    told = answer.json()
-    assert (told["status"], told["finished"], told["total"], told["percent"]) == ("RUNNING", 2, 4, 50)
-    assert sum(told["counts"].values()) == 4
+    reported = answer.json()
+    assert (reported["status"], reported["finished"], reported["total"], reported["percent"]) == ("RUNNING", 2, 4, 50)
+    assert sum(reported["counts"].values()) == 4
     assert busy_site.get("/-/runs/nobody/progress").status_code == 404
 
 
@@ -235,8 +235,8 @@ def test_every_address_begins_with_the_base_of_the_site(busy_store, open_site, n
 def test_proteins_of_a_run_are_filtered_by_text(site, names, text, found):
     page = site.get("/-/runs/first", params={"q": text})
     assert sorted(rows_of(page, "Table of proteins")) == sorted(getattr(names, name) for name in found)
-    told = site.get("/-/api/v1/runs/first/proteins", params={"q": text, "rows": "100"}).json()
-    assert told["total"] == len(found)
+    answer = site.get("/-/api/v1/runs/first/proteins", params={"q": text, "rows": "100"}).json()
+    assert answer["total"] == len(found)
 
 
 def test_a_filter_stays_in_the_links_of_the_list(site):

@@ -53,10 +53,10 @@ def test_every_link_of_a_page_leads_somewhere(site, path):
 
 def test_every_column_has_a_description_and_no_other_has(store):
     conn = sqlite3.connect(store)
-    for table, told in TABLES.items():
+    for table, described in TABLES.items():
         columns = [row[1] for row in conn.execute(f"pragma table_xinfo({table})")]
-        assert list(told["columns"]) == columns
-        assert told["title"] and told["description"] and told["source"]
+        assert list(described["columns"]) == columns
+        assert described["title"] and described["description"] and described["source"]
     conn.close()
 
 
@@ -235,7 +235,7 @@ def test_probability_has_one_scale_in_light_and_dark():
         assert len(re.findall(rf"--p{step}:", styles)) == 1
 
 
-def test_protein_without_hits_says_so(site):
+def test_protein_without_hits_is_shown_as_such(site):
     page = site.get(protein_path(LONELY))
     assert "No template was found." in page.text
     assert '<table class="plain cards hits"' not in page.text
@@ -281,7 +281,7 @@ def test_unknown_protein_is_a_404_in_words(site, path):
         "/-/protein?id=" + quote("<script>alert('1')"),
     ],
 )
-def test_what_a_file_says_is_never_markup(site, path):
+def test_text_of_a_file_is_never_markup(site, path):
     page = site.get(path).text
     assert not [odd for odd in ("<script>alert", "<b>bold", "<i>odd", "<it>", "node<1>") if odd in page]
     assert re.search("&lt;(?:script|b|i|it|1)&gt;", page), "the page shows what it was asked for"

@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.mark.parametrize("place", ["results", ".snakemake"])
-def test_file_where_a_run_needs_a_folder_is_told(fresh, place):
+def test_file_where_a_run_needs_a_folder_is_reported(fresh, place):
     (fresh.path / place).write_text("")
     printed = fresh.snakemake(expect=1)
     assert f"{place}: a run needs a folder of this name" in printed

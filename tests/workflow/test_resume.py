@@ -210,7 +210,7 @@ def kill_head_only(head):
 
 
 def kill_a_job(head):
-    """kill -9 of whatever hhsearch is running; the head goes on and ends by itself."""
+    """kill -9 of whatever hhsearch is running; the head continues and ends by itself."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             name = Path(f"/proc/{pid}/comm").read_text()

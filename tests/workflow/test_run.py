@@ -174,13 +174,13 @@ def test_library_is_built_with_predicted_structures_if_asked_for(fresh):
 
 
 def test_run_reports_how_well_it_used_the_machine(finished):
-    told = json.loads((finished.results / "efficiency.json").read_text())
-    assert told["jobs"] == 4 + len(finished.predictions())
-    assert 0 < told["bound_s"] < told["wall_s"] < 300
-    assert told["kinds"][0]["cores"] == 2
+    answer = json.loads((finished.results / "efficiency.json").read_text())
+    assert answer["jobs"] == 4 + len(finished.predictions())
+    assert 0 < answer["bound_s"] < answer["wall_s"] < 300
+    assert answer["kinds"][0]["cores"] == 2
     with contextlib.closing(sqlite3.connect(finished.path / "results" / "proteofold.db")) as conn:
         (stored,) = conn.execute("select efficiency from runs").fetchone()
-    assert stored == pytest.approx(told["bound_s"] / told["wall_s"])
+    assert stored == pytest.approx(answer["bound_s"] / answer["wall_s"])
     assert "no schedule of these" in (finished.results / "report" / "overview.html").read_text()
 
 

@@ -124,15 +124,15 @@ def test_two_runs_at_once_that_share_proteins_both_end_right(fresh, finished, en
     assert fresh.searched() == [] and fresh.tables() == finished.tables()
 
 
-def test_clean_removes_what_no_run_lists_and_says_how_much(second):
+def test_clean_removes_what_no_run_lists_and_prints_how_much(second):
     second.snakemake()
     entries = {path.name.partition(".")[0] for path in second.path.glob("results/shared/searches/*/hhr/*/*")}
     assert len(entries) == 5
     assert "0 results" in proteofold(second, "clean")
     shutil.rmtree(second.path / "results" / "test")
-    told = proteofold(second, "clean", "--dry-run")
-    assert "2 results" in told
-    assert proteofold(second, "clean").split(":")[1] == told.split(":")[1]
+    printed = proteofold(second, "clean", "--dry-run")
+    assert "2 results" in printed
+    assert proteofold(second, "clean").split(":")[1] == printed.split(":")[1]
     left = {path.name.partition(".")[0] for path in second.path.glob("results/shared/searches/*/*/*/*")}
     assert left == {member.entry for member in second.run.members.values()}
     assert "Nothing to be done" in second.snakemake()

@@ -1,4 +1,4 @@
-"""The results store while a run goes on, after it, and after it was killed."""
+"""The results store while a run is running, after it, and after it was killed."""
 
 import csv
 import json

@@ -41,7 +41,7 @@ def missing_lines(documented, printed):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_blocks_that_are_not_run_say_why(document):
+def test_blocks_that_are_not_run_give_the_reason(document):
     found = blocks(document)
     assert len(found) == (ROOT / document).read_text().count("```console")
     assert all(len(reason.split()) > 3 for reason, _ in found if reason)

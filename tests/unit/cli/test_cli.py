@@ -93,7 +93,7 @@ def test_packed_hhr_has_the_summary_of_the_whole_one(call, tmp_path, data):
     assert call("summarise", tmp_path / "x.hhr.gz").stdout == call("summarise", data / "hhblits3.hhr").stdout
 
 
-def test_damaged_gzip_of_a_hhr_is_told(call, tmp_path, data):
+def test_damaged_gzip_of_a_hhr_is_reported(call, tmp_path, data):
     (tmp_path / "x.hhr").write_bytes(gzip.compress((data / "hhsearch3.hhr").read_bytes())[:-20])
     outcome = call("summarise", tmp_path / "x.hhr")
     assert outcome.exit_code == 1 and "x.hhr: cannot be read" in outcome.stderr
@@ -212,7 +212,7 @@ def test_bad_fasta_is_reported_before_the_networks_are_loaded(call, write, text,
     assert what in outcome.stderr and "p.fasta" in outcome.stderr
 
 
-def test_missing_weights_are_told(call, write):
+def test_missing_weights_are_reported(call, write):
     outcome = call("s4pred", "--weights", "nowhere", write("p.fasta", FASTA))
     assert outcome.exit_code == 1
     assert "S4PRED weights: nowhere lacks weights_1.pt" in outcome.stderr
@@ -372,7 +372,7 @@ def test_one_record_needs_no_id(call, write):
         (">a\nMKV\n", "x", [], "not PSIPRED HFORMAT"),
     ],
 )
-def test_what_does_not_fit_together_is_told(call, write, fasta, horiz, words, what):
+def test_files_that_do_not_fit_together_are_reported(call, write, fasta, horiz, words, what):
     outcome = call("a3m", write("p.fasta", fasta), write("p.horiz", horiz), *words)
     assert outcome.exit_code == 1
     assert what in outcome.stderr
@@ -416,7 +416,7 @@ def test_every_problem_is_listed(call, config, monkeypatch):
 
 
 @pytest.mark.parametrize("place", ["results", "results/demo", "resources", ".snakemake"])
-def test_file_where_a_run_needs_a_folder_is_told(call, config, tmp_path, monkeypatch, place):
+def test_file_where_a_run_needs_a_folder_is_reported(call, config, tmp_path, monkeypatch, place):
     monkeypatch.setattr(inputs, "check_tensors", lambda folder: None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / place).parent.mkdir(exist_ok=True)
@@ -429,7 +429,7 @@ def test_file_where_a_run_needs_a_folder_is_told(call, config, tmp_path, monkeyp
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_folder_that_cannot_be_written_is_told(call, config, tmp_path, monkeypatch):
+def test_folder_that_cannot_be_written_is_reported(call, config, tmp_path, monkeypatch):
     monkeypatch.setattr(inputs, "check_tensors", lambda folder: None)
     file = config()
     monkeypatch.chdir(tmp_path)
@@ -440,7 +440,7 @@ def test_folder_that_cannot_be_written_is_told(call, config, tmp_path, monkeypat
     assert f"  - results/demo: cannot be written. Change the rights of {tmp_path}" in outcome.stderr
 
 
-def test_mistyped_key_is_told(call, config):
+def test_mistyped_key_is_reported(call, config):
     outcome = call("check", "--configfile", config(temlpates="demo"))
     assert outcome.exit_code == 1
     assert "unknown key 'temlpates': did you mean 'templates'?" in outcome.stderr
@@ -475,7 +475,7 @@ def test_run_that_is_worked_on_is_not_merged(call, tmp_path):
 
 
 @pytest.mark.parametrize("words", [["merge"], ["batch", "0123", "b.fas", "p.fasta"]])
-def test_folder_that_is_no_run_is_told(call, write, tmp_path, words, monkeypatch):
+def test_folder_that_is_no_run_is_reported(call, write, tmp_path, words, monkeypatch):
     write("p.fasta", FASTA)
     monkeypatch.chdir(tmp_path)
     outcome = call(words[0], tmp_path, *words[1:])

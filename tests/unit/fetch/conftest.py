@@ -1,4 +1,4 @@
-"""A web server that misbehaves as it is told, a meter that remembers, and a library to copy."""
+"""A web server that misbehaves on request, a meter that keeps its messages, and a library to copy."""
 
 import io
 import os
@@ -30,7 +30,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def said():
-    """Meter that keeps what it is told to say: ``said.text()``."""
+    """Meter that keeps its messages: ``said.text()``."""
     stream = io.StringIO()
     meter = Meter(stream)
     meter.text = stream.getvalue

@@ -34,7 +34,7 @@ def content(tmp_path, make_library):
     return library_content(make_library(tmp_path / "made" / "x", {"1ABC_A": 1000, "2DEF_B": 30}))
 
 
-def test_pdb70_is_fetched_and_said_to_be_there(call, server, content):
+def test_pdb70_is_fetched_once_and_then_reported_as_present(call, server, content):
     server.files["/pdb70_from_mmcif_220313.tar.gz"] = packed = tar_gz(content)
     server.faults = [breaks_after(1000)]
     words = ("pdb70", "--parts", "hhm,cs219", "--url", server.url("/pdb70_from_mmcif_220313.tar.gz"))

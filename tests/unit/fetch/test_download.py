@@ -1,4 +1,4 @@
-"""A file comes whole over connections that break, stall and lie, or the user is told what is wrong."""
+"""A file comes whole over connections that break, stall and lie, or the error names what is wrong."""
 
 import random
 import time
@@ -69,7 +69,7 @@ def test_busy_server_is_asked_again(server, stream, said, code):
     assert f"the server answered {code}" in said.text()
 
 
-def test_server_says_when_to_come_back(server, stream, said):
+def test_retry_after_of_the_server_is_kept(server, stream, said):
     server.faults = [says(503, Retry_After="1")]
     assert read(stream()) == CONTENT
     assert "trying again in 1 s" in said.text()

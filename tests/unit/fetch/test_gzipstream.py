@@ -1,4 +1,4 @@
-"""A gzip stream is unpacked as Python does, and goes on at any checkpoint in another process."""
+"""A gzip stream is unpacked as Python does, and continues from any checkpoint in another process."""
 
 import gzip
 import json
@@ -105,13 +105,13 @@ def test_cut_file_is_not_finished():
         (lambda packed: b"\x1f\x8b\x08\x08" + b"x" * 100_000, "header does not end"),
     ],
 )
-def test_damage_is_told(damage, what):
+def test_damage_is_reported(damage, what):
     with pytest.raises(DamagedError, match=what):
         unpack(damage(gzip.compress(text(50_000))))
 
 
 def test_damage_behind_a_checkpoint_is_found_by_the_checksum_of_all():
-    """The sum goes on from the checkpoint: it covers what another process unpacked."""
+    """The checksum continues from the checkpoint: it covers what another process unpacked."""
     content = text(600_000)
     packed, checkpoints = gzip.compress(content), []
     unpack(packed, checkpoints=checkpoints)

@@ -150,7 +150,7 @@ def test_full_disk_is_reported_and_what_was_copied_kept(library, local, said, mo
     assert same(library, f"{local}/pdb70", SLIM)
 
 
-def test_source_that_changes_meanwhile_is_told(library, local, said, monkeypatch):
+def test_source_that_changes_meanwhile_is_reported(library, local, said, monkeypatch):
     real = local_copy._copy_file
 
     def touches(source, *rest):

@@ -47,7 +47,7 @@ def test_weights_of_another_checksum_are_not_used(fetch, server, content, tmp_pa
     assert not (tmp_path / "s4pred" / "weights").exists()
 
 
-def test_archive_that_lacks_a_file_is_told(fetch, server, content, tmp_path):
+def test_archive_that_lacks_a_file_is_reported(fetch, server, content, tmp_path):
     del content["weights/weights_3.pt"]
     server.files["/w.tar.gz"] = tar_gz(content)
     with pytest.raises(UserError, match="lacks weights_3.pt.*What was unpacked is removed"):

@@ -145,14 +145,14 @@ def test_archive_with_an_index_out_of_order_is_not_used(fetch, server, content):
     assert not (fetch.folder / "pdb70").exists()
 
 
-def test_archive_without_a_part_is_told(fetch, server, content):
+def test_archive_without_a_part_is_reported(fetch, server, content):
     del content["pdb70_cs219.ffdata"]
     server.files[ADDRESS] = tar_gz(content)
     with pytest.raises(UserError, match="missing .*pdb70_cs219.ffdata"):
         fetch()
 
 
-def test_archive_of_another_library_is_told(fetch, server, content):
+def test_archive_of_another_library_is_reported(fetch, server, content):
     server.files[ADDRESS] = tar_gz({name.replace("pdb70", "pfam"): data for name, data in content.items()})
     with pytest.raises(UserError, match="another library: it has 'pfam_hhm.ffdata'"):
         fetch()
@@ -202,7 +202,7 @@ def test_two_processes_do_not_fetch_into_one_folder(fetch, server, content):
         fetch()
 
 
-def test_address_that_is_gone_is_told(fetch, server):
+def test_address_that_is_gone_is_reported(fetch, server):
     server.files[ADDRESS] = b""
     server.faults = [says(404)]
     with pytest.raises(UserError, match="answered 404"):
@@ -244,7 +244,7 @@ def test_remains_of_a_killed_process_do_not_come_into_the_release(fetch, server,
     assert set(os.listdir(record["folder"])) == {*record["bytes"], "fetched.json"}
 
 
-def test_unfinished_fetch_of_another_release_is_told(fetch, server, content, said):
+def test_unfinished_fetch_of_another_release_is_reported(fetch, server, content, said):
     server.files[ADDRESS] = tar_gz(content, level=0)
     server.faults = [breaks_after(0), breaks_after(3000), *[breaks_after(0)] * 3]
     with pytest.raises(UserError):
@@ -254,7 +254,7 @@ def test_unfinished_fetch_of_another_release_is_told(fetch, server, content, sai
     assert ".pdb70-220313.part has 0.0 GB of a fetch that was not finished" in said.text()
 
 
-def test_folder_that_may_not_be_made_is_told(fetch, server, content):
+def test_folder_that_may_not_be_made_is_reported(fetch, server, content):
     server.files[ADDRESS] = tar_gz(content)
     fetch.folder.parent.mkdir(parents=True)
     fetch.folder.write_text("a file")

@@ -73,7 +73,7 @@ def hot_files(prefix):
 
 
 def test_copy_comes_from_a_peer_without_reading_the_data_of_the_library(library, local, peer, said):
-    # of the same length, so that only who reads it could tell
+    # of the same length, so that only reading it shows a difference
     data = Path(f"{library}_hhm.ffdata")
     expected = hot_files(library)
     data.write_bytes(data.read_bytes().replace(b" " * 100, b"x" * 100))

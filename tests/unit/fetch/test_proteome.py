@@ -43,7 +43,7 @@ def test_answer_that_breaks_off_is_asked_for_again(fetch, server, fault):
     assert gzip.decompress(fetch.path.read_bytes()) == TEXT
 
 
-def test_answer_that_breaks_off_each_time_is_told(fetch, server):
+def test_answer_that_breaks_off_each_time_is_reported(fetch, server):
     server.faults = [chunked_and_breaks] * 20
     with pytest.raises(UserError, match="broke off 8 times"):
         fetch()
@@ -73,7 +73,7 @@ def test_what_is_no_whole_fasta_is_not_kept(fetch, server, content, what):
     assert list(fetch.path.parent.iterdir()) == []
 
 
-def test_fewer_proteins_than_announced_are_told(fetch, server):
+def test_fewer_proteins_than_announced_are_reported(fetch, server):
     server.headers = {"X-Total-Results": "301"}
     with pytest.raises(UserError, match="301 proteins were announced, 300 came"):
         fetch()

@@ -74,7 +74,7 @@ def test_continues_from_any_byte(tmp_path, form):
         assert second.ended
 
 
-def test_file_that_lost_bytes_behind_a_checkpoint_is_told(tmp_path):
+def test_file_that_lost_bytes_behind_a_checkpoint_is_reported(tmp_path):
     plain = gzip.decompress(tar_gz({"last": b"z" * 10_240}))
     stream = TarStream(tmp_path, choose)
     stream.feed(plain[:5000])
@@ -168,7 +168,7 @@ def test_link_that_may_be_passed_over_is_never_made(tmp_path):
     assert contents(tmp_path) == {"first": b"1"}
 
 
-def test_damaged_headers_are_told(tmp_path):
+def test_damaged_headers_are_reported(tmp_path):
     with pytest.raises(DamagedError, match="a header in it"):
         TarStream(tmp_path, choose).feed(b"rubbish " * 64)
     plain = bytearray(gzip.decompress(tar_gz({"a" * 120: b"1"}, format=tarfile.PAX_FORMAT)))

@@ -1,4 +1,4 @@
-"""An archive is unpacked while it comes; killed at any moment it goes on, damaged it leaves nothing behind."""
+"""An archive is unpacked while it comes; killed at any moment it continues, damaged it leaves nothing behind."""
 
 import errno
 import hashlib

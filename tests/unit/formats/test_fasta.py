@@ -82,7 +82,7 @@ def test_comments_before_the_first_record_pass_where_the_format_has_them(tmp_pat
     assert (record.id, record.line) == ("a", 3)
 
 
-def test_missing_file_and_folder_are_told(tmp_path):
+def test_missing_file_and_folder_are_reported(tmp_path):
     with pytest.raises(FastaError, match=r"none\.fasta: cannot be read \(No such file or directory\)"):
         list(read_fasta(tmp_path / "none.fasta"))
     with pytest.raises(FastaError, match=r"cannot be read \(Is a directory\)"):

@@ -1,4 +1,4 @@
-"""The plan of a run: what is left, what fits where, how long it takes, and how it is told."""
+"""The plan of a run: what is left, what fits where, how long it takes, and how it is printed."""
 
 import json
 import os
@@ -153,7 +153,7 @@ def test_modes_that_do_not_help_are_not_advised(make_run):
     assert [one.modes for one in unfit] == [{}] * 4
 
 
-def test_when_nothing_fits_the_plan_says_so(make_run):
+def test_plan_reports_that_nothing_fits(make_run):
     made = make_plan(make_run({"a": 400, "b": 500}), [NodeKind("tiny", 3, 1, 300)])
     assert [one.query_id for one in made.unfit] == ["b", "a"]
     assert (made.classes, made.batches, made.wall_s, made.bound_s) == ([], 0, 0, 0)
@@ -261,7 +261,7 @@ def test_library_that_is_there_is_measured(make_run, make_library, tmp_path):
     assert made.disk.library_bytes == sum(path.stat().st_size for path in tmp_path.glob("db_*"))
 
 
-def test_device_that_is_no_cpu_is_told(make_run):
+def test_device_that_is_no_cpu_is_reported(make_run):
     run = make_run({"a": 400})
     assert make_plan(run, NODES).notes == []
     run.settings["device"] = "gpu"
@@ -368,9 +368,9 @@ def test_plan_is_printed_and_nothing_is_written(call, tmp_path):
 def test_demo_is_planned(call, tmp_path):
     (tmp_path / "config").symlink_to(paths.CHECKOUT / "config")
     outcome = CliRunner().invoke(cli, ["plan", "--configfile", "config/demo/config.yaml", "--json"])
-    told = json.loads(outcome.stdout)
-    assert (outcome.exit_code, told["run"], told["left"], told["fit_no_node"]) == (0, "demo", 20, [])
-    assert told["search_cpu_s"] < 60 and not told["disk"]["library_is_there"]
+    answer = json.loads(outcome.stdout)
+    assert (outcome.exit_code, answer["run"], answer["left"], answer["fit_no_node"]) == (0, "demo", 20, [])
+    assert answer["search_cpu_s"] < 60 and not answer["disk"]["library_is_there"]
 
 
 def test_plan_without_nodes_is_for_this_machine(call, monkeypatch):
@@ -380,10 +380,10 @@ def test_plan_without_nodes_is_for_this_machine(call, monkeypatch):
 
 def test_json_can_be_read_and_the_page_is_written(call, tmp_path):
     outcome = call("--nodes", "nodes.yaml", "--json", "--html", "out/my plan.html")
-    told = json.loads(outcome.stdout)
-    assert told["nodes"] == [{"name": "worker", "count": 2, "cores": 2, "mem_mb": 3500}]
-    assert (told["proteins"], told["left"], told["residues"]) == (2, 2, 3400)
-    assert 0 < told["bound_s"] <= told["wall_s"]
+    answer = json.loads(outcome.stdout)
+    assert answer["nodes"] == [{"name": "worker", "count": 2, "cores": 2, "mem_mb": 3500}]
+    assert (answer["proteins"], answer["left"], answer["residues"]) == (2, 2, 3400)
+    assert 0 < answer["bound_s"] <= answer["wall_s"]
     assert "<title>Plan of run demo</title>" in (tmp_path / "out" / "my plan.html").read_text()
 
 

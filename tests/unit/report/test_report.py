@@ -219,7 +219,7 @@ def test_coverage_is_in_whole_per_cent_and_that_of_a_small_domain_is_not_none(ru
     assert best["exact"][7] == 29
 
 
-def test_the_bar_of_the_smallest_evalues_says_its_limit(run_folder):
+def test_the_bar_of_the_smallest_evalues_names_its_limit(run_folder):
     done = {"zero": (100, [hit(evalue=0.0)]), "small": (100, [hit(evalue=5e-9)])}
     text = one_file.report(read_report_data(run_folder(done)))
     ((limit, words),) = re.findall(r'data-below="([^"]+)" data-words="E-value: below ([^"]+)"', text)
@@ -232,7 +232,7 @@ def test_large_tables_are_packed(run_folder):
     assert len(table_data(text)["rows"]) == 1200
 
 
-def test_top_templates_say_what_they_are(run_folder):
+def test_top_templates_have_their_descriptions(run_folder):
     assert "1ABC_A a, b; c" in words(page("proteome", run_folder({"P1": (50, [hit()])})))
 
 
@@ -336,7 +336,7 @@ def test_failed_page_reports_step_reason_and_log(run_folder):
     assert "bad search out of memory results/small/logs/x.log" in shown
 
 
-def test_run_without_failures_says_so(run_folder):
+def test_run_without_failures_is_shown_as_such(run_folder):
     assert "No protein failed: 1 protein finished." in words(page("failed", run_folder({"a": (9, [hit()])})))
 
 
@@ -381,7 +381,7 @@ def test_same_results_give_the_same_bytes(run_folder):
     assert drawn(folder) == drawn(folder)
 
 
-def test_unmerged_run_is_an_error_that_says_what_to_do(run_folder):
+def test_unmerged_run_is_an_error_with_its_remedy(run_folder):
     folder = run_folder({"a": (100, [hit()])})
     (folder / "merge_results.csv").unlink()
     with pytest.raises(UserError, match="proteofold merge"):

@@ -132,14 +132,14 @@ def test_deleted_run_leaves_nothing_behind(folder, make_run, clean):
     assert {path for path in shared_files(folder) if path.is_file()} == set()
 
 
-def test_dry_run_says_the_same_and_removes_nothing(folder, make_run, clean):
+def test_dry_run_prints_the_same_and_removes_nothing(folder, make_run, clean):
     make_run("one", {"a": "MKV", "b": "MKVL"})
     folder.plan("one", {"a": "MKV"})
     before = shared_files(folder)
-    told = clean("--dry-run")
-    assert told.startswith("would be removed: 1 result") and not told.endswith(" 0.0 MB")
+    printed = clean("--dry-run")
+    assert printed.startswith("would be removed: 1 result") and not printed.endswith(" 0.0 MB")
     assert shared_files(folder) == before
-    assert clean().partition(":")[2] == told.partition(":")[2]
+    assert clean().partition(":")[2] == printed.partition(":")[2]
 
 
 def test_what_a_killed_step_left_goes(folder, make_run, clean):

@@ -126,12 +126,12 @@ def test_utf_16_is_called_that(config_file, codec):
         ("run: x\ns4pred: {weights: 7}", "s4pred: weights: 7"),
     ],
 )
-def test_text_that_yaml_takes_for_something_else_wants_quotes(config_file, text, shown):
+def test_text_that_yaml_takes_for_something_else_is_an_error_that_names_quotes(config_file, text, shown):
     (problem,) = config_problems(load_config(config_file("proteins: [a.fasta]\n"), config_file(text, "2.yaml")))
     assert problem.startswith(f"configuration, {shown} is invalid: ") and problem.endswith("put it in quotes.")
 
 
-def test_what_is_no_text_at_all_wants_no_quotes():
+def test_error_of_what_is_no_text_at_all_names_no_quotes():
     for changes in ({"keep": 5}, {"proteins": True}, {"run": None}, {"run": ["a"]}, {"run": "a/b"}):
         (problem,) = problems_with(changes)
         assert "quotes" not in problem
@@ -253,7 +253,7 @@ def test_demo_library_needs_no_other_weights_than_those_of_the_demo(tmp_path, mo
     assert choice.weights == weights_folder("demo")
 
 
-def test_built_library_that_lost_a_file_is_told(tmp_path, monkeypatch, make_library):
+def test_built_library_that_lost_a_file_is_reported(tmp_path, monkeypatch, make_library):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "a.fa").write_text(">A\nMKV\n")
@@ -265,7 +265,7 @@ def test_built_library_that_lost_a_file_is_told(tmp_path, monkeypatch, make_libr
         template_choice({"templates": {"build": "src"}})
 
 
-def test_official_library_that_is_not_there_is_told(tmp_path, monkeypatch):
+def test_official_library_that_is_not_there_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="resources/templates/pdb70/pdb70: missing"):
         template_choice({"templates": "pdb70"})

@@ -110,7 +110,7 @@ def test_newest_error_is_the_reason(run, member, runs, newest, step):
     assert failure_of(run, member)[1:3] == (step, f"of {step}")
 
 
-def test_search_that_was_killed_without_a_word_comes_after_an_old_log_of_its_query(run, member, runs):
+def test_search_that_was_killed_without_a_message_comes_after_an_old_log_of_its_query(run, member, runs):
     runs.predict(run, member.batch)
     put(run.folder.log("write_a3m", member.entry), "", at=1e9)
     put(run.search.log("search", member.entry), "$ hhsearch\n", at=1e9 + 1)

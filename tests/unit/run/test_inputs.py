@@ -1,4 +1,4 @@
-"""The checks before a run: each kind of bad input is told with file, line, id and what to do, all at once."""
+"""The checks before a run: each kind of bad input is reported with file, line, id and what to do, all at once."""
 
 import gzip
 import hashlib
@@ -49,7 +49,7 @@ def programs(monkeypatch):
     monkeypatch.setattr(inputs.shutil, "which", lambda name: f"/usr/bin/{name}")
 
 
-def test_good_input_passes_without_a_word(check):
+def test_good_input_passes_without_a_message(check):
     checked = check(">sp|P69905|HBA_HUMAN x\nMKV\nLA\n>b\nMMM\n")
     assert (checked.errors, checked.notes) == ([], [])
     assert [(query.query_id, query.protein, query.sequence) for query in checked.queries] == [
@@ -155,7 +155,7 @@ def test_problems_of_all_inputs_are_reported_at_once(check, tmp_path):
         checked.raise_errors()
 
 
-def test_missing_file_folder_and_damaged_gzip_are_told(check, tmp_path):
+def test_missing_file_folder_and_damaged_gzip_are_reported(check, tmp_path):
     (tmp_path / "cut.gz").write_bytes(gzip.compress(b">a\nMKV\n" * 50)[:-10])
     names = ["none.fasta", "library", "cut.gz"]
     checked = check(proteins=[str(tmp_path / name) for name in names])
@@ -206,7 +206,7 @@ def test_listed_ids_are_taken_in_the_order_of_the_fasta(check, ids):
     assert [query.query_id for query in checked.queries] == ["sp|P1|A", "sp|P3|C"]
 
 
-def test_listed_id_that_is_in_no_fasta_is_told(check, tmp_path):
+def test_listed_id_that_is_in_no_fasta_is_reported(check, tmp_path):
     checked = check(FASTA, listed="P1\n\nP9\n>b\n")
     assert checked.errors == [
         f"{tmp_path}/ids.txt, line {line}: {name} is in none of the FASTA files of 'proteins'. Add its record there or "
@@ -236,7 +236,7 @@ def test_empty_list_leaves_nothing_to_run(check):
     [gzip.compress(b"P1\n" * 9999)[:-10], gzip.compress(bytes(range(256)) * 99)[:60] + b"\xff" * 99],
     ids=["cut gzip", "damaged gzip"],
 )
-def test_damaged_list_is_told(check, content):
+def test_damaged_list_is_reported(check, content):
     errors = check(FASTA, listed=content).errors
     assert "ids.txt: cannot be read (" in errors[-1] and "See 'ids'" in errors[-1]
 
@@ -251,7 +251,7 @@ def test_utf_16_is_called_that(check, tmp_path, codec):
         assert name in error and "UTF-16" in error
 
 
-def test_files_of_a_build_folder_that_are_not_read_are_told(check, tmp_path):
+def test_files_of_a_build_folder_that_are_not_read_are_reported(check, tmp_path):
     source = tmp_path / "src"
     (source / "more").mkdir(parents=True)
     for name in ("a.fa", "b.a2m", "c.pep", "d.a3m.zip", ".hidden"):
@@ -272,19 +272,19 @@ def test_template_id_that_is_not_utf_8_is_refused(check, tmp_path):
     assert "t.fa, line 3: " in error and "must be printable UTF-8" in error
 
 
-def test_missing_list_and_folder_are_told(check, tmp_path):
+def test_missing_list_and_folder_are_reported(check, tmp_path):
     for name in ("none.txt", "library"):
         errors = check(FASTA, ids=str(tmp_path / name)).errors
         assert f"{name}: cannot be read (" in errors[0]
 
 
-def test_missing_weights_are_told(check, tmp_path):
+def test_missing_weights_are_reported(check, tmp_path):
     (tmp_path / "weights" / "weights_3.pt").unlink()
     (error,) = check(FASTA).errors
     assert "weights lacks weights_3.pt" in error
 
 
-def test_library_that_cannot_be_opened_is_told(check, monkeypatch):
+def test_library_that_cannot_be_opened_is_reported(check, monkeypatch):
     def refuse(config):
         raise PermissionError(13, "Permission denied", "db_hhm.ffindex")
 
@@ -300,7 +300,7 @@ def test_every_bad_template_is_one_problem(check, tmp_path):
     assert [str(tmp_path / "src" / name) in error for name, error in zip(("a.fa", "b.a3m"), errors, strict=True)]
 
 
-def test_braces_in_paths_that_snakemake_is_given_are_told(check, tmp_path, make_library):
+def test_braces_in_paths_that_snakemake_is_given_are_reported(check, tmp_path, make_library):
     library = make_library(tmp_path / "a {x}" / "db", {"A": 10})
     weights = shutil.copytree(tmp_path / "weights", tmp_path / "{y}")
     errors = check(
@@ -319,7 +319,7 @@ def test_configuration_is_checked_first(check):
     assert len(check(FASTA, keep="hhr").errors) == 1
 
 
-def test_missing_hhsearch_is_told(check, monkeypatch):
+def test_missing_hhsearch_is_reported(check, monkeypatch):
     monkeypatch.setattr(inputs.shutil, "which", lambda name: None)
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(inputs.hhsuite, "DEBIAN_BINARIES", "/nowhere")

@@ -58,7 +58,7 @@ def test_damaged_files_are_written_again(plan):
     assert [path.read_text() for path in files] == texts
 
 
-def test_shared_folders_say_what_their_names_stand_for(plan):
+def test_settings_of_shared_folders_explain_their_names(plan):
     depends_on = {"predictions": {"weights": "abc"}, "search": {"mode": "lean"}}
     run = plan(depends_on=depends_on)
     assert '"weights": "abc"' in run.predictions.settings.read_text()

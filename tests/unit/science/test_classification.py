@@ -257,7 +257,7 @@ def test_protein_is_shown_with_the_superfamilies_of_its_domains(run):
     assert max(map(len, shown.splitlines())) <= 80
 
 
-def test_without_a_classification_runs_are_whole_and_say_so(tmp_path, monkeypatch):
+def test_without_a_classification_runs_are_whole_and_report_its_absence(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert chosen_classification() is None
     run = make_run(tmp_path)

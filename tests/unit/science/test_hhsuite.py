@@ -77,14 +77,14 @@ def test_prefix_that_is_right_is_not_suggested_again(tmp_path, make_library):
         ("a3m", "1ABC_A\t0\t11\n3GHI_C\t11\t31\n", "2 templates are not in both _a3m and _hhm, e.g. 2DEF_B, 3GHI_C"),
     ],
 )
-def test_index_that_does_not_agree_is_told(library, part, text, what):
+def test_index_that_does_not_agree_is_reported(library, part, text, what):
     Path(f"{library}_{part}.ffindex").write_text(text)
     problem = problem_with(library)
     assert what in problem
     assert problem.endswith("Fetch or build it again.")
 
 
-def test_data_file_that_was_cut_short_is_told(library):
+def test_data_file_that_was_cut_short_is_reported(library):
     data = Path(f"{library}_a3m.ffdata")
     data.write_bytes(data.read_bytes()[:-1])
     assert "db_a3m.ffindex, line 2: 2DEF_B ends beyond its data file" in problem_with(library)
@@ -254,7 +254,7 @@ def test_script_is_better_than_nothing(programs, tmp_path):
     assert hhsuite.find_program("hhsearch") == str(tmp_path / "bin" / "hhsearch")
 
 
-def test_program_that_is_nowhere_is_told(programs):
+def test_program_that_is_nowhere_is_reported(programs):
     with pytest.raises(UserError, match="HH-suite's cstranslate is not installed: run bin/setup"):
         hhsuite.find_program("cstranslate")
 

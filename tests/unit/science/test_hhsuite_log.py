@@ -1,4 +1,4 @@
-"""What HH-suite prints is told as its own sentence, without time and place; warnings alone are no problem."""
+"""What HH-suite prints is reported as its own sentence, without time and place; warnings alone are no problem."""
 
 import pytest
 

@@ -72,7 +72,7 @@ def test_residues_without_coordinates_are_left_out(chain):
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_missing_part_of_repeats_is_found_at_its_place(chain, listed):
-    """Letters alone cannot tell which of the repeats have coordinates."""
+    """Letters alone do not show which of the repeats have coordinates."""
     repeats = "GSGSGSKVGSGSGSW"
     rows = [row for row in chain_rows(repeats) if row["label_seq_id"] not in ("3", "4", "9", "10", "11")]
     model = build(alignment(repeats, repeats), chain(rows, components(repeats) if listed else None))

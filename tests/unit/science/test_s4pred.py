@@ -187,7 +187,7 @@ def test_tensors_that_do_not_fit_are_named(weights, edit, what):
     assert what in refusal(weights(edit))
 
 
-def test_file_that_holds_something_else_is_told(weights):
+def test_file_that_holds_something_else_is_reported(weights):
     path = weights.folder / "weights_1.pt"
     torch.save([1, 2], path)
     assert "does not hold a state_dict" in refusal(path)
@@ -217,13 +217,13 @@ def test_code_in_a_weights_file_is_not_run(weights, tmp_path):
     assert not (tmp_path / "trap").exists()
 
 
-def test_damaged_numbers_are_told(weights):
+def test_damaged_numbers_are_reported(weights):
     weights(lambda state: state["outlayer.bias"].fill_(float("nan")))
     with pytest.raises(UserError, match=r"weights_1\.pt gives no probabilities"):
         predict(["MKV"], weights.folder)
 
 
-def test_missing_file_is_told(weights):
+def test_missing_file_is_reported(weights):
     (weights.folder / "weights_4.pt").unlink()
     with pytest.raises(UserError, match="lacks weights_4.pt"):
         predict(["MKV"], weights.folder)

@@ -1,4 +1,4 @@
-"""A search in shards gives what one search gives, and tells when it cannot; how many shards a search needs."""
+"""A search in shards gives what one search gives, or fails with the reason; how many shards a search needs."""
 
 import shlex
 import shutil
@@ -40,7 +40,7 @@ def repeated(library, prefix, times):
 def search(tmp_path):
     """Function that searches for a sequence, at once (count 1) or in shards; returns the lines of the ``.hhr``.
 
-    Those that tell when and how it was searched are left out.
+    Those about the time and the command of the search are left out.
     """
 
     def run(sequence, library, mode="lean", count=1):
@@ -100,7 +100,7 @@ def stand_in(tmp_path, monkeypatch):
         ([b"A", b"B", b"C"], 2, "hhblits searched 2 of 3 candidates: not whole"),
     ],
 )
-def test_shard_that_was_not_searched_whole_is_told(make_library, tmp_path, stand_in, scored, searched, reason):
+def test_shard_that_was_not_searched_whole_is_reported(make_library, tmp_path, stand_in, scored, searched, reason):
     library = make_library(tmp_path / "db", dict.fromkeys("ABC", 10))
     table = b"".join(b"q\t%s\t0.1\t1\t1\t1\t1\t1\t1\t1\t1.0E-3\t9.1\n" % name for name in scored)
     stand_in("hhsearch", f"open(options['-blasttab'], 'wb').write({table!r})")

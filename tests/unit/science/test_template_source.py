@@ -76,7 +76,7 @@ def test_lower_case_residues_of_a_fasta_template_are_kept(templates_of):
         ("x__a3m__gz", gzip.compress(b">T1\nMKV\n" * 900)[:40], "x.a3m.gz"),
     ],
 )
-def test_file_that_is_no_template_is_told(templates_of, name, content, what):
+def test_file_that_is_no_template_is_reported(templates_of, name, content, what):
     with pytest.raises(UserError) as caught:
         templates_of(**{name: content})
     assert what in str(caught.value)
@@ -96,14 +96,14 @@ def test_names_that_differ_only_late_keep_apart(templates_of):
     assert all(len(template.name) <= 31 for template in found)  # of which HH-suite's indexes have room for no more
 
 
-def test_folder_without_templates_is_told(tmp_path):
+def test_folder_without_templates_is_reported(tmp_path):
     (tmp_path / "readme.txt").write_text("x")
     for folder in (tmp_path, tmp_path / "none", tmp_path / "readme.txt"):
         with pytest.raises(UserError, match=r"holds no \.a3m, \.fasta"):
             read_templates(folder)
 
 
-def test_folder_with_the_name_of_a_fasta_file_is_told(tmp_path):
+def test_folder_with_the_name_of_a_fasta_file_is_reported(tmp_path):
     (tmp_path / "x.fasta").mkdir()
     with pytest.raises(UserError, match="cannot be read"):
         read_templates(tmp_path)

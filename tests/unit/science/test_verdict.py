@@ -32,7 +32,7 @@ def test_sentence_about_noise_names_the_smallest_evalue():
     assert (found.coverage_class, found.confident_residues) == ("dark", 0)
 
 
-def test_short_confident_hits_are_no_domain_and_the_sentence_says_why():
+def test_short_confident_hits_are_no_domain_and_the_sentence_gives_the_reason():
     found = verdict(hit(1, 20, evalue=1.2e-6))
     assert (found.coverage_class, found.domain_residues, found.confident_residues) == ("dark", 0, 20)
     assert found.sentence == "No domain: no confident hit (best E-value 1.2e-6) aligns 30 columns or more."

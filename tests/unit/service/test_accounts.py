@@ -96,7 +96,7 @@ def test_file_that_others_could_read_is_closed_to_them(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_file_in_a_folder_of_a_group_is_the_groups_and_nobody_elses(tmp_path):
+def test_file_in_a_folder_of_a_group_is_open_to_the_group_only(tmp_path):
     tmp_path.chmod(0o2770)
     before = os.umask(0o007)
     try:
@@ -162,7 +162,7 @@ def test_passwords_of_own_invention_are_taken(conn, password):
     assert sign_in(conn, "bob", password, None)
 
 
-def test_sessions_end_after_idleness_after_a_week_and_when_told(conn, clock):
+def test_sessions_end_after_idleness_after_a_week_and_on_request(conn, clock):
     secret = sign_in(conn, "alice", PASSWORD, None)
     for _ in range(13):
         clock.now += 11 * 3600
@@ -280,14 +280,14 @@ def test_token_carries_its_user_and_rights_until_it_is_revoked(conn, users):
     secret = create_token(conn, users["alice"], " my\tscript ", ["run", "read"], days=1)
     assert secret.startswith("pft_")
     assert token_actor(conn, secret) == (users["alice"], frozenset({"read", "run"}))
-    (told,) = list_tokens(conn, users["alice"])
-    assert (told["label"], told["rights"], told["expired"]) == ("my script", ["read", "run"], False)
-    assert told["last_used_at"] and "digest" not in told
+    (listed,) = list_tokens(conn, users["alice"])
+    assert (listed["label"], listed["rights"], listed["expired"]) == ("my script", ["read", "run"], False)
+    assert listed["last_used_at"] and "digest" not in listed
     add_user(conn, "bob", PASSWORD)
     assert list_tokens(conn, users["bob"]) == []
     with pytest.raises(UserError, match="no token"):
-        revoke_token(conn, told["token_id"], users["bob"])
-    revoke_token(conn, told["token_id"], users["root"])
+        revoke_token(conn, listed["token_id"], users["bob"])
+    revoke_token(conn, listed["token_id"], users["root"])
     assert token_actor(conn, secret) is None and list_tokens(conn) == []
 
 

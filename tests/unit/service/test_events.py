@@ -53,14 +53,14 @@ def test_changes_at_the_command_line_are_kept_and_listed(results, cheap):
     admin("set-password", "ann", "--password-stdin", input="b long password\n")
     admin("disable-user", "ann")
     admin("enable-user", "ann")
-    told = json.loads(admin("events", "--json").output)
-    assert [(row["kind"], row["about"]) for row in told] == [
+    answer = json.loads(admin("events", "--json").output)
+    assert [(row["kind"], row["about"]) for row in answer] == [
         ("account opened", "ann"),
         ("account closed", "ann"),
         ("password set", "ann"),
         ("account added", "ann"),
     ]
-    assert all(row["user"].endswith("(command line)") for row in told)
-    assert {row["kind"] for row in told} <= set(events.KINDS)
+    assert all(row["user"].endswith("(command line)") for row in answer)
+    assert {row["kind"] for row in answer} <= set(events.KINDS)
     listed = admin("events", "--kind", "account closed").output
     assert "account closed" in listed and "account opened" not in listed

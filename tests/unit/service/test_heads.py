@@ -1,4 +1,4 @@
-"""Heads that are stand-ins: the lock tells who lives, signals come in order, ends are reported as the journal says."""
+"""Heads that are stand-ins: the lock shows which are alive, signals come in order, ends are those of the journal."""
 
 import os
 import pwd
@@ -129,7 +129,7 @@ def test_inputs_are_kept_for_the_next_start_unless_a_power_cut_emptied_them(head
         assert (folder / name).stat().st_size and b"MMM" in (folder / "proteins.fasta").read_bytes()
 
 
-def test_proteins_of_an_order_keep_what_their_headers_told(store):
+def test_proteins_of_an_order_keep_their_headers(store):
     text = heads.fasta_of(store, ["P1", "sp|P69905|HBA_HUMAN"])
     assert text == ">P1 first\nMKV\n>sp|P69905|HBA_HUMAN Hemoglobin OS=Homo sapiens GN=HBA1\nMVLSPADKTN\n"
     with transaction(store):

@@ -117,7 +117,7 @@ def test_runner_that_was_ended_is_reported_at_once(store, platform, store_path, 
     assert services(store_path, monkeypatch)[0]["runner"][0] is True
 
 
-def test_health_of_a_store_that_is_damaged_is_told(store_path, monkeypatch):
+def test_health_of_a_store_that_is_damaged_is_reported(store_path, monkeypatch):
     store_path.write_text("no store " * 1000)
     seen, _ = services(store_path, monkeypatch)
     assert seen["store"][0] is False and "cannot be read" in seen["store"][1]
@@ -377,7 +377,7 @@ def test_tokens_are_listed_and_revoked_from_the_command_line(platform, users, ch
     assert token_actor(platform, secret) is None and admin("revoke-token", "1").exit_code == 1
 
 
-def test_runner_of_a_store_elsewhere_works_where_it_is_told(tmp_path, monkeypatch):
+def test_runner_of_a_store_elsewhere_works_in_the_given_folder(tmp_path, monkeypatch):
     from proteofold.service.database import open_platform, platform_path
 
     (tmp_path / "work").mkdir()

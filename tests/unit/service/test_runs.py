@@ -66,7 +66,7 @@ def test_pasted_lists_are_read_however_they_are_separated():
     ]
 
 
-def test_ids_accessions_and_entry_names_are_found_and_others_told(store):
+def test_ids_accessions_and_entry_names_are_found_and_others_reported(store):
     found, absent = match_ids(store, ["P3", "HBA_HUMAN", "P69905", "nothing", "P1", "' or 1 --", "P3", "\ud800"])
     assert found == ["P3", "sp|P69905|HBA_HUMAN", "P1"]
     assert [(one.id, one.reason) for one in absent] == [
@@ -219,7 +219,7 @@ def test_success_is_not_retried(store, ordered, users):
         ask_retry(store, ordered, "one", users["alice"])
 
 
-def test_repeat_takes_the_list_and_the_choices_for_whoever_asks(store, ordered, users):
+def test_repeat_takes_the_list_and_the_choices_for_any_user(store, ordered, users):
     made = repeat_run(store, ordered, "one", "again", users["bob"])
     assert made == new_run("again", author="bob")
     assert json.loads(ordered.execute("select ids from order_proteins where run_id = 'again'").fetchone()[0]) == [

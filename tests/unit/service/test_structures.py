@@ -32,7 +32,7 @@ def test_without_configuration_there_are_no_structures(tmp_path, configured):
     assert structures_of(tmp_path) == structures_of(configured("templates: {demo: demo}")) == Structures(None, False)
 
 
-def test_what_was_fetched_is_used_unless_the_configuration_says_otherwise(tmp_path, configured):
+def test_what_was_fetched_is_used_unless_the_configuration_names_another_folder(tmp_path, configured):
     fetched = tmp_path / "resources" / "structures"
     fetched.mkdir(parents=True)
     assert structures_of(tmp_path) == structures_of(configured("templates: {demo: demo}")) == (fetched, False)

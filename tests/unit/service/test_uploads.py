@@ -108,10 +108,10 @@ def test_description_and_sequence_that_were_missing_are_filled_in(upload, store)
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "must start with '>'"),
     ],
 )
-def test_what_is_no_fasta_stores_nothing_and_is_told(upload, store_path, content, words):
-    with pytest.raises(UserError, match="my.fasta") as told:
+def test_what_is_no_fasta_stores_nothing_and_is_reported(upload, store_path, content, words):
+    with pytest.raises(UserError, match="my.fasta") as error:
         upload(content)
-    assert words in str(told.value)
+    assert words in str(error.value)
     assert held(store_path) == {}
 
 
@@ -161,8 +161,8 @@ def test_zip_bomb_ends_early_with_little_memory(tmp_path):
         "print(time.process_time() - started)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    told, seconds = done.stdout.splitlines()
-    assert told.startswith("UserError bomb.gz: a record of more than"), done.stdout + done.stderr
+    printed, seconds = done.stdout.splitlines()
+    assert printed.startswith("UserError bomb.gz: a record of more than"), done.stdout + done.stderr
     assert float(seconds) < 2
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("s.db")) == ["bomb.gz"]
 
@@ -193,10 +193,10 @@ def test_outcomes_that_are_reported_are_bounded_and_counts_are_not(upload, monke
 
 def test_progress_rises_to_the_end(upload, monkeypatch):
     monkeypatch.setattr(uploads, "_SECONDS_BETWEEN_WORDS", 0)
-    told = []
-    upload("".join(f">p{number}\nMKV\n" for number in range(3000)), on_progress=lambda *words: told.append(words))
-    assert told == sorted(told) and told[-1] == (1.0, 3000) and len(told) >= 4
-    assert all(0 <= part <= 1 for part, _ in told)
+    progress = []
+    upload("".join(f">p{number}\nMKV\n" for number in range(3000)), on_progress=lambda *words: progress.append(words))
+    assert progress == sorted(progress) and progress[-1] == (1.0, 3000) and len(progress) >= 4
+    assert all(0 <= part <= 1 for part, _ in progress)
 
 
 def test_upload_that_is_killed_anywhere_is_there_as_a_whole_or_not_at_all(tmp_path, store_path):

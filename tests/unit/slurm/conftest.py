@@ -54,7 +54,7 @@ class StandIn:
         (self.folder / f"{name}.sleep").touch()
 
     def jobs(self, *jobs):
-        """Have squeue tell of jobs: (id, state), or with name, node and comment."""
+        """Have squeue list jobs: (id, state), or with name, node and comment."""
         lines = []
         for job_id, state, *rest in jobs:
             name, node, comment = [*rest, *("lib:P1", "worker1", comment_of("demo", self.head))[len(rest) :]]

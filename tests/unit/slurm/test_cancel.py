@@ -44,7 +44,7 @@ def test_jobs_of_a_run_are_those_of_all_its_heads(queue):
     assert queue.calls("scancel") == [["--quiet", "1", "2", "4"]]
 
 
-def test_command_cancels_the_jobs_of_a_run_or_says_what_slurm_said(queue):
+def test_command_cancels_the_jobs_of_a_run_or_prints_the_error_of_slurm(queue):
     command = [*PYTHON, "-m", "proteofold.slurm.cancel", "--run", "demo"]
     assert subprocess.run(command, check=False).returncode == 0
     assert queue.calls("scancel") == [["--quiet", "1", "2", "4"]]

@@ -1,4 +1,4 @@
-"""The machines of a run: what a file, Slurm or this machine tells, and errors that say where and what."""
+"""The machines of a run: from a file, from Slurm or of this machine, and errors that name place and problem."""
 
 import os
 import time
@@ -73,7 +73,7 @@ def test_every_problem_is_reported_at_once(read):
     assert len(str(caught.value).splitlines()) == 3
 
 
-def test_file_that_is_not_there_is_told(tmp_path):
+def test_file_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(UserError, match="none.yaml: cannot be read"):
         read_nodes(tmp_path / "none.yaml")
 
@@ -147,7 +147,7 @@ def test_partition_of_the_submissions_is_asked_for(sinfo, monkeypatch):
         (("", 1, "slurm_load_partitions: Unable to contact slurm controller"), "Unable to contact slurm controller"),
     ],
 )
-def test_what_slurm_cannot_report_is_an_error_that_says_what_to_do(sinfo, answer, what):
+def test_what_slurm_cannot_report_is_an_error_with_its_remedy(sinfo, answer, what):
     sinfo(*answer)
     with pytest.raises(UserError) as caught:
         slurm_nodes()
@@ -166,9 +166,9 @@ def test_machine_whose_slurm_was_never_configured_is_reported_in_one_line(tmp_pa
     program.write_text("#!/bin/sh\n" + "".join(f"echo 'sinfo: {line}' >&2\n" for line in said) + "exit 1\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    with pytest.raises(UserError, match="no Slurm cluster.*--nodes nodes.yaml") as told:
+    with pytest.raises(UserError, match="no Slurm cluster.*--nodes nodes.yaml") as error:
         slurm_nodes()
-    assert "error:" not in str(told.value) and "\n" not in str(told.value)
+    assert "error:" not in str(error.value) and "\n" not in str(error.value)
 
 
 def test_slurm_that_does_not_answer_is_not_waited_for(sinfo, monkeypatch):
@@ -180,7 +180,7 @@ def test_slurm_that_does_not_answer_is_not_waited_for(sinfo, monkeypatch):
     assert time.monotonic() - began < 10
 
 
-def test_machine_without_slurm_is_told(tmp_path, monkeypatch):
+def test_machine_without_slurm_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="not installed.*sinfo.*--nodes nodes.yaml"):
         slurm_nodes()

@@ -34,7 +34,7 @@ def answer_of(job_id):
 
 
 @pytest.mark.parametrize(("state", "word"), EXPECTED.items())
-def test_status_command_knows_every_state_of_slurm(slurm, state, word):
+def test_status_command_translates_every_state_of_slurm(slurm, state, word):
     slurm.jobs((17, state))
     assert answer_of(17) == f"{word}\n"
     assert answer_of(17) == f"{word}\n"  # from the file that the first call wrote
@@ -176,7 +176,7 @@ def test_state_that_the_manual_does_not_name_counts_as_unknown(slurm):
     assert answer_of(17) == "success\n"
 
 
-def test_status_says_running_when_its_files_are_damaged(slurm):
+def test_status_is_running_when_its_files_are_damaged(slurm):
     slurm.job_folder.states.write_bytes(b"\xff\x00 nonsense\n17\n")
     slurm.jobs((17, "RUNNING"))
     assert answer_of(17) == "running\n"

@@ -55,7 +55,7 @@ def test_command_prints_one_job_id_and_notes_the_job(slurm):
     assert (noted.job_id, noted.name, noted.mem_mb, tuple(noted.outputs)) == ("4711", "lib:P1", 700, slurm.outputs)
 
 
-def test_job_asks_for_what_its_rule_says_under_the_name_of_what_it_makes(slurm):
+def test_job_has_the_resources_of_its_rule_and_the_name_of_its_output(slurm):
     slurm.answer("sbatch", "1\n")
     submit_here(slurm)
     (words,) = slurm.calls("sbatch")
@@ -85,7 +85,7 @@ def test_memory_is_no_more_than_the_largest_node_has_and_slurm_is_asked_for_that
     assert len(slurm.calls("sinfo")) == 1
 
 
-def test_memory_is_as_the_rule_says_where_slurm_does_not_report_its_nodes(slurm):
+def test_memory_is_that_of_the_rule_where_slurm_does_not_report_its_nodes(slurm):
     slurm.answer("sbatch", "1\n")
     slurm.fail("sinfo", "Unable to contact slurm controller")
     submit_here(slurm, mem=9000)

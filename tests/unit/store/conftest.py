@@ -1,4 +1,4 @@
-"""Run folders, stores beside them, and what a store tells."""
+"""Run folders, stores beside them, and what a store contains."""
 
 from types import SimpleNamespace
 
@@ -24,10 +24,10 @@ def store(results):
 
 @pytest.fixture
 def rows():
-    """Function: all that a store tells, by table; numbers that only name rows are left out."""
+    """Function: all that a store contains, by table; numbers that only name rows are left out."""
 
     def read(conn):
-        told = {}
+        reported = {}
         for table, unnamed in {
             "runs": (),
             "protein_results": ("result_id",),
@@ -37,8 +37,8 @@ def rows():
             "predictions": (),
         }.items():
             columns = [row[1] for row in conn.execute(f"pragma table_xinfo({table})") if row[1] not in unnamed]
-            told[table] = sorted(conn.execute(f"select {', '.join(columns)} from {table}").fetchall(), key=repr)
-        return told
+            reported[table] = sorted(conn.execute(f"select {', '.join(columns)} from {table}").fetchall(), key=repr)
+        return reported
 
     return read
 

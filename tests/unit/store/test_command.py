@@ -49,10 +49,10 @@ def test_run_is_shown_with_failures_and_best_hits(demo, call):
     assert shown.exit_code == 0
     for expected in ("3 (2 done, 1 failed)", "no memory", "1ABC_A", "1e-20"):
         assert expected in shown.output
-    told = json.loads(call("show", "demo", "--json").output)
-    assert told["phases"] == {"done": 2, "failed": 1}
-    assert told["failures"][0]["reason"] == "no memory"
-    assert told["settings"]["mode"] == "lean"
+    answer = json.loads(call("show", "demo", "--json").output)
+    assert answer["phases"] == {"done": 2, "failed": 1}
+    assert answer["failures"][0]["reason"] == "no memory"
+    assert answer["settings"]["mode"] == "lean"
 
 
 def test_tables_fit_a_terminal_of_80_columns(demo, call):
@@ -135,7 +135,7 @@ def test_absent_store_is_exit_code_1(call):
     assert "store import" in result.output
 
 
-def test_records_of_a_list_are_printed_and_absent_ones_told(demo, call, tmp_path):
+def test_records_of_a_list_are_printed_and_absent_ones_reported(demo, call, tmp_path):
     (tmp_path / "ids").write_text("007\n\nP69905\nnobody\n007\n")
     result = call("proteins", "--ids", str(tmp_path / "ids"), "--fasta")
     assert result.exit_code == 3
@@ -160,16 +160,16 @@ def test_refused_records_are_reported_and_exit_code_1(call, tmp_path):
     assert result.exit_code == 1
     assert result.stdout == "1 added, 0 present, 1 failed\n"
     assert "another sequence" in result.stderr
-    told = json.loads(call("add", str(path), "--json").stdout)
-    assert (told["added"], told["present"], told["failed"][0]["id"]) == (0, 1, "a")
+    answer = json.loads(call("add", str(path), "--json").stdout)
+    assert (answer["added"], answer["present"], answer["failed"][0]["id"]) == (0, 1, "a")
 
 
 @pytest.mark.parametrize("words", [["export"], ["store", "export"]])
 def test_export_reports_its_files(demo, call, tmp_path, words):
     result = call(*words, "demo", "--format", "jsonl", "--to", str(tmp_path / "out"), "--json")
-    told = {path.rpartition("/")[2] for path in json.loads(result.output)}
-    assert told == {path.name for path in (tmp_path / "out").iterdir()}
-    assert "hits.jsonl" in told
+    answer = {path.rpartition("/")[2] for path in json.loads(result.output)}
+    assert answer == {path.name for path in (tmp_path / "out").iterdir()}
+    assert "hits.jsonl" in answer
 
 
 def test_export_of_domains_copies_the_merged_table(demo, call, results, tmp_path):
@@ -196,8 +196,8 @@ def test_import_of_several_runs_reports_each(results, call):
         for protein in run.members:
             results.finish(run, protein)
         folders.append(str(run.folder.path))
-    told = json.loads(call("store", "import", *folders, "--json").output)
-    assert [(row["run_id"], row["status"], row["succeeded"]) for row in told] == [
+    answer = json.loads(call("store", "import", *folders, "--json").output)
+    assert [(row["run_id"], row["status"], row["succeeded"]) for row in answer] == [
         ("one", "SUCCESS", 3),
         ("two", "SUCCESS", 3),
     ]
@@ -248,12 +248,12 @@ def test_damaged_store_is_reported_and_rebuilt_as_reported(demo, call, results):
     data = bytearray(path.read_bytes())
     data[(page - 1) * size : page * size] = b"\xa5" * size
     path.write_bytes(data)
-    told = call("show", "demo")
-    assert (told.exit_code, type(told.exception)) == (1, SystemExit)
-    assert f"{path}: not a store, or damaged" in told.output
+    answer = call("show", "demo")
+    assert (answer.exit_code, type(answer.exception)) == (1, SystemExit)
+    assert f"{path}: not a store, or damaged" in answer.output
     for file in results.path.glob("proteofold.db*"):
         if not file.name.endswith(".lock"):
             file.rename(results.path.parent / file.name)
-    (folders,) = re.findall(r"proteofold store import results/(\S+)", told.output)
+    (folders,) = re.findall(r"proteofold store import results/(\S+)", answer.output)
     assert call("store", "import", *glob.glob(f"{results.path}/{folders}")).exit_code == 0
     assert call("show", "demo").output == before

@@ -65,7 +65,7 @@ def test_parquet_reads_back_equal(store, run_id, stored, tmp_path):
         assert parquet.read_table(tmp_path / f"{table}.parquet").to_pylist() == stored(table)
 
 
-def test_parquet_without_pyarrow_says_what_to_install(store, run_id, tmp_path, monkeypatch):
+def test_parquet_without_pyarrow_names_what_to_install(store, run_id, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UserError, match="pip install pyarrow"):
         export_run(store, run_id, tmp_path, "parquet")

@@ -341,25 +341,25 @@ def state(conn, query_id="P2"):
 @pytest.mark.parametrize("way", DAMAGES.values(), ids=DAMAGES)
 @pytest.mark.parametrize("file", [0, 1], ids=["out", "hhr"])
 def test_damaged_result_is_removed_and_reported(store, damaged, rows, way, file):
-    run, told = damaged(way, file), []
-    import_run(store, run.folder.path, warn=told.append)
-    assert len(told) == 1 and str(files_of(run, "P2")[file]) in told[0]
+    run, reported = damaged(way, file), []
+    import_run(store, run.folder.path, warn=reported.append)
+    assert len(reported) == 1 and str(files_of(run, "P2")[file]) in reported[0]
     out, hhr = files_of(run, "P2")
     assert not out.exists() and hhr.exists() == (file == 0)  # a whole .hhr.gz is summarised again
     assert all(path.exists() for path in (*files_of(run, "P1"), *files_of(run, "P3")))
     assert state(store) == ("failed", "summary", "damaged, removed; rerun", None)
     assert store.execute("select status, succeeded, failed from runs").fetchone() == ("FAILED", 2, 1)
     assert store.execute("select count(*) from hit_rows").fetchone() == (2,)
-    import_run(store, run.folder.path, warn=told.append)  # it is missing now, and told no more
-    assert len(told) == 1
+    import_run(store, run.folder.path, warn=reported.append)  # it is missing now, and reported no more
+    assert len(reported) == 1
 
 
 def test_damaged_result_of_a_running_run_is_reported_only(store, damaged):
-    run, told = damaged(DAMAGES["cut short"], 1), []
+    run, reported = damaged(DAMAGES["cut short"], 1), []
     with open(run.folder.lock, "a") as head:
         fcntl.flock(head, fcntl.LOCK_EX)
-        import_run(store, run.folder.path, warn=told.append)
-    assert len(told) == 1 and "not removed" in told[0]
+        import_run(store, run.folder.path, warn=reported.append)
+    assert len(reported) == 1 and "not removed" in reported[0]
     assert all(path.exists() for path in files_of(run, "P2"))
     assert state(store) == ("waiting", None, None, None)
     assert store.execute("select status, succeeded, failed from runs").fetchone() == ("RUNNING", 2, 0)
@@ -369,10 +369,10 @@ def test_damaged_result_that_cannot_be_removed_is_reported_and_fails(store, dama
     def remove(*arguments):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    run, told = damaged(DAMAGES["cut short"], 1), []
+    run, reported = damaged(DAMAGES["cut short"], 1), []
     monkeypatch.setattr(importing, "remove", remove)
-    import_run(store, run.folder.path, warn=told.append)
-    assert len(told) == 1 and "not removed: Read-only file system" in told[0]
+    import_run(store, run.folder.path, warn=reported.append)
+    assert len(reported) == 1 and "not removed: Read-only file system" in reported[0]
     phase, step, reason, _ = state(store)
     assert (phase, step) == ("failed", "summary")
     assert str(files_of(run, "P2")[1]) in reason
@@ -381,9 +381,9 @@ def test_damaged_result_that_cannot_be_removed_is_reported_and_fails(store, dama
 def test_damaged_results_are_reported_by_the_processes_that_read(store, damaged, monkeypatch, tmp_path, rows):
     monkeypatch.setattr(importing, "_PROTEINS_WORTH_A_PROCESS", 1)
     monkeypatch.setattr(importing, "PROTEINS_AT_ONCE", 1)
-    run, told = damaged(DAMAGES["cut short"], 0), []
-    import_run(store, run.folder.path, workers=2, warn=told.append)
-    assert len(told) == 1
+    run, reported = damaged(DAMAGES["cut short"], 0), []
+    import_run(store, run.folder.path, workers=2, warn=reported.append)
+    assert len(reported) == 1
     assert [state(store, name)[0] for name in ("P1", "P2", "P3")] == ["done", "failed", "done"]
 
 

@@ -83,8 +83,8 @@ def test_top_prints_one_look_where_the_output_is_no_terminal(at_work, head, call
 
 
 def test_top_gives_scripts_the_same_as_json(at_work, head, call):
-    told = json.loads(call("demo", "--json").output)
-    assert told["total"] == 6 and told["nodes"] == {"worker2": 1}
+    answer = json.loads(call("demo", "--json").output)
+    assert answer["total"] == 6 and answer["nodes"] == {"worker2": 1}
 
 
 def test_top_reports_that_the_head_of_a_run_has_died(at_work, call):

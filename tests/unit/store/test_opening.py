@@ -28,7 +28,7 @@ def test_empty_file_of_version_0_is_migrated(tmp_path):
     assert {"proteins", "runs", "protein_results", "hits", "templates"} <= tables(conn)
 
 
-def test_the_umask_says_who_may_write_to_a_new_store(tmp_path):
+def test_the_umask_decides_who_may_write_to_a_new_store(tmp_path):
     before = os.umask(0o007)
     try:
         conn = open_store(tmp_path / "store.db")
@@ -76,7 +76,7 @@ def test_failing_migration_leaves_the_earlier_version(tmp_path, monkeypatch):
     assert "more" not in tables(conn)
 
 
-def test_file_that_is_no_store_says_how_to_build_it_anew(tmp_path):
+def test_error_of_a_file_that_is_no_store_names_how_to_rebuild_it(tmp_path):
     path = tmp_path / "s.db"
     path.write_bytes(b"no database at all\n" * 100)
     with pytest.raises(UserError, match="store import"):
@@ -157,10 +157,10 @@ def test_the_proteins_with_a_domain_of_a_template_are_looked_up_by_index(store):
 
 
 def test_planner_is_informed_of_every_index_of_the_results(store):
-    told = {name for (name,) in store.execute("select idx from sqlite_stat1 where tbl = 'protein_results'")}
+    indexes = {name for (name,) in store.execute("select idx from sqlite_stat1 where tbl = 'protein_results'")}
     indexes = {row[1] for row in store.execute("pragma index_list(protein_results)")}
     key = {name for name in indexes if name.startswith("sqlite_autoindex_protein_results_2")}
-    assert told == indexes - key | {"protein_results"}
+    assert indexes == indexes - key | {"protein_results"}
 
 
 @pytest.mark.parametrize("condition", ["superfamily = 'x'", "superfamily > 'x' and superfamily < 'y'"])

@@ -1,4 +1,4 @@
-"""Recording a run while it goes on, and after its head was killed."""
+"""Recording a run while it is running, and after its head was killed."""
 
 import contextlib
 import fcntl
@@ -364,26 +364,26 @@ def test_finished_protein_stays_done_while_its_batch_is_predicted_again(store, r
 def recording(results, make, events):
     """Function that records a run of two proteins as its head does, while ``trouble(run)`` lasts for all but its start.
 
-    Returns the run and what the user was told.
+    Returns the run and the messages to the user.
     """
 
     def record(trouble, repair=None):
-        told, run = [], results.plan(proteins=["P1", "P2"])
-        recorder = Recorder(run, told.append)
+        reported, run = [], results.plan(proteins=["P1", "P2"])
+        recorder = Recorder(run, reported.append)
         wait_until(lambda: (run.folder.path / "events.jsonl").exists() and store_rows(results, "status") == ["RUNNING"])
         undo = trouble(run)
         results.finish(run, "P1")
         recorder.add(Event("P1", "done", time.time()))
-        wait_until(lambda: told)
+        wait_until(lambda: reported)
         if repair:
             undo()
-            wait_until(lambda: len(told) == 2)
+            wait_until(lambda: len(reported) == 2)
         results.fail(run, "P2", "no such file")
         recorder.add(Event("P2", "failed", time.time()))
         recorder.end("FAILED")
         recorder.close()
         undo()
-        return run, told
+        return run, reported
 
     return record
 
@@ -435,8 +435,8 @@ def impatient(monkeypatch):
 def test_store_that_cannot_be_written_for_a_while_misses_nothing(
     recording, results, rows, trouble, impatient, tmp_path
 ):
-    run, told = recording(trouble, repair=True)
-    assert len(told) == 2 and "not written" in told[0]
+    run, reported = recording(trouble, repair=True)
+    assert len(reported) == 2 and "not written" in reported[0]
     store = open_store(results.path / "proteofold.db")
     assert phases(store)["P1"][0] == "done" and phases(store)["P2"][0] == "failed"
     assert run_row(store)[:4] == ("FAILED", 2, 1, 1)
@@ -447,8 +447,8 @@ def test_store_that_cannot_be_written_for_a_while_misses_nothing(
 
 
 def test_run_whose_end_the_store_missed_is_not_called_interrupted(recording, results, rows, impatient, tmp_path):
-    run, told = recording(locked)
-    assert "proteofold store import" in told[-1]
+    run, reported = recording(locked)
+    assert "proteofold store import" in reported[-1]
     store = open_store(results.path / "proteofold.db")
     assert run_row(store)[0] == "RUNNING"
     assert interrupt_dead_runs(store, results.path) == []

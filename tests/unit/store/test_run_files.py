@@ -86,9 +86,9 @@ def test_hits_and_domains_are_tables_with_the_columns_of_the_run(run):
 def test_json_has_the_same_and_the_verdict(run, member):
     hits = json.loads(protein_file(run.folder.path, QUERY, "hits.json"))
     assert [list(hit) for hit in hits] == [list(HIT_COLUMNS)] * 2
-    told = json.loads(protein_file(run.folder.path, QUERY, "domains.json"))
-    assert told == {"query_id": QUERY} | read_verdict(run, member).described()
-    assert told["coverage"] == 0.8 and len(told["domains"]) == 2
+    answer = json.loads(protein_file(run.folder.path, QUERY, "domains.json"))
+    assert answer == {"query_id": QUERY} | read_verdict(run, member).described()
+    assert answer["coverage"] == 0.8 and len(answer["domains"]) == 2
 
 
 def test_what_is_not_there_is_not_found(run, member, tmp_path):
