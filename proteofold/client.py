@@ -130,7 +130,7 @@ class RunProtein(TypedDict):
 
 
 class Client:
-    """A site, and a token for it. Every method raises ClientError with the site's own words when it refuses.
+    """A client of one site. Each method raises ClientError with the message of the site if it refuses.
 
     ``url`` and ``token`` default to the variables PROTEOFOLD_URL and PROTEOFOLD_TOKEN. Without a token only the
     public parts of the site are available. May be used in ``with``, which closes its connections.
@@ -140,7 +140,7 @@ class Client:
         url = url or os.environ.get(URL_VARIABLE)
         token = token or os.environ.get(TOKEN_VARIABLE)
         if not url:
-            raise UserError(f"Where is the site? Give its address, or set {URL_VARIABLE}=https://...", topic="platform")
+            raise UserError(f"no site is named: set {URL_VARIABLE}=https://..., or give its address.", topic="platform")
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         try:
             self._http = httpx2.Client(
@@ -169,7 +169,7 @@ class Client:
     # --- Proteins -----------------------------------------------------------------------------------
 
     def add_fasta(self, path: str | os.PathLike, on_progress=None) -> Upload:
-        """Add the proteins of a FASTA file, plain or gzip: all that will do, or none when it is no FASTA at all.
+        """Add the proteins of a FASTA file, plain or gzip: all valid ones, or none if the file is not FASTA.
 
         ``on_progress(sent, size)`` is called with bytes while it is sent.
         """
@@ -200,20 +200,20 @@ class Client:
         return self._ask("GET", f"/proteins/{_quoted(name)}")["proteins"]
 
     def match_ids(self, ids: list[str]) -> Matched:
-        """Which proteins ids, accessions and entry names stand for."""
+        """The proteins that ids, accessions and entry names stand for."""
         return self._ask("POST", "/ids", json={"ids": list(ids)})
 
     # --- Runs ---------------------------------------------------------------------------------------
 
     def choices(self) -> dict[str, list[dict[str, str]]]:
-        """What runs may use: ``templates``, ``mode``, ``weights``, each with name and words; the first is the usual."""
+        """Choices of a run: ``templates``, ``mode``, ``weights``, with name and words; the first is the default."""
         found = self._ask("GET", "/choices")
         return {kind: found[kind] for kind in ("templates", "mode", "weights")}
 
     def estimate(
         self, ids: list[str], templates: str | None = None, mode: str | None = None, weights: str | None = None
     ) -> Estimate:
-        """What a run with these proteins would take; names that stand for none are in ``absent``."""
+        """Estimate of a run with these proteins; names that stand for no protein are in ``absent``."""
         return self._ask("POST", "/estimate", json={"ids": list(ids)} | _chosen(templates, mode, weights))
 
     def start_run(
@@ -235,7 +235,7 @@ class Client:
         return self._ask("GET", "/runs", params={"show": show, "page": page} | ({"author": author} if author else {}))
 
     def run(self, run_id: str) -> Run:
-        """A run, and how far it is."""
+        """A run and its progress."""
         return self._ask("GET", f"/runs/{_quoted(run_id)}")
 
     def proteins(
@@ -293,9 +293,9 @@ class Client:
         return self._save(f"/runs/{_quoted(run_id)}/tables/{_quoted(name)}", path)
 
     def wait(self, run_id: str, on_progress=None, every_s: float = 5, silence_s: float = 300) -> Progress:
-        """Wait until a run has ended; its Progress. ``on_progress(progress)`` is called at each look.
+        """Wait until a run has ended; its Progress. ``on_progress(progress)`` is called after each query.
 
-        A site that does not answer is asked again for ``silence_s`` seconds.
+        A site that does not answer is tried again for ``silence_s`` seconds.
         """
         heard = time.monotonic()
         while True:
@@ -312,15 +312,15 @@ class Client:
             time.sleep(every_s)
 
     def stop(self, run_id: str) -> None:
-        """Stop a run that waits or works."""
+        """Stop a queued or running run."""
         self._ask("POST", f"/runs/{_quoted(run_id)}/stop")
 
     def retry(self, run_id: str) -> None:
-        """Compute what did not succeed in a run."""
+        """Compute the proteins of a run that did not succeed."""
         self._ask("POST", f"/runs/{_quoted(run_id)}/retry")
 
     def repeat(self, run_id: str, name: str) -> Order:
-        """Order the same proteins and choices again, as a run of another name."""
+        """Order the same proteins with the same choices as a run of another name."""
         return self._ask("POST", f"/runs/{_quoted(run_id)}/repeat", json={"run_id": name})
 
     def delete(self, run_id: str) -> None:
@@ -391,7 +391,9 @@ def _chosen(templates, mode, weights):
 
 
 def _silent(url, error):
-    return ClientError(f"{url}: no answer ({error or type(error).__name__}).")
+    return ClientError(
+        f"{url}: no answer ({error or type(error).__name__}). Check the address, and that the site is running."
+    )
 
 
 def _told(answer):

@@ -7,6 +7,7 @@ written to Snakemake's own log file, whose path is shown at the end of a run; ``
 import logging
 import os
 import platform
+import re
 import signal
 import tempfile
 import threading
@@ -37,6 +38,9 @@ _HIDDEN = (
     "--keep-incomplete mode is set",
     "Cannot restore",
 )
+
+# An error of proteofold, which names its help, between the places in the Snakefile that Snakemake adds to it.
+_WITH_PLACES = re.compile(r"\w+ in file .*:\n(?P<error>(?s:.*)\nHelp: docs/errors\.md#.*)(\n  File .*)*")
 
 # Interrupts Snakemake as Ctrl-C does. A head that a script starts in the background ignores that of Ctrl-C, SIGINT.
 _INTERRUPT = signal.SIGUSR1
@@ -190,7 +194,8 @@ class LogHandler(LogHandlerBase):
 
     def _show(self, record):
         if self.filter_shown(record) and (text := self.format(record).strip("\n")):
-            self.progress.print(text)
+            ours = None if self.common_settings.verbose else _WITH_PLACES.fullmatch(text)
+            self.progress.print(f"Error: {ours['error']}" if ours else text)
 
 
 def _find_place_for_cache():

@@ -145,7 +145,11 @@ def structures(run, templates, folder, url, stall, store_path):
     if not templates:
         folders = run_folders(store_path, run)
         if not folders:
-            raise UserError(f"run {run}: no folder {run} beside the store {store_path} or in results/.")
+            raise UserError(
+                f"run {run}: no folder {run} beside the store {store_path} or in results/. "
+                "'proteofold runs' lists the runs.",
+                topic="structures",
+            )
         templates = templates_of_domains(RunFolder(folders[0]))
     source = read_source("structures", url)
     with _meter() as meter:

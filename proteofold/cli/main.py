@@ -86,6 +86,13 @@ def check(config_files):
     for note in checked.notes:
         click.echo(f"note: {note}")
     checked.raise_errors()
+    if config["s4pred"]["device"] == "gpu":
+        from proteofold.science.s4pred import device_for
+
+        try:
+            device_for("gpu")
+        except UserError as error:
+            click.echo(f"note: {error}")  # a node of a cluster may have one
     residues = sum(len(query.sequence) for query in checked.queries)
     library = checked.templates.library
     source = checked.templates.source

@@ -59,7 +59,7 @@ def _load(path):
     except OSError as error:
         raise UserError(f"configuration {path}: cannot be read ({error.strerror}).", topic="configuration") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: wrong encoding, or a date like 2024-13-45
-        raise UserError(f"configuration {path}: not YAML: {error}", topic="configuration") from None
+        raise UserError(_not_yaml(path, error), topic="configuration") from None
     if loaded is not None and not isinstance(loaded, dict):
         raise UserError(f"configuration {path}: expected 'key: value' lines.", topic="configuration")
     if repeated:
@@ -69,6 +69,15 @@ def _load(path):
             topic="configuration",
         )
     return loaded or {}
+
+
+def _not_yaml(path, error):
+    """What is wrong with a configuration file, with its line where the parser names one."""
+    mark, context = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    if mark is None:
+        return f"configuration {path}: not YAML: {error}"
+    begun = f", {error.context} that begins in line {context.line + 1}" if error.context and context else ""
+    return f"configuration {path}, line {mark.line + 1}: not YAML: {error.problem}{begun}."
 
 
 def _repeated_key(document):

@@ -58,6 +58,7 @@ class Checked:
     weights: str = ""
     database: object = None
     errors: list = field(default_factory=list)
+    topics: list = field(default_factory=list)  # of the errors that another section than "inputs" explains
     notes: list = field(default_factory=list)
 
     def raise_errors(self):
@@ -67,7 +68,9 @@ class Checked:
             lines = "\n".join(f"  - {error}" for error in self.errors[:_MOST_ERRORS])
             if len(self.errors) > _MOST_ERRORS:
                 lines += f"\n  and {len(self.errors) - _MOST_ERRORS} more"
-            raise UserError(f"{count} in the inputs; nothing was run:\n{lines}", topic="inputs")
+            of_one_topic = len(self.topics) == len(self.errors) and len(set(self.topics)) == 1
+            topic = self.topics[0] if of_one_topic else "inputs"
+            raise UserError(f"{count} in the inputs; nothing was run:\n{lines}", topic=topic)
 
 
 def check_inputs(config, read_weights=False):
@@ -77,6 +80,7 @@ def check_inputs(config, read_weights=False):
     """
     checked = Checked(errors=config_problems(config))
     if checked.errors:
+        checked.topics = ["configuration"] * len(checked.errors)
         return checked
     sequences = Sequences(checked)
     for path in config["proteins"]:
@@ -129,7 +133,9 @@ class collected:
 
     def __exit__(self, kind, error, traceback):
         if isinstance(error, UserError):
-            self.checked.errors.extend(str(error).splitlines())
+            lines = str(error).splitlines()
+            self.checked.errors.extend(lines)
+            self.checked.topics.extend([error.topic] * len(lines) if error.topic else ())
         elif isinstance(error, OSError):
             problem = disk_error(error, error.filename)
             self.checked.errors.append(str(problem or f"{error.filename}: cannot be read ({read_error(error)})."))
@@ -208,13 +214,14 @@ class Sequences:
                 count += 1
                 self._add(path, record)
         except FastaError as error:
-            self.checked.errors.append(f"{error}.")
+            advice = "" if os.path.exists(path) else " Paths are relative to the current folder."
+            self.checked.errors.append(f"{error}.{advice}")
             self.all_read = False
             return
         if not count and len(self.checked.errors) == problems:
             self.all_read = False
             why = "is empty" if not os.path.getsize(path) else "holds no FASTA record (no line starts with '>')"
-            self.checked.errors.append(f"{path}: {why}: give a FASTA file with at least one protein.")
+            self.checked.errors.append(f"{path} {why}. Give a FASTA file with at least one protein.")
 
     def _refuse_nameless(self, error):
         self.checked.errors.append(f"{error}.")
@@ -281,7 +288,7 @@ class Sequences:
         if _RARE.search(sequence):
             self._note(path, f"with residues of {', '.join(RARE_RESIDUES)}, which S4PRED takes as unknown", record)
         if len(sequence) >= 30 and _NUCLEOTIDES.fullmatch(sequence):
-            self._note(path, "with the letters of nucleotides only, which is no protein", record)
+            self._note(path, "of nucleotide letters only; if this is DNA or RNA, translate it first", record)
         md5 = hashlib.md5(sequence.encode(), usedforsecurity=False).hexdigest()
         return Query(record.id, protein_stem(record.id), sequence, md5, record.description)
 

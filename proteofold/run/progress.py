@@ -21,6 +21,7 @@ SEARCH_BASE_RESIDUES = 440
 TIMES_VARIABLE = "PROTEOFOLD_LOG_TIMES"
 
 _SECONDS_BETWEEN_LINES = 15
+_BAR_LENGTH = 24
 _ESTIMATE_AFTER = 3  # searches
 
 
@@ -124,9 +125,13 @@ class Progress:
             self.began = None
 
     def _line(self):
-        filled = 24 * self.done // max(self.total, 1)
+        text = self.text()
+        length = max(
+            min(_BAR_LENGTH, self.console.width - len(text) - 2), 0
+        )  # on narrow terminals the text counts more
+        filled = length * self.done // max(self.total, 1)
         line = Table.grid(padding=(0, 1))
-        line.add_row(Text("█" * filled + "·" * (24 - filled), style="cyan"), Text(self.text()))
+        line.add_row(Text("█" * filled + "·" * (length - filled), style="cyan"), Text(text))
         return line
 
 

@@ -111,7 +111,13 @@ def read_library(prefix, parts=PARTS):
 def describe_library(prefix):
     """The size of a library that was checked before: its _cs219 index alone is read."""
     entries = columns = longest = 0
-    with open(f"{prefix}_cs219.ffindex", "rb") as handle:
+    index = f"{prefix}_cs219.ffindex"
+    if not os.path.isfile(index):
+        raise UserError(
+            f"library {prefix}: missing {index}. Give the path of its files without _cs219.ffindex and so on.",
+            topic="template-library",
+        )
+    with open(index, "rb") as handle:
         for line in handle:
             # an entry is one letter a column and a closing zero byte
             length = int(line.rsplit(b"\t", 1)[1]) - 1

@@ -67,9 +67,10 @@ def read_templates(folder):
     """The templates of a folder, sorted by name; UserError lists every file that does not serve."""
     paths = sorted(path for path in Path(folder).iterdir() if _suffix(path)) if Path(folder).is_dir() else []
     if not paths:
+        problem = f"holds no {', '.join(ENDINGS)} file (.gz too)" if Path(folder).is_dir() else "is no folder"
         raise UserError(
-            f"templates: build: {folder} holds no {', '.join(ENDINGS)} file (.gz too): "
-            f"give a folder of template sequences or alignments.{_other_files(folder)}",
+            f"templates: build: {folder} {problem}. "
+            f"Give a folder of template sequences or alignments.{_other_files(folder)}",
             topic="template-library",
         )
     templates, problems = {}, []

@@ -30,8 +30,8 @@ def weight_files(folder):
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise UserError(
-            f"S4PRED weights: {folder} lacks {', '.join(missing)}. 'proteofold fetch weights' brings the official "
-            "ones; or set s4pred: weights: to 'demo' or a folder that holds weights_1.pt to weights_5.pt.",
+            f"S4PRED weights: {folder} lacks {', '.join(missing)}. 'proteofold fetch weights' downloads the official "
+            "ones; or set s4pred: weights: to 'demo' or to a folder with weights_1.pt to weights_5.pt.",
             topic="weights",
         )
     return paths

@@ -16,7 +16,7 @@ from collections import namedtuple
 from pathlib import Path
 
 from proteofold.slurm.states import RUNNING, word_of
-from proteofold.slurm.tools import SlurmError, call
+from proteofold.slurm.tools import SlurmAbsentError, SlurmError, call
 from proteofold.system.files import write_aside
 
 # How the programs of the profile find the run's Slurm folder, the Python of the head, and the name of the head.
@@ -71,7 +71,18 @@ def read_comment(comment):
 
 
 def become_head(folder):
-    """Set variables for the programs that Snakemake starts: where the run notes its jobs, and who submits them."""
+    """Set variables for the programs that Snakemake starts: where the run notes its jobs, and who submits them.
+
+    SlurmAbsentError if this machine cannot submit jobs. A silent controller is no error: submissions wait for it.
+    """
+    try:
+        ask_slurm()
+    except SlurmAbsentError as error:
+        raise SlurmAbsentError(
+            f"{error}. Start on a login node of the cluster, or leave out --profile to run on this machine."
+        ) from None
+    except SlurmError:
+        pass
     folder = Path(folder).absolute()
     for left in ("jobs.jsonl", "missed", "states"):  # by an earlier head
         shutil.rmtree(folder / left) if (folder / left).is_dir() else (folder / left).unlink(missing_ok=True)

@@ -16,6 +16,10 @@ class SlurmError(UserError):
     topic = "slurm"
 
 
+class SlurmAbsentError(SlurmError):
+    """This machine has no Slurm, or belongs to no cluster: the same question will be answered the same way."""
+
+
 class SlurmSilentError(SlurmError):
     """Slurm did not answer, or cannot at the moment: the same question may be answered later."""
 
@@ -62,13 +66,15 @@ def call(command, *, stdin=None, timeout_s=TIMEOUT_S, dies_with_us=False):
     except subprocess.TimeoutExpired:
         raise SlurmSilentError(f"{command[0]} did not answer within {timeout_s} s") from None
     except FileNotFoundError:
-        raise SlurmError(f"Slurm is not installed on this machine: there is no command '{command[0]}'") from None
+        raise SlurmAbsentError(f"Slurm is not installed on this machine: there is no command '{command[0]}'") from None
     except OSError as error:
         raise SlurmError(f"{command[0]} cannot be started: {error.strerror}") from None
     if done.returncode == 0:
         return done.stdout
     said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
     if _UNCONFIGURED in said:
-        raise SlurmError(f"this machine belongs to no Slurm cluster: '{command[0]}' finds no configuration of Slurm")
+        raise SlurmAbsentError(
+            f"this machine belongs to no Slurm cluster: '{command[0]}' finds no configuration of Slurm"
+        )
     kind = SlurmSilentError if any(sign in said.lower() for sign in _TRANSIENT) else SlurmError
     raise kind(f"{command[0]}: {said}")

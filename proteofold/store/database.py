@@ -34,8 +34,8 @@ def open_store(path, create=True):
     if not path.exists():
         if not create:
             raise UserError(
-                f"{path}: there is no store yet. A run makes it; 'proteofold store import results/<run>' makes it of "
-                "the runs that are there.",
+                f"{path}: there is no store yet. Start a run, or create it from existing runs: "
+                "proteofold store import results/*/",
                 topic="store",
             )
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import socket
 import subprocess
 from urllib.parse import quote
 
@@ -424,7 +425,7 @@ def test_who_the_proxy_of_the_institute_has_signed_in_needs_no_password(proxied_
     answer = stranger.get("/-/sign-in", headers={"X-Remote-User": "<b>nobody"})
     assert answer.status_code == 403 and "has no account here" in answer.text and "<b>nobody" not in answer.text
     assert "proteofold_session" not in stranger.cookies
-    # without the header passwords go on working
+    # without the header passwords still work
     assert visitor_of(proxied_site).sign_in("bob")
 
 
@@ -450,3 +451,14 @@ def test_secret_of_the_site_is_read_from_a_file_and_a_short_one_is_refused(users
             command, env=os.environ | {"DATASETTE_SECRET_FILE": str(secret)}, capture_output=True, text=True, timeout=60
         )
         assert refused.returncode == 1 and "secret" in refused.stderr
+
+
+def test_port_that_is_in_use_is_named(users_store):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [WEBSITE / "serve", users_store, "--port", str(port)]
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 1 and f"port {port} cannot be used" in refused.stderr
+    assert "Traceback" not in refused.stderr

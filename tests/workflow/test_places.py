@@ -13,6 +13,15 @@ def test_file_where_a_run_needs_a_folder_is_reported(fresh, place):
     assert "Error: [Errno" not in printed and "Traceback" not in printed
 
 
+def test_error_of_the_inputs_is_printed_without_places_in_the_snakefile(fresh):
+    fresh.config["proteins"] = ["nowhere.fasta"]
+    printed = fresh.snakemake(expect=1)
+    assert "Error: 1 problem in the inputs" in printed and "nowhere.fasta: cannot be read" in printed
+    assert "Help: docs/errors.md#inputs" in printed
+    assert "common.smk" not in printed
+    assert "common.smk" in fresh.snakemake("--verbose", expect=1)
+
+
 @pytest.mark.parametrize("home", ["/proc", None])
 def test_run_needs_no_home_folder(fresh, home):
     fresh.environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}

@@ -446,6 +446,35 @@ def test_mistyped_key_is_reported(call, config):
     assert "unknown key 'temlpates': did you mean 'templates'?" in outcome.stderr
 
 
+@pytest.mark.parametrize(
+    ("changes", "topic"),
+    [
+        ({"temlpates": "demo"}, "configuration"),
+        ({"templates": "nowhere"}, "template-library"),
+        ({"s4pred": {"weights": "nowhere"}}, "weights"),
+        ({"templates": "nowhere", "s4pred": {"weights": "nowhere"}}, "inputs"),
+        ({"templates": "nowhere", "proteins": ["none.fasta"]}, "inputs"),
+    ],
+)
+def test_help_is_the_section_of_all_problems(call, config, monkeypatch, changes, topic):
+    monkeypatch.setattr(inputs, "check_tensors", lambda folder: None)
+    assert call("check", "--configfile", config(**changes)).stderr.endswith(f"Help: docs/errors.md#{topic}\n")
+
+
+def test_check_notes_that_this_machine_has_no_gpu(call, config, monkeypatch, tiny_networks):
+    monkeypatch.setattr(inputs, "check_tensors", lambda folder: None)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    outcome = call("check", "--configfile", config(s4pred={"weights": str(tiny_networks), "device": "gpu"}))
+    assert outcome.exit_code == 0 and "ready: " in outcome.stdout
+    assert "note: s4pred: device: gpu, but PyTorch finds no GPU" in outcome.stdout
+
+
+def test_search_of_a_library_that_is_not_there_names_it(call, write):
+    outcome = call("search", write("my.a3m", ">x\nMKV\n"), "my.hhr.gz", "--library", "nowhere/db")
+    assert outcome.exit_code == 1
+    assert "library nowhere/db: missing nowhere/db_cs219.ffindex" in outcome.stderr
+
+
 def test_defaults_alone_lack_proteins(call):
     assert "configuration, proteins: []" in call("check").stderr
 

@@ -72,8 +72,8 @@ def test_empty_file_and_byte_order_mark_do_no_harm(config_file):
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        ("proteins: [a.fasta\n", "not YAML"),
-        ("run:\tx\n\ty: 1\n", "not YAML"),
+        ("run: x\nproteins: [a.fasta\n", "line 3: not YAML: .* that begins in line 2"),
+        ("run:\tx\n\ty: 1\n", "line 1: not YAML"),
         (b"run: caf\xe9\n", "not YAML"),
         ("run: 2024-13-45\n", "not YAML"),
         ("run: !!python/object:os.system x\n", "not YAML"),
@@ -82,9 +82,8 @@ def test_empty_file_and_byte_order_mark_do_no_harm(config_file):
     ],
 )
 def test_file_that_is_no_configuration_is_named(config_file, content, what):
-    with pytest.raises(UserError, match=r"my\.yaml: ") as caught:
+    with pytest.raises(UserError, match=rf"my\.yaml[:,] .*{what}"):
         load_config(config_file(content))
-    assert what in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_good_input_passes_without_a_message(check):
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        pytest.param("", "1.fasta: is empty: give a FASTA file with at least one protein", id="empty"),
+        pytest.param("", "1.fasta is empty. Give a FASTA file with at least one protein", id="empty"),
         pytest.param(gzip.compress(b""), "holds no FASTA record", id="empty gzip"),
         pytest.param("\n\n", "holds no FASTA record", id="only blank lines"),
         pytest.param("MKV\n", "1.fasta, line 1: not FASTA", id="not FASTA"),
@@ -116,7 +116,7 @@ def test_records_without_an_id_hide_no_other_problem(check):
         (">a\nmkV\n", "MKV", "with lower-case residues, taken as upper case: a (line 1)"),
         (">a\nMUX\n", "MUX", "with residues of B, J, O, U, X, Z, which S4PRED takes as unknown"),
         (">a\nMKV\n>a\nmkv\n", "MKV", "given again with the same sequence, taken once"),
-        (f">a\n{'ACGT' * 8}\n", "ACGT" * 8, "with the letters of nucleotides only, which is no protein"),
+        (f">a\n{'ACGT' * 8}\n", "ACGT" * 8, "of nucleotide letters only; if this is DNA or RNA"),
         (b">a\r\nMK\r\nV\r\n", "MKV", None),
         (gzip.compress(b">a\nMKV\n"), "MKV", None),
         (f">{'a' * 500}\nMKV\n", "MKV", None),

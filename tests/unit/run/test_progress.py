@@ -117,6 +117,19 @@ def test_file_gets_a_line_now_and_then(run, shown, clock):
     assert shown.getvalue().startswith("2 of 5 proteins done")
 
 
+def test_bar_leaves_room_for_the_text_on_a_terminal_of_80_columns(monkeypatch, shown):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(shown, "isatty", lambda: True, raising=False)
+    run = Progress(file=shown)
+    run.plan({str(number): 100 for number in range(12345)})
+    run.jobs({"summarise_hits": 12345, "predict_secondary_structure": 321})
+    run.started("predict_secondary_structure", {"batch": "0001"})
+    run.stop()
+    line = shown.getvalue().splitlines()[0]
+    assert "·" in line and line.endswith("0 of 12345 proteins done, secondary structure: 0 of 321 batches")
+
+
 def test_last_state_stays(run, shown):
     search(run, "a")
     run.stop()

@@ -98,9 +98,11 @@ def test_names_that_differ_only_late_keep_apart(templates_of):
 
 def test_folder_without_templates_is_reported(tmp_path):
     (tmp_path / "readme.txt").write_text("x")
-    for folder in (tmp_path, tmp_path / "none", tmp_path / "readme.txt"):
-        with pytest.raises(UserError, match=r"holds no \.a3m, \.fasta"):
-            read_templates(folder)
+    with pytest.raises(UserError, match=r"holds no \.a3m, \.fasta.*It holds readme.txt"):
+        read_templates(tmp_path)
+    for path in (tmp_path / "none", tmp_path / "readme.txt"):
+        with pytest.raises(UserError, match="is no folder"):
+            read_templates(path)
 
 
 def test_folder_with_the_name_of_a_fasta_file_is_reported(tmp_path):
