@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from proteofold.system.files import write_aside
 
 # Raised when a page shows something else for the same results.
-REPORT_VERSION = 3
+REPORT_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ ROWS_WITHOUT_SCRIPT = 100
 # Larger tables are packed: a browser unpacks 41,339 rows in a blink, and the page is a fifth of the size.
 _PACKED_FROM = 1000
 
+_ABSENT = "–"
+
 _STYLE, _SCRIPT = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
 
 
@@ -112,21 +114,23 @@ def _text(x, y, anchor, text):
 
 
 def _cell(column, value):
-    shown = escape(_shown(column["kind"], value))
+    text = _shown(column["kind"], value)
+    shown = escape(text).replace("|", "|<wbr>")  # an id is broken between its parts
     link = column.get("link")
     if link and (found := re.match(link["pattern"], value)):
         shown = f'<a href="{link["address"]}{found[1]}" target="_blank" rel="noopener noreferrer">{shown}</a>'
-    return f'<td data-name="{escape(column["name"])}"{_class(column)}>{shown}</td>'
+    return f'<td data-name="{escape(column["name"])}"{_class(column, text == _ABSENT)}>{shown}</td>'
 
 
-def _class(column):
-    return "" if column["kind"] == "text" else ' class="number"'
+def _class(column, is_absent=False):
+    names = ["number"] * (column["kind"] != "text") + ["evalue"] * (column["kind"] == "evalue") + ["absent"] * is_absent
+    return f' class="{" ".join(names)}"' if names else ""
 
 
 def _shown(kind, value):
     """A value as shown in the table; ``shown`` in the script does the same."""
     if value is None or value == "":
-        return "–"
+        return _ABSENT
     if kind == "evalue" and value == 0:
         return "< 1e-300"
     if kind == "evalue":

@@ -1,11 +1,12 @@
 /* The table of a page of the report: search, sort, page; and bars, tiles and a cloud of points that choose its rows. */
 "use strict";
 (async () => {
-const PAGE = matchMedia("(max-width: 44rem)").matches ? 25 : 100;
+const PAGE = matchMedia("(max-width: 76rem)").matches ? 20 : 100;
 const {columns, choices, sorted, rows} = await read(document.getElementById("data"));
 const visible = columns.map((_, place) => place).filter(place => !columns[place].hidden);
 const box = document.querySelector("#status + .scroll");
 const texts = rows.map(row => row.filter(value => typeof value === "string").join(" ").toLowerCase());
+const ABSENT = "\u2013";
 let shownRows = rows.map((_, index) => index), order = shownRows, by = sorted, falling = false, page = 0;
 
 async function read(element) {
@@ -19,7 +20,7 @@ function make(tag, properties, ...children) {
   return element;
 }
 function shown(kind, value) {
-  if (value === null || value === "") return "\u2013";
+  if (value === null || value === "") return ABSENT;
   if (kind === "evalue") {
     if (value === 0) return "< 1e-300";
     return value > 0 && value < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(2)));
@@ -29,9 +30,12 @@ function shown(kind, value) {
 function cell(column, value) {
   const found = column.link && new RegExp(column.link.pattern).exec(value);
   const text = shown(column.kind, value);
-  const content = found ? make("a", {href: column.link.address + found[1], target: "_blank",
-    rel: "noopener noreferrer"}, text) : text;
-  const element = make("td", {className: column.kind === "text" ? "" : "number"}, content);
+  // an id is broken between its parts
+  const parts = text.split(/(?<=\|)/).flatMap((part, place) => place ? [make("wbr", {}), part] : [part]);
+  const content = found ? [make("a", {href: column.link.address + found[1], target: "_blank",
+    rel: "noopener noreferrer"}, ...parts)] : parts;
+  const kinds = [column.kind === "text" ? "" : "number", text === ABSENT ? "absent" : ""];
+  const element = make("td", {className: kinds.join(" ").trim()}, ...content);
   element.dataset.name = column.name;
   return element;
 }
@@ -122,7 +126,7 @@ for (const tile of document.querySelectorAll("[data-choice]")) tile.addEventList
 });
 
 /* A cloud: two columns of numbers against each other, on logarithmic axes. */
-const cloud = document.querySelector("canvas"), tip = document.getElementById("tip"), LEFT = 50, BOTTOM = 36;
+const cloud = document.querySelector("canvas"), tip = document.getElementById("tip"), LEFT = 50, TOP = 16, BOTTOM = 36;
 const axes = cloud && [cloud.dataset.x, cloud.dataset.y].map(column => {
   const values = rows.map(row => row[column]).filter(value => value > 0);
   const low = Math.log10(Math.min(...ends(values))), high = Math.log10(Math.max(...ends(values)));
@@ -143,7 +147,7 @@ function sides() {
 }
 function pointOf(index) {
   const {width, height} = sides(), [x, y] = axes.map(axis => rows[index][axis.column]);
-  return x > 0 && y > 0 ? [place(axes[0], x, LEFT, width), place(axes[1], y, height, 0)] : null;
+  return x > 0 && y > 0 ? [place(axes[0], x, LEFT, width), place(axes[1], y, height, TOP)] : null;
 }
 function drawCloud() {
   if (!cloud || !Number.isFinite(axes[0].low + axes[1].low)) return;
@@ -156,12 +160,12 @@ function drawCloud() {
   ink.font = "11px system-ui, sans-serif";
   for (const [number, axis] of axes.entries())
     for (let power = Math.floor(axis.low); power <= axis.high; power++) for (const digit of [1, 2, 5]) {
-      const value = digit * 10 ** power, at = number ? place(axis, value, height, 0) : place(axis, value, LEFT, width);
-      if (at < (number ? 0 : LEFT) || at > (number ? height : width)) continue;
+      const value = digit * 10 ** power, at = number ? place(axis, value, height, TOP) : place(axis, value, LEFT, width);
+      if (at < (number ? TOP : LEFT) || at > (number ? height : width)) continue;
       ink.textAlign = number ? "right" : "center";
       ink.fillText(value.toLocaleString("en"), number ? LEFT - 5 : at, number ? at + 4 : height + 14);
       ink.beginPath();
-      ink.moveTo(number ? LEFT : at, number ? at : 0);
+      ink.moveTo(number ? LEFT : at, number ? at : TOP);
       ink.lineTo(number ? width : at, number ? at : height);
       ink.stroke();
     }
@@ -202,7 +206,7 @@ if (cloud) {
     }
     const found = nearest(at(event));
     tip.textContent = found === null ? tip.dataset.empty : visible.slice(0, 8).map(column =>
-      shown(columns[column].kind, rows[found][column])).filter(text => text !== "\u2013").join(" \u00b7 ");
+      shown(columns[column].kind, rows[found][column])).filter(text => text !== ABSENT).join(" \u00b7 ");
   });
   cloud.addEventListener("pointerup", event => {
     const {width, height} = sides(), {from, to} = dragged ?? {};
@@ -210,7 +214,7 @@ if (cloud) {
     if (to) {
       for (const [number, axis] of axes.entries()) {
         const [low, high] = [from[number], to[number]].map(value =>
-          number ? valueAt(axis, value, height, 0) : valueAt(axis, value, LEFT, width)).sort((a, b) => a - b);
+          number ? valueAt(axis, value, height, TOP) : valueAt(axis, value, LEFT, width)).sort((a, b) => a - b);
         const words = `${columns[axis.column].name} ${low.toPrecision(3)} to ${high.toPrecision(3)}`;
         pick(axis.column, {least: low, below: high, words});
       }

@@ -3,6 +3,7 @@
 import pytest
 from webbench import BROWSER_MARKS
 
+from proteofold.report import one_file
 from proteofold.report.draw import WHOLE_REPORT
 from proteofold.report.html_parts import bars, page, table
 
@@ -52,6 +53,18 @@ def opened(browser, tmp_path_factory):
     return open_page
 
 
+PROTEIN = ["sp|P00533|EGFR_HUMAN", "Epidermal growth factor receptor", 1210, "covered", 2, 78, "1IVO_A"]
+PROTEIN += ["Epidermal growth factor receptor, extracellular region {Homo sapiens}", 1.3e-173, 100.0]
+PROTEIN += ["Two confident domains (25\u2013646: 1IVO_A; 695\u20131022: 1M17_A) cover 78% of the protein.", 2674.9]
+FAILED = ["P1", "", 35213, "failed", None, None, "", "", None, None, "search: out of memory", None]
+
+LINES = """cell => {
+  const range = document.createRange();
+  range.selectNodeContents(cell.lastChild);
+  return new Set([...range.getClientRects()].map(box => box.top)).size;
+}"""
+
+
 class TestInABrowser:
     """What the script of the file does, with a table that is plain and with one that is packed."""
 
@@ -70,3 +83,20 @@ class TestInABrowser:
         window.locator(".pick").last.click()
         window.get_by_role("button", name="Domains: 1+ ×").click()
         assert "of 300." in window.locator("#status").text_content()
+
+    # the last is that of the frame on the site, in a window of 1280
+    @pytest.mark.parametrize("width", [390, 1000, 1400, 1248])
+    @pytest.mark.parametrize("count", [3, 3000])
+    def test_the_table_of_proteins_is_never_wider_than_the_page(self, browser, tmp_path, width, count):
+        rows = [PROTEIN, FAILED] * count
+        path = tmp_path / "report.html"
+        path.write_text(page("Report", table(one_file.COLUMNS, rows, [], sorted_by=8, whole=""), script=True))
+        window = browser.new_page(viewport={"width": width, "height": 900})
+        window.goto(path.as_uri())
+        window.wait_for_selector("#controls:not([hidden])")
+        sizes = "element => [element.scrollWidth, element.clientWidth]"
+        wide, shown = window.locator(".scroll").evaluate(sizes)
+        assert wide <= shown
+        assert window.locator("td[data-name=Class]").first.evaluate(LINES) == 1, "a word is not broken"
+        if width == 390:
+            assert not window.locator("td.absent").first.is_visible()

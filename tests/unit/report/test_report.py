@@ -315,7 +315,7 @@ def test_hostile_ids_reasons_and_templates_stay_text(run_folder):
         text = page(name, folder)
         assert len(re.findall("<script", text)) == 2  # the data and the page's own
         assert "<img" not in text
-        assert all(html.escape(hostile) in text for hostile in HOSTILE)
+        assert all(html.escape(hostile) in text.replace("<wbr>", "") for hostile in HOSTILE)
         column = {"best_hits": 0, "failed": 2}[name]
         assert sorted(row[column] for row in table_data(text)["rows"]) == sorted(HOSTILE)
 
