@@ -14,6 +14,7 @@ from measure import table
 
 from proteofold.formats.a3m import format_a3m
 from proteofold.formats.fasta import read_fasta
+from proteofold.formats.hhr import read_hhr
 from proteofold.science import hhsuite
 from proteofold.science.summary import SIGNIFICANT_EVALUE, Summary, summarise
 
@@ -127,7 +128,7 @@ def _search(search, query, library):
         _, status, used = os.wait4(process, 0)
         if status:
             raise SystemExit(f"{' '.join(command)} ended with status {status}")
-        return used.ru_utime + used.ru_stime, hhr.read_hhr(hhr).hits
+        return used.ru_utime + used.ru_stime, read_hhr(hhr).hits
 
 
 def _same(a, b, names):
