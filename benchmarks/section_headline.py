@@ -50,9 +50,9 @@ def run(folder, options):
     text = (
         f"{PROTEINS:,} proteins with {sum(lengths):,} residues (log-normal lengths, median 300, at most 34,350),"
         f" {TEMPLATES:,} templates with {COLUMNS:,} columns, {slots} cores: 4 nodes with 2 cores and 3.5 GB, one with 4"
-        f" cores and 7.4 GB. Cores as fast as those of the cost model (proteofold/plan/cost.py), library in the page"
-        f" cache. The earlier {low} to {high} minutes per protein are {hours[0]:,.0f} to {hours[1]:,.0f} hours if"
-        f" {slots} cores take a protein each."
+        f" cores and 7.4 GB. Cores as fast as those of the cost model (proteofold/plan/cost.py; S4PRED on an AMD EPYC),"
+        f" library in the page cache. The earlier {low} to {high} minutes per protein are {hours[0]:,.0f} to"
+        f" {hours[1]:,.0f} hours if {slots} cores take a protein each."
     )
     return f"{table(head, rows)}\n\n{text}"
 

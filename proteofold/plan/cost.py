@@ -2,7 +2,8 @@
 
 Search: hhsearch and hhblits 3.3.0 (AVX2) on one core, queries of 62 to 14,507 residues, libraries of 1,965 to 91,501
 templates with up to 23.8 million columns, files in the page cache. Both cores of the machine were busy, as they are
-in a run; an idle core needs about a quarter less. Prediction: five networks of the official size on one core.
+in a run; an idle core needs about a quarter less. Prediction: five networks of the official size on one core, oneDNN
+with AVX-512.
 """
 
 from dataclasses import dataclass
@@ -38,11 +39,12 @@ _PASSING_LEAST, _PASSING_MOST, _PASSING_PER_RESIDUE = 2_000, 4_000, 0.8
 HYBRID_SEARCHED_AGAIN = 0.36
 
 # A batch goes through the networks one step a residue of its longest protein. A step streams all weights, whatever
-# the batch's width (15 ms), and adds 4.6 ms a protein still going: measured 18.5, 41, 97, 204 and 557 ms a step for
-# widths of 1, 4, 16, 41 and 128. Starting PyTorch and reading five networks took 3.5 to 4.1 s.
+# the batch's width (13 ms), and adds 2.9 ms a protein still going: measured 14, 27, 41, 65, 137, 234 and 371 ms a step
+# for widths of 1, 4, 8, 16, 41, 80 and 128, on an AMD EPYC (Zen 5) of which both cores were busy. Starting PyTorch and
+# reading five networks took 4.0 to 4.4 s. 250 human proteins, 105,615 residues, took 348 s; this model says 341.
 _PREDICTION_START_S = 4.0
-_S_PER_STEP = 15e-3
-_S_PER_PREDICTED_RESIDUE = 4.6e-3
+_S_PER_STEP = 13e-3
+_S_PER_PREDICTED_RESIDUE = 2.9e-3
 _OFFICIAL_WEIGHTS_BYTES = 5 * 89_753_620  # other networks cost in proportion to their size
 
 # What the job of a protein takes beside its search: process starts, parsing, files, and its part of the head process;
