@@ -22,6 +22,10 @@ _LOG_MEDIAN, _LOG_SPREAD = 5.7, 0.75
 RESIDUES = "AAAAAAACCDDDDDEEEEEEEFFFFGGGGGGGHHHIIIIKKKKKKLLLLLLLLLLMMNNNNPPPPPPQQQQQRRRRRRSSSSSSSSTTTTTVVVVVVWYYY"
 
 
+class LeftOutError(Exception):
+    """A section cannot run on this machine; the message says why."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """CPU seconds (children included), wall seconds, and the highest resident memory of any one process in MB."""

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 from made_library import predicted
 from made_runs import demo_library
-from measure import RESIDUES, ROOT, measure, table
+from measure import RESIDUES, ROOT, LeftOutError, measure, table
 from section_chain import naive_script
 
 from proteofold.formats.a3m import format_a3m, read_relatives
@@ -44,7 +44,7 @@ FAMILIES = (
 def run(folder, options):
     """Planted relatives, real families and shuffled queries against the templates of the demo, one core."""
     if absent := [name for name in ("mmseqs", "phmmer", "jackhmmer") if not shutil.which(name)]:
-        return f"Left out: {', '.join(absent)} not found. Install the Debian packages `mmseqs2` and `hmmer`."
+        raise LeftOutError(f"{', '.join(absent)} not found; they are in the Debian packages mmseqs2 and hmmer.")
     dice = random.Random(SEED)
     library = hhsuite.read_library(demo_library(folder))
     chains = _chains()

@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import psutil
 from made_runs import predicted_run
-from measure import ROOT, measure, table
+from measure import ROOT, LeftOutError, measure, table
 from stub_search import write_stub
 
 from proteofold.plan.cost import search_cpu_s
@@ -23,7 +24,7 @@ from proteofold.slurm.jobs import FOLDER_VARIABLE, FRESH_S, PYTHON_VARIABLE, Job
 from proteofold.system.process import read_usage
 
 sys.path.append(str(ROOT / "tests"))
-from slurm_here import Slurm
+from slurm_here import NEEDED, Slurm, SlurmDoesNotStartError
 
 # Slots of the made cluster: three nodes that think they have these cores and this memory in MB.
 NODES = {"worker1": (24, 48_000), "worker2": (24, 48_000), "client": (16, 96_000)}
@@ -41,6 +42,8 @@ def run(folder, options):
 
     Then the head of a run of a whole proteome for some minutes, ended by Ctrl-C.
     """
+    if absent := [name for name in NEEDED if not shutil.which(name)]:
+        raise LeftOutError(f"{', '.join(absent)} not found; bin/setup --test installs Slurm.")
     count = options.cluster_proteins
     predicted_run(folder, "made", count)
     lengths = predicted_run(folder, "proteome", max(PROTEOME, count))  # begins with the same proteins
@@ -57,8 +60,8 @@ def run(folder, options):
     command = [ROOT / ".venv" / "bin" / "snakemake", "--snakefile", ROOT / "workflow" / "Snakefile"]
     command += ["--profile", ROOT / "profiles" / "cluster", "--configfile"]
     with _counted_cpu() as counted:
-        slurm.start()
         try:
+            slurm.start()
             measure([*command, "made.yaml", "--until", "build_template_library"], cwd=folder, env=environment)
             before, began = counted(), time.time()
             whole = measure([*command, "made.yaml"], cwd=folder, env=environment)
@@ -67,6 +70,8 @@ def run(folder, options):
             polling = _polling_share(made, folder, environment)
             rows = _rows(made, seconds[:count], whole, used, began, polling)
             rows += _of_proteome([*command, "proteome.yaml"], folder, environment)
+        except SlurmDoesNotStartError as error:
+            raise LeftOutError(str(error)) from None
         finally:
             slurm.stop()
     return table([f"{count:,} made proteins, one job each, {slots} slots on this machine", ""], rows)

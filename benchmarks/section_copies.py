@@ -8,13 +8,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 from made_runs import demo_library
-from measure import PROTEOFOLD, table
+from measure import PROTEOFOLD, LeftOutError, table
 
 from proteofold.science import hhsuite
 
@@ -37,7 +36,7 @@ class Node(NamedTuple):
 def run(folder, options):
     """Copies to 1 to 15 workers at once: how long until the last has its files."""
     if os.geteuid() or not all(map(shutil.which, ("ip", "tc", "rsync"))):
-        sys.exit("section copies needs root, iproute2 and rsync")
+        raise LeftOutError("it needs root, iproute2 and rsync.")
     library = demo_library(folder)
     files = hhsuite.library_files(library, hhsuite.PARTS_READ["lean"])
     with open(f"{library}_hhm.ffdata", "ab") as data:  # behind the last template

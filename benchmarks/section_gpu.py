@@ -3,7 +3,7 @@
 import time
 from typing import NamedTuple
 
-from measure import table
+from measure import LeftOutError, table
 from section_s4pred import equal_parts, make_weights, proteins
 
 from proteofold.science.prediction import predict_structures
@@ -22,7 +22,7 @@ def run(folder, options):
     import torch
 
     if options.device == "gpu" and not torch.cuda.is_available():
-        return "Not measured: PyTorch finds no GPU. Install its build for GPUs with `bin/setup --gpu`."
+        raise LeftOutError("PyTorch finds no GPU; bin/setup --gpu installs its build for GPUs.")
     make_weights(folder)
     records, kind = proteins(folder, options)
     sequences = [record.sequence for record in records]

@@ -7,7 +7,7 @@ import subprocess
 from urllib.parse import quote
 
 from made_runs import make_run, searched_hhrs
-from measure import PROTEOFOLD, milliseconds, table
+from measure import PROTEOFOLD, LeftOutError, milliseconds, table
 from playwright.sync_api import sync_playwright
 from section_platform import readers
 from served import served
@@ -31,6 +31,8 @@ _VITALS = """() => new Promise(done => {
 
 def run(folder, options):
     """MADE proteins are searched and imported; their rows are repeated until there are PROTEINS."""
+    if not (chromium := shutil.which("chromium")):
+        raise LeftOutError("it needs Chromium.")
     results = folder / "results"
     results.mkdir()
     store = results / "proteofold.db"
@@ -52,7 +54,7 @@ def run(folder, options):
     with served(store) as site:
         rows = [[name, *_asked(site, path)] for name, path in pages.items()]
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             for row, path in zip(rows, pages.values(), strict=True):
                 row.append(_drawn(browser, f"http://localhost:{site.port}{path}"))
             browser.close()

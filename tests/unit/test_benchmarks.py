@@ -79,6 +79,18 @@ def test_gpu_section_can_be_tried_without_a_gpu(tmp_path, monkeypatch):
     assert "no GPU" in text
 
 
+def test_section_that_cannot_run_here_leaves_the_results_as_they_are(tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    import bench
+
+    results = tmp_path / "results.md"
+    results.write_text("# Measurements\n\n## gpu\n\nmeasured elsewhere\n")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["bench", "gpu", "--results", str(results)])
+    bench.main()
+    assert results.read_text() == "# Measurements\n\n## gpu\n\nmeasured elsewhere\n"
+
+
 def test_quick_names_constants_that_exist():
     import importlib
 
