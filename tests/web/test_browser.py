@@ -301,7 +301,7 @@ def test_pages_work_without_javascript(browser, address):
     context = browser.new_context(java_script_enabled=False)
     window = context.new_page()
     window.goto(address + BUSY)
-    assert "Reload to see how far it is" in window.locator("#live").inner_text()
+    assert "Reload to update the numbers" in window.locator("#live").inner_text()
     window.select_option("select[name=show]", "failed")
     follow(window, "form.choose input[type=submit]")
     assert "show=failed&template=&cath=&sort=evalue&view=cards" in window.url and window.url.endswith("#proteins")

@@ -105,7 +105,7 @@ def test_what_a_run_will_be_can_be_read(root, shots):
     root.page.wait_for_selector("h1 .state:text('interrupted')")
     follow(root.page, "text=Delete …")
     root.look(shots, "delete")
-    follow(root.page, "text=Delete it for good")
+    follow(root.page, "button:text('Delete run')")
     root.page.wait_for_url("**/-/runs")
 
 
@@ -121,7 +121,7 @@ def test_a_form_that_is_clicked_twice_is_sent_once(root):
 def test_a_new_token_can_be_read_once(root, shots):
     root.go("/-/tokens")
     root.page.fill("#label", "my laptop")
-    follow(root.page, "text=Create the token")
+    follow(root.page, "text=Create token")
     assert root.page.input_value("input.secret").startswith("pft_")
     root.look(shots, "token-created")
 

@@ -155,7 +155,7 @@ def test_a_token_made_on_the_page_serves_the_command_line(ann, bench, tmp_path):
     page = ann.page
     ann.go("/-/tokens")
     page.fill("#label", "command line")
-    follow(page, "text=Create the token")
+    follow(page, "text=Create token")
     token = page.input_value("input.secret")
 
     def remote(*words, expect=0):
@@ -217,7 +217,7 @@ def test_two_users_and_a_stop(browser, site, shots, ann, bench):
     assert re.findall("of-bob|stopped", bob.page.inner_text("table.runs tbody")) == ["of-bob"]
     ann.go("/-/runs/stopped")
     follow(ann.page, "text=Delete …")
-    follow(ann.page, "text=Delete it for good")
+    follow(ann.page, "button:text('Delete run')")
     ann.page.wait_for_url("**/-/runs")
     assert ann.go("/-/runs/stopped").status == 404
     assert not (bench.path / "results" / "stopped").exists()

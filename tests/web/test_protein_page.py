@@ -190,7 +190,7 @@ def test_page_reports_the_secondary_structure_in_words(busy_site, names):
 
 def test_protein_without_prediction_still_shows_its_sequence(busy_site, names):
     page = busy_site.get(busy_site.protein(names.odd)).text
-    assert "No secondary structure of it is stored yet" in page
+    assert "The secondary structure has not been predicted yet" in page
     assert "MKVLLLKKKK MKVLLLKKKK MKVLLLKKKK" in page
 
 
@@ -300,6 +300,11 @@ def test_strip_of_the_longest_human_protein_is_small_and_not_empty():
 def test_strip_of_a_dark_protein_has_its_structure_only():
     svg = str(overview([], [], 50, "H" * 50, None))
     assert "Predicted secondary structure" in svg and ">Domains" not in svg and ">Coverage" not in svg
+
+
+def test_nothing_is_drawn_of_a_protein_of_which_nothing_is_known(busy_site, names):
+    assert overview([], [], 50, None, None) is None
+    assert '<svg class="along' not in busy_site.get(busy_site.protein(names.lonely)).text.partition('id="sequence"')[0]
 
 
 def test_bars_of_hits_that_are_not_significant_are_thin():

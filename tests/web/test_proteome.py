@@ -10,7 +10,7 @@ import pytest
 from runfolders import FolderOfRuns, add_classification, make_hit, span_hit
 
 from proteofold.store import add_fasta, import_run, open_store
-from website.pages import run_data
+from website.pages import run_data, words
 
 PROTEINS = {
     "full": "A" * 100,  # covered by two domains
@@ -93,6 +93,25 @@ def test_the_proteins_without_a_known_structure_are_downloaded_in_three_clicks(s
         1 / 3, abs=0.02
     )
     assert site.get(files["ids"]).headers["content-disposition"] == 'attachment; filename="first-dark.txt"'
+
+
+@pytest.mark.parametrize(
+    ("part", "total", "shown"),
+    [(0.785, 1, "78%"), (0.29, 1, "29%"), (0.004, 1, "below 1%"), (1, 300, "below 1%"), (0, 5, "0%"), (5, 5, "100%")],
+)
+def test_percentages_are_rounded_down_as_in_verdicts(part, total, shown):
+    assert words.percent(part, total) == shown
+
+
+@pytest.mark.parametrize(
+    ("run", "sentence"),
+    [
+        ("first", "1 protein has more than one domain; the highest number is 2."),
+        ("second", "No protein has more than one domain."),
+    ],
+)
+def test_the_figure_of_domains_says_what_it_shows(site, run, sentence):
+    assert sentence in site.get(f"/-/runs/{run}").text
 
 
 def test_a_file_holds_all_pages_of_the_list(site, monkeypatch):

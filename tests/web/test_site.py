@@ -135,7 +135,7 @@ def test_errors_are_pages_of_the_site(site):
     page = site.get("/nowhere")
     assert page.status_code == 404
     assert "/static/proteofold.css" in page.text
-    assert "There is no such page" in page.text and "Database" not in page.text
+    assert "<h1>Page not found" in page.text and "Database" not in page.text
     assert ("/", "home") in site.links(page)
 
 

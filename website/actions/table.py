@@ -148,7 +148,7 @@ PROGRAMS = (
         f"{API}/proteins",
         UPLOADER,
         upload.proteins_add,
-        "Add the proteins of a FASTA file, plain or gzip; an invalid record fails alone and is listed",
+        "Add the proteins of a FASTA file, plain or gzip; invalid records are skipped and listed",
         body="fasta",
         most=FILE,
         answer=schemas.UPLOADED,

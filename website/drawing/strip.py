@@ -46,7 +46,7 @@ def legend():
 
 
 def overview(domains, significant, length, states, path):
-    """Axis, domains, secondary structure and coverage, as SVG.
+    """Axis, domains, secondary structure and coverage, as SVG; None where nothing is known.
 
     ``domains`` and ``significant`` are Hits, ``states`` the predicted secondary structure or None; ``path(hit)`` is the
     address of the alignment of a hit.
@@ -65,6 +65,8 @@ def overview(domains, significant, length, states, path):
         label = f"Coverage: up to {most:,} significant hit{'' if most == 1 else 's'} (square-root scale)"
         tracks += [_track_label(label, y), _coverage(depths, y + _LABEL)]
         y += _LABEL + _COVERAGE
+    if len(tracks) == 1:
+        return None
     name = f"Domains, secondary structure and coverage along {length:,} residues"
     return _svg("overview", name, y + 2, [_grid(length, y + 2), *tracks])
 

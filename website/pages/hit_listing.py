@@ -36,7 +36,7 @@ COLUMNS = (
     ("columns", "Columns", True),
     ("identity", "Identity (%)", True),
     ("start", "Residues", True),
-    (None, "of template", True),
+    (None, "In template", True),
     ("coverage", "Covered (%)", True),
 )
 

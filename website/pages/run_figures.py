@@ -163,7 +163,10 @@ def _domains(domains):
     numbers = numpy.bincount(numpy.minimum(domains.astype(int), _MANY_DOMAINS))
     names = [f"{count} or more" if count == _MANY_DOMAINS else str(count) for count in range(len(numbers))]
     several = int((domains > 1).sum())
-    words = f"{counted(several)} with more than one domain; the most are {int(domains.max()):,}."
+    words = "No protein has more than one domain."
+    if several:
+        have = "has" if several == 1 else "have"
+        words = f"{counted(several)} {have} more than one domain; the highest number is {int(domains.max()):,}."
     pairs = list(zip(names, numbers, strict=True))
     tips = [f"{name} domain{'' if name == '1' else 's'}: {number:,} proteins" for name, number in pairs]
     bars = [("covered" if place else "dark", int(numbers[place]), tip) for place, tip in enumerate(tips)]

@@ -88,7 +88,7 @@ def _busy(edges, nodes, starts, ends):
     busy = {str(names[node]): at_once(edges, starts, ends, of_node == node) for node in sorted(apart)}
     if len(apart) < len(names):
         busy[f"{len(names) - len(apart)} more nodes"] = at_once(edges, starts, ends, ~numpy.isin(of_node, apart))
-    words = f"Searches that ran at the same time on {counted(len(names), 'node')}; the stronger the colour, the more."
+    words = f"Searches that ran at the same time on {counted(len(names), 'node')}; stronger colours mean more."
     rows = [
         (str(names[node]), f"{int((of_node == node).sum()):,}", duration(float(work[node]))) for node in sorted(order)
     ]

@@ -1,5 +1,6 @@
 """Numbers, times and states as the pages say them."""
 
+import math
 from datetime import UTC, datetime
 
 from proteofold.run.states import seconds_of
@@ -44,10 +45,12 @@ def number(value, digits=0):
 
 
 def percent(part, total):
-    """A part in percent: 0%, below 1%, 42%, 100% only where it is all."""
+    """A part in percent, rounded down as in verdicts: 0%, below 1%, 42%, 100% only where it is all."""
     if not part or not total:
         return "0%"
-    return "below 1%" if 100 * part < total else f"{100 * part // total}%"
+    # 0.29 is 29, though 100 times that float is less
+    whole = math.floor(100 * part / total + 1e-9)
+    return f"{whole}%" if whole else "below 1%"
 
 
 def moment(text):

@@ -13,4 +13,4 @@ CLOSED = r"^/-/(?!$|static/|static-plugins/|(?:jump|queries|schema)(?:\.\w+)?$)"
 
 async def closed():
     """The answer of a page that is closed: that of one that does not exist."""
-    raise NotFound("There is no such page.")
+    raise NotFound("Page not found.")
