@@ -116,6 +116,17 @@ def test_meaning_of_columns_is_folded_and_controls_have_names(site):
     assert not re.search(r'<select name="_|<input type="text" name="_', page)
 
 
+def test_numbers_have_four_decimals_on_pages_and_all_in_json(store, tmp_path, open_site):
+    path = tmp_path / "copy.db"
+    with sqlite3.connect(store) as source, sqlite3.connect(path) as copy:
+        source.backup(copy)
+        copy.execute("update protein_results set coverage = 0.238297872, cpu_s = 10.5")
+    site, page = open_site(path), "/proteofold/protein_results"
+    numbers = re.findall(r'<td class="col-(?:coverage|cpu_s) [^>]*>([^<]*)<', site.get(page).text)
+    assert set(numbers) == {"0.2383", "10.5"}
+    assert {row["coverage"] for row in site.rows(f"{page}.json")} == {0.238297872}
+
+
 def test_keys_of_proteins_and_runs_lead_to_their_pages(site):
     assert (protein_path(ODD), ODD) in site.links(site.get("/proteofold/proteins"))
     assert ("/-/runs/first", "first") in site.links(site.get("/proteofold/runs"))

@@ -29,7 +29,7 @@ def prepare_jinja2_environment(env, datasette):
 
 @hookimpl
 def render_cell(value, column, table, database, datasette):
-    """Links to structures, UniProt, proteins and runs; E-values in scientific notation."""
+    """Links to structures, UniProt, proteins and runs; E-values in scientific notation, others to four decimals."""
     if database != DATABASE:
         return None
     if isinstance(value, dict):  # a foreign key, of which Datasette has looked up the label
@@ -47,6 +47,8 @@ def render_cell(value, column, table, database, datasette):
             return link(run_path(datasette, value), value)
     if isinstance(value, float) and re.search(r"(?:e|p)value", column):
         return evalue(value)
+    if isinstance(value, float) and table and abs(value) >= 0.001 and round(value, 4) != value:
+        return f"{value:.4f}"
     return None
 
 
