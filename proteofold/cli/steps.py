@@ -358,7 +358,6 @@ def merge(run_folder, config_files, block, marks, report, interrupted):
     if bool(run_folder) == bool(config_files):
         raise click.UsageError("Give a run folder or --configfile.")
     from proteofold.plan.efficiency import write_efficiency
-    from proteofold.run.failures import DAMAGED
     from proteofold.run.lock import claim_run
     from proteofold.run.manifest import load_run
     from proteofold.run.merge import collect_block, merge_run
@@ -369,9 +368,9 @@ def merge(run_folder, config_files, block, marks, report, interrupted):
     elif PARENT_VARIABLE not in os.environ:  # a rule's run is locked by its Snakemake
         claim_run(run_folder)
     if block:
-        if damaged := collect_block(run_folder, block):
-            more = ", ..." if len(damaged) > _SHOWN else ""
-            raise UserError(f"{', '.join(damaged[:_SHOWN])}{more}: {DAMAGED}")
+        if failed := collect_block(run_folder, block):
+            shown = [f"{query_id}: {reason}" for query_id, reason in list(failed.items())[:_SHOWN]]
+            raise UserError("; ".join([*shown, *(["..."] if len(failed) > _SHOWN else [])]))
         return
     counts = merge_run(run_folder, marks, interrupted)
     write_efficiency(load_run(run_folder))

@@ -3,7 +3,9 @@
 ``snakemake --report`` packs them. They are in results/<run>/report/, and each opens in a browser by itself.
 """
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from proteofold.system.files import write_aside
 
@@ -46,6 +48,19 @@ REPORT_FILES = (
     ReportFile("resources_per_rule.svg", "4 Time and memory", "1 Per step"),
     ReportFile("resources_against_length.svg", "4 Time and memory", "2 Against length"),
 )
+
+
+def cut_files(run_folder):
+    """The files of a run's report that lack their end, as a power failure leaves them: [(name, time), …]."""
+    paths = [Path(run_folder, "report", file.name) for file in REPORT_FILES]
+    return [(path.name, path.stat().st_mtime_ns) for path in paths if path.is_file() and not _has_its_end(path)]
+
+
+def _has_its_end(path):
+    end = f"</{path.suffix[1:]}>\n".encode()
+    with open(path, "rb") as handle:
+        handle.seek(max(0, os.path.getsize(path) - len(end)))
+        return handle.read() == end
 
 
 def draw_report(run_folder):

@@ -174,6 +174,11 @@ class Run:
         return checksum([name, [_row_of(member) for member in self.members.values()]])
 
     @property
+    def config_text(self):
+        """The text of config.yaml."""
+        return yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
+
+    @property
     def manifest_text(self):
         """The text of the manifest."""
         lines = ["\t".join(MANIFEST_COLUMNS)]
@@ -211,7 +216,7 @@ def read_settings(folder):
 
 def write_run(run):
     """Write what a run was asked for into its folder, and what the shared folders depend on into those."""
-    write_if_changed(run.folder.config, yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True))
+    write_if_changed(run.folder.config, run.config_text)
     write_if_changed(run.folder.settings, _json(run.settings))
     write_if_changed(run.folder.manifest, run.manifest_text)
     write_if_changed(run.predictions.settings, _json(run.settings["depends_on"]["predictions"]))

@@ -31,6 +31,7 @@ from proteofold.run.verdicts import (
 )
 from proteofold.science.batches import damaged_files
 from proteofold.science.summary import SUMMARY_COLUMNS
+from proteofold.system.disks import describe
 from proteofold.system.errors import UserError
 from proteofold.system.files import existing_names, replacing, write_aside
 
@@ -59,14 +60,15 @@ class _Mean:
 
 
 def collect_block(path, name):
-    """Collect hits and domains of a block of proteins that are all done; returns the ids of those that are damaged.
+    """Collect hits and domains of a block of proteins that are all done; returns those that fail: id -> reason.
 
-    A damaged result is removed, and the block is then not written.
+    A damaged result is removed. Where one fails the block is not written.
     """
     run = load_run(path)
     run.folder.block(name).unlink(missing_ok=True)
-    outs, _, _ = _outs_with_hits(run, name, run.done(), io.BytesIO())
-    return [member.query_id for member in run.blocks[name] if member.entry not in outs]
+    outs, failures, _ = _outs_with_hits(run, name, run.done(), io.BytesIO())
+    failed = [member for member in run.blocks[name] if member.entry not in outs]
+    return {member.query_id: failures[member.entry][2] if member.entry in failures else DAMAGED for member in failed}
 
 
 def merge_run(path, marks=(), interrupted=False):
@@ -121,7 +123,7 @@ def merge_run(path, marks=(), interrupted=False):
                 if failure[2] == NOT_STARTED:
                     failure = of_parts.get(member.query_id, failure)
                 if member.batch in of_damaged_batches:
-                    failure = (member.query_id, "secondary_structure", DAMAGED, failure[3])
+                    failure = (member.query_id, "secondary_structure", of_damaged_batches[member.batch], failure[3])
                 if interrupted and is_unfinished(failure[2]):
                     counts["unfinished"] += 1
                 else:
@@ -151,10 +153,10 @@ def _outs_with_hits(run, name, finished, all_hits):
         if member.entry in finished:
             try:
                 outs[member.entry] = read_out(run.search, member.entry)
-            except DamagedError as error:
-                damaged[member.entry] = _remove_damaged(run, member, error)
             except FileNotFoundError:
                 pass  # it was removed just now
+            except (DamagedError, OSError) as error:
+                damaged[member.entry] = _failure_of_reading(run, member, error)
     if len(outs) == len(members) and _holds_hits_of(block, len(members)):
         of_block = read_judged(run.folder.block_verdicts(name), len(members))
         if of_block is not None:
@@ -167,9 +169,9 @@ def _outs_with_hits(run, name, finished, all_hits):
                 found = read_hits(run.search, member.entry, outs[member.entry])
                 collected.append(hits_csv_gz(member.query_id, found))
                 verdicts[member.entry] = judged(run, member, found)
-            except DamagedError as error:
+            except (DamagedError, OSError) as error:
                 del outs[member.entry]
-                damaged[member.entry] = _remove_damaged(run, member, error)
+                damaged[member.entry] = _failure_of_reading(run, member, error)
     all_hits.writelines(collected)
     if len(outs) == len(members):
         write_aside(run.folder.block_verdicts(name), b"".join(map(pack_judged, verdicts.values())))
@@ -178,22 +180,33 @@ def _outs_with_hits(run, name, finished, all_hits):
 
 
 def _remove_damaged_predictions(run, finished):
-    """Remove the damaged files of batches whose proteins are not done; returns these batches.
+    """Remove the damaged files of batches whose proteins are not done; returns the reason for each of these batches.
 
     Here, and not in the step that finds one: jobs of the batch's other proteins have the file as their input.
     """
-    damaged = set()
+    damaged = {}
     for batch in {member.batch for member in run.members.values() if member.entry not in finished and member.batch}:
         for path in damaged_files(run.predictions, batch):
-            path.unlink(missing_ok=True)
-            damaged.add(batch)
+            try:
+                path.unlink(missing_ok=True)
+                damaged[batch] = DAMAGED
+            except OSError as error:
+                damaged[batch] = describe(error)
     return damaged
 
 
-def _remove_damaged(run, member, error):
-    """Remove the damaged result of a member; returns its row of failed.csv."""
-    remove(run.search, member.entry, str(error))
-    return (member.query_id, "summary", DAMAGED, str(run.search.log("summary", member.entry)))
+def _failure_of_reading(run, member, error):
+    """Remove the damaged result of a member; returns its row of failed.csv.
+
+    What the system did not let us read may be whole, and stays.
+    """
+    if isinstance(error, DamagedError):
+        try:
+            remove(run.search, member.entry, str(error))
+            return (member.query_id, "summary", DAMAGED, str(run.search.log("summary", member.entry)))
+        except OSError as problem:
+            error = problem
+    return (member.query_id, "summary", describe(error) or str(error), "")
 
 
 def _holds_hits_of(block, count):
@@ -208,7 +221,7 @@ def _holds_hits_of(block, count):
                     piece = unpacker.unused_data
                     if unpacker.eof:
                         found, unpacker = found + 1, None
-    except (FileNotFoundError, zlib.error):
+    except (OSError, zlib.error):
         return False
     return unpacker is None and found == count
 
@@ -232,7 +245,7 @@ def changed_tables(run):
 
     Cut by a power failure, or changed manually: the next start makes them again.
     """
-    folder, manifest = run.folder, run.folder.manifest
+    folder = run.folder
     try:
         sums = json.loads(folder.overview.read_text())["sha256"]
         changed = [folder.path / name for name in MERGED if _differs(folder.path / name, sums[name])]
@@ -240,8 +253,9 @@ def changed_tables(run):
         return []  # never merged, or to be merged again to have the file
     except (ValueError, KeyError, TypeError):
         changed = [folder.overview]
-    if not manifest.exists() or _differs(manifest, hashlib.sha256(run.manifest_text.encode()).hexdigest()):
-        changed.append(manifest)
+    for path, text in ((folder.manifest, run.manifest_text), (folder.config, run.config_text)):
+        if not path.exists() or _differs(path, hashlib.sha256(text.encode()).hexdigest()):
+            changed.append(path)
     try:
         read_settings(folder)
     except UserError:

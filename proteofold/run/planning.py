@@ -44,7 +44,7 @@ class Plan:
 
     run: Run
     missing: list  # entries, in input order
-    changed: list  # names of merged tables, and of what describes the run, that are not as the run left them
+    changed: list  # (name, time) of merged tables, and of what describes the run, that are not as the run left them
     notes: list = field(default_factory=list)
 
 

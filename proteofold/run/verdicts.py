@@ -103,7 +103,7 @@ def pack_judged(found):
 
 
 def read_judged(path, count):
-    """The Judged of a block of so many proteins, in their order; None if the file is missing or not whole."""
+    """The Judged of a block of so many proteins, in their order; None if the file cannot be read or is not whole."""
     try:
         data, lines = path.read_bytes(), []
         while data:
@@ -113,6 +113,6 @@ def read_judged(path, count):
                 return None
             data = unpacker.unused_data
         found = [Judged(*json.loads(line)) for line in lines]
-    except (FileNotFoundError, zlib.error, ValueError, TypeError):
+    except (OSError, zlib.error, ValueError, TypeError):
         return None
     return found if len(found) == count else None

@@ -75,7 +75,7 @@ def damaged_files(predictions, batch):
     if records and horiz.exists():
         try:
             predicted = [prediction.sequence for prediction in read_horiz(horiz)]
-        except UserError:
+        except (UserError, OSError):
             predicted = None
         if predicted != [record.sequence for record in records]:
             damaged.append(horiz)

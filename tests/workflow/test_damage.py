@@ -81,6 +81,16 @@ def test_damaged_table_is_made_again(done, finished, name, damage):
     assert done.searched() == [] and done.tables() == finished.tables()
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "report/evalues.svg"])
+def test_damaged_file_beside_the_tables_is_made_again(done, name):
+    path = done.results / name
+    whole = path.read_bytes()
+    cut(path)
+    done.snakemake()
+    assert done.searched() == [] and path.read_bytes() == whole
+    assert "Nothing to be done" in done.snakemake()
+
+
 def test_same_damage_again_is_noticed_again(done, finished):
     for _ in range(2):
         empty(done.results / "merge_results.csv")

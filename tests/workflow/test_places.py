@@ -22,6 +22,14 @@ def test_error_of_the_inputs_is_printed_without_places_in_the_snakefile(fresh):
     assert "common.smk" in fresh.snakemake("--verbose", expect=1)
 
 
+def test_folder_where_a_run_needs_a_file_is_named(done):
+    (done.results / "overview.json").unlink()
+    (done.results / "overview.json").mkdir()
+    printed = done.snakemake(expect=1)
+    assert "results/test/overview.json: Is a directory." in printed
+    assert "Errno" not in printed and "Traceback" not in printed
+
+
 @pytest.mark.parametrize("home", ["/proc", None])
 def test_run_needs_no_home_folder(fresh, home):
     fresh.environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}

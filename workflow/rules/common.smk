@@ -23,7 +23,7 @@ from proteofold.plan.efficiency import note_machines
 from proteofold.system.errors import UserError, with_help
 from proteofold.run.lock import claim_run
 from proteofold.run.merge import MERGED
-from proteofold.report.draw import REPORT_FILES, REPORT_VERSION
+from proteofold.report.draw import REPORT_FILES, REPORT_VERSION, cut_files
 from proteofold.report.data import LIMIT
 from proteofold.slurm.cancel import cancel_head
 from proteofold.slurm.jobs import HEAD_VARIABLE, become_head
@@ -60,8 +60,11 @@ def planned():
     try:
         check_config_files(CONFIG_FILES)
         plan = planning.plan_run(config)
+        plan.changed += cut_files(plan.run.folder.path)
     except UserError as error:
         raise WorkflowError(with_help(error)) from None
+    except OSError as error:
+        raise WorkflowError(disks.describe(error) or str(error)) from None
     for note in plan.notes:
         logger.warning(f"note: {note}")
     logger.info(f"{len(plan.run.members)} proteins", extra={"proteofold_plan": plan})
@@ -150,8 +153,8 @@ def kept_a3m():
 def marks():
     """Names of empty files that stand for what the merge makes its tables of, beside the blocks.
 
-    One stands for the list of proteins, in its order, and for what the report shows of them; another for tables that are
-    not as the run left them. A mark that is not there makes the merge due, and the merge removes marks of other names.
+    One stands for the list of proteins, in its order, and for what the report shows of them; another for tables and pages
+    that are not as the run left them. A mark that is not there makes the merge due, and the merge removes marks of other names.
     """
     found = [runs.checksum([RUN.members_digest, REPORT_VERSION])]
     return found + ([runs.checksum(PLAN.changed)] if PLAN.changed else [])

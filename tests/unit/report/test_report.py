@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import html
 import json
+import os
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -388,6 +389,18 @@ def test_unmerged_run_is_an_error_with_its_remedy(run_folder):
         report.draw_report(folder)
     outcome = CliRunner().invoke(cli, ["report", str(folder)])
     assert outcome.exit_code == 1 and "proteofold merge" in outcome.output
+
+
+@pytest.mark.parametrize("name", ["failed.html", "evalues.svg"])
+def test_cut_file_of_the_report_is_noticed(run_folder, name):
+    folder = run_folder({"a": (100, [hit()])})
+    assert report.cut_files(folder) == []
+    drawn(folder)
+    assert report.cut_files(folder) == []
+    path = folder / "report" / name
+    for kept in (path.stat().st_size // 2, 3, 0):
+        os.truncate(path, kept)
+        assert [cut for cut, _ in report.cut_files(folder)] == [name]
 
 
 def test_each_file_of_the_report_has_a_caption_and_no_caption_is_left_over():

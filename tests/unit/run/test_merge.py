@@ -275,7 +275,7 @@ def test_run_without_any_result_is_merged(run):
 def test_blocks_give_the_same_bytes_as_the_results_themselves(complete):
     merge_run(complete.folder.path)
     before = tables(complete)
-    assert collect(complete) == [[]]
+    assert collect(complete) == [{}]
     merge_run(complete.folder.path)
     assert tables(complete) == before and all(before.values())
 
@@ -395,10 +395,42 @@ def test_block_is_collected_from_the_results_of_today(complete, runs):
 def test_block_with_a_damaged_result_is_not_collected(complete, kind):
     path = getattr(complete.search, kind)(entry(complete, 1))
     path.write_bytes(path.read_bytes()[:-5])
-    assert collect(complete) == [[IDS[1]]]
+    assert collect(complete) == [{IDS[1]: "damaged, removed; rerun"}]
     assert str(path) in complete.search.log("summary", entry(complete, 1)).read_text()
     assert not complete.folder.blocks.exists()
     assert done(complete.search, complete.by_entry) == set(complete.by_entry) - {entry(complete, 1)}
+
+
+@pytest.mark.parametrize("kind", ["out", "hhr"])
+def test_result_that_cannot_be_read_fails_alone_and_stays(complete, kind):
+    path = getattr(complete.search, kind)(entry(complete, 1))
+    path.unlink()
+    path.mkdir()  # root may read any file
+    reason = f"{path}: Is a directory."
+    assert collect(complete) == [{IDS[1]: reason}]
+    assert merge_run(complete.folder.path) == {"proteins": 5, "with_hit": 2, "without_hit": 2, "failed": 1}
+    assert table(complete, "failed.csv")[1:] == [[IDS[1], "summary", reason, ""]]
+    assert path.is_dir()
+
+
+def test_damaged_result_that_cannot_be_removed_fails_alone(complete):
+    complete.search.out(entry(complete, 1)).write_bytes(b"")
+    hhr = complete.search.hhr(entry(complete, 1))
+    hhr.unlink()
+    hhr.mkdir()
+    merge_run(complete.folder.path)
+    assert table(complete, "failed.csv")[1:] == [[IDS[1], "summary", f"{hhr}: Is a directory.", ""]]
+
+
+@pytest.mark.parametrize("kind", ["fasta", "horiz"])
+def test_prediction_that_cannot_be_read_or_removed_does_not_stop_the_others(run, runs, kind):
+    runs.finish(run, "P3", GOOD)
+    batch = list(run.members.values())[1].batch
+    path = getattr(run.predictions, kind)(batch)
+    path.unlink()
+    path.mkdir()
+    assert merge_run(run.folder.path)["failed"] == 4
+    assert f"{path}: Is a directory." in [row[2] for row in table(run, "failed.csv")]
 
 
 def test_protein_that_left_the_input_leaves_the_tables_and_its_block(complete, runs):

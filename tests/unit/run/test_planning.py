@@ -449,7 +449,7 @@ def test_nothing_is_changed_after_a_merge(plan, merged):
     assert plan({"a": "MKV", "b": "MKVL"}).changed == []
 
 
-@pytest.mark.parametrize("name", [*MERGED, "overview.json", "manifest.tsv", "settings.json"])
+@pytest.mark.parametrize("name", [*MERGED, "overview.json", "manifest.tsv", "settings.json", "config.yaml"])
 @pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-3], lambda data: data + b"x"])
 def test_damaged_file_of_the_run_is_noticed(plan, merged, name, damage):
     path = merged.folder.path / name
@@ -464,7 +464,7 @@ def test_manifest_of_other_proteins_is_noticed(plan, merged):
     assert [name for name, _ in plan({"a": "MKV", "b": "MKVL"}).changed] == ["manifest.tsv"]
 
 
-@pytest.mark.parametrize("name", ["manifest.tsv", "settings.json"])
+@pytest.mark.parametrize("name", ["manifest.tsv", "settings.json", "config.yaml"])
 def test_lost_description_of_the_run_is_noticed(plan, merged, name):
     (merged.folder.path / name).unlink()
     assert [name for name, _ in plan({"a": "MKV", "b": "MKVL"}).changed] == [name]
