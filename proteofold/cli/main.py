@@ -38,6 +38,13 @@ class _Group(click.Group):
         module = importlib.import_module(f"proteofold.cli.{_MODULE_OF[name]}")
         return getattr(module, name.replace("-", "_"))
 
+    def resolve_command(self, context, words):
+        try:
+            return super().resolve_command(context, words)
+        except click.NoSuchCommand as error:  # click proposes similar names of commands that are imported
+            names = self.list_commands(context)
+            raise click.NoSuchCommand(error.command_name, possibilities=names, ctx=context) from None
+
     def invoke(self, context):
         try:
             return super().invoke(context)

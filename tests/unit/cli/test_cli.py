@@ -56,6 +56,13 @@ def test_help_names_every_command(call):
     assert call("--version").output == f"proteofold, version {__version__}\n"
 
 
+@pytest.mark.parametrize(("wrong", "meant"), [("serach", "search"), ("cleam", "clean"), ("fetch pdb7", "pdb70")])
+def test_misspelt_command_names_the_similar_one(call, wrong, meant):
+    outcome = call(*wrong.split())
+    assert outcome.exit_code == 2
+    assert f"'{meant}'" in outcome.stderr
+
+
 def test_summary_of_a_hhr_is_printed(call, data):
     outcome = call("summarise", data / "hhblits3.hhr")
     assert outcome.stdout == (
