@@ -20,7 +20,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from proteofold.run.failures import disk_failure, is_unfinished, last_words
-from proteofold.run.interruption import interrupt_jobs, interrupted
+from proteofold.run.interruption import interrupt_jobs, interrupted, note_interruption
 from proteofold.run.progress import Progress
 from proteofold.run.states import Event
 from proteofold.slurm.jobs import FOLDER_VARIABLE, JobFolder
@@ -97,7 +97,7 @@ class LogHandler(LogHandlerBase):
         if self.recorder:
             self.recorder.close()
             self.recorder = None
-        if interrupted() and not self.closed:
+        if interrupted() and not (self.closed or self.stop):
             self.progress.print("Interrupted. Rerun the same command to resume.")
         self.closed = True  # Python closes it once more when it exits
         super().close()
@@ -158,6 +158,7 @@ class LogHandler(LogHandlerBase):
         folders = [os.path.dirname(log) or os.getcwd(), *self.folders]
         if self.folders and not self.stop and (problem := disk_failure(log, *folders)):
             self.progress.print(f"The run stops. {problem}")
+            note_interruption()  # what is not done has not failed
             # a moment later and from another thread, as Ctrl-C comes: when Snakemake waits for jobs
             self.stop = threading.Timer(0.5, os.kill, (os.getpid(), _INTERRUPT))
             self.stop.start()

@@ -1,4 +1,4 @@
-"""Whether a run was interrupted: by Ctrl-C, or by a signal that asked its Snakemake process to end.
+"""Whether a run was interrupted: by Ctrl-C, by a signal that asked its Snakemake process to end, or by a full disk.
 
 What is unfinished then has not failed, and a job that ended with the run is no error of its own.
 """
@@ -34,8 +34,7 @@ def notice_termination():
     handler = signal.getsignal(signal.SIGTERM)
 
     def note(number, frame):
-        global _interrupted
-        _interrupted = True
+        note_interruption()
         handler(number, frame)
 
     if callable(handler):
@@ -48,6 +47,12 @@ def note_end_of_jobs():
     _jobs_have_ended = True
 
 
+def note_interruption():
+    """Note that the run stops before its end, though no signal has asked for it yet."""
+    global _interrupted
+    _interrupted = True
+
+
 def interrupt_jobs(number, frame):
     """Handler of a signal that has Snakemake cancel its jobs, as Ctrl-C does."""
     if not _jobs_have_ended:
@@ -55,6 +60,5 @@ def interrupt_jobs(number, frame):
 
 
 def _exit(number, frame):
-    global _interrupted
-    _interrupted = True
+    note_interruption()
     raise SystemExit(128 + number)  # as shells report it

@@ -9,6 +9,7 @@ from proteofold.formats.a3m import read_relatives
 from proteofold.formats.fasta import format_fasta
 from proteofold.science import hhsuite
 from proteofold.science.hhsuite_log import search_problem
+from proteofold.system.disks import blaming_full_disk
 from proteofold.system.errors import UserError
 from proteofold.system.files import write_aside
 from proteofold.system.process import format_usage, run_tool, usage_of_tools, write_lost_usage
@@ -29,7 +30,8 @@ def align_query(query_id, sequence, a3m, database, iterations, *, threads=1, usa
     started = time.monotonic()
     maxres = hhsuite.maxres(len(sequence), hhsuite.describe_library(database).longest)
     Path(a3m).parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=Path(a3m).parent, prefix=".align-") as scratch:
+    folder = Path(a3m).parent
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".align-") as scratch, blaming_full_disk(scratch):
         query, written = Path(scratch, "query.fas"), Path(scratch, "query.a3m")
         query.write_text(format_fasta(query_id, sequence), encoding="utf-8")
         command = hhsuite.alignment_command(

@@ -14,6 +14,7 @@ from proteofold.science import hhsuite, library_check
 from proteofold.science.hhsuite_log import search_problem
 from proteofold.science.template_source import read_templates
 from proteofold.science.weights import MEMORY_MB
+from proteofold.system.disks import blaming_full_disk
 from proteofold.system.errors import UserError
 from proteofold.system.files import existing_names
 from proteofold.system.process import die_with, run_tool, why_it_failed
@@ -40,10 +41,11 @@ def build_library(source, prefix, weights=None, memory_mb=MEMORY_MB):
         shutil.rmtree(aside, ignore_errors=True)  # left by a build that was killed
         aside.mkdir()
         try:
-            _collect_alignments(_templates(source, weights, memory_mb), aside / prefix.name)
-            _make_profiles(source, aside / prefix.name)
-            _translate_profiles(aside / prefix.name)
-            library = hhsuite.read_library(aside / prefix.name)
+            with blaming_full_disk(aside):
+                _collect_alignments(_templates(source, weights, memory_mb), aside / prefix.name)
+                _make_profiles(source, aside / prefix.name)
+                _translate_profiles(aside / prefix.name)
+                library = hhsuite.read_library(aside / prefix.name)
             aside.rename(folder)
         finally:
             shutil.rmtree(aside, ignore_errors=True)

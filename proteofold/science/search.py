@@ -1,5 +1,6 @@
 """One search of a template library by hhsearch or hhblits in one of the search modes, and what is kept of it."""
 
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from proteofold.formats.packed_hhr import pack_hhr, unpack
 from proteofold.science import hhsuite
 from proteofold.science.hhsuite_log import search_problem
 from proteofold.science.shards import search_in_shards
+from proteofold.system.disks import blaming_full_disk
 from proteofold.system.errors import UserError
 from proteofold.system.files import write_aside
 from proteofold.system.memory import RAISED, slurm_memory_mb
@@ -18,6 +20,9 @@ from proteofold.system.process import format_usage, run_tool, usage_of_tools, wr
 
 # Memory of this process beside hhsearch: Python, the hits of one query and its .hhr.
 SEARCH_STEP_MB = 60
+
+# Of an alignment, a row of the template: the number of its last residue.
+_TEMPLATE_ROW = re.compile(rb"^T .* (\d+) \(\d+\)$", re.MULTILINE)
 
 
 def search_templates(
@@ -57,7 +62,8 @@ def search_templates(
         "threads": threads,
         "alternatives": alternatives,
     }
-    with tempfile.TemporaryDirectory(dir=Path(a3m).parent, prefix=".search-") as scratch:
+    folder = Path(a3m).parent
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".search-") as scratch, blaming_full_disk(scratch):
         written = Path(scratch, "query.hhr")
         for search in hhsuite.SEARCH_MODES[mode]:
             if shards > 1 and search != "fast":
@@ -67,6 +73,8 @@ def search_templates(
             result = read_hhr(written)
             if result.table_rows > len(result.hits):
                 raise UserError(f"{search} search lists {result.table_rows} hits but aligns {len(result.hits)}")
+            if not _has_its_end(written.read_bytes(), result.hits):
+                raise UserError(f"the .hhr of the {search} search is cut short")
             if any(hit.evalue < hhsuite.FALLBACK_EVALUE for hit in result.hits):
                 break
         packed = pack_hhr(written.read_bytes())
@@ -76,6 +84,15 @@ def search_templates(
     # last: the step is done when it is there
     write_aside(hhr, packed)
     return True
+
+
+def _has_its_end(hhr, hits):
+    """Whether an ``.hhr`` as HH-suite writes it has the whole alignment of its last hit.
+
+    HH-suite does not notice that a disk takes no more. One that lacks more than that aligns too few hits, or is none.
+    """
+    rows = _TEMPLATE_ROW.findall(hhr, hhr.rindex(b"\nNo ")) if hits else []
+    return hhr.endswith(b"\n\n") and [hit.template_end for hit in hits[-1:]] == [int(row) for row in rows[-1:]]
 
 
 def is_whole(hhr):

@@ -206,6 +206,8 @@ def _conclude(store, platform, order, settings, exit_code):
     if status == "FAILED" and message is None:
         (failed,) = store.execute("select ifnull(sum(failed), 0) from runs where run_id = ?", (run_id,)).fetchone()
         message = None if failed else words
+    if status == "INTERRUPTED" and message is None:  # as by a full disk, which the head names
+        message = words
     return status, message
 
 

@@ -1,5 +1,6 @@
 """Disks: which one holds a path, and what is reported when one cannot be written."""
 
+import contextlib
 import errno
 import os
 import re
@@ -54,6 +55,20 @@ def disk_problem(folder):
     except OSError as error:
         return disk_error(error, folder)
     return None
+
+
+@contextlib.contextmanager
+def blaming_full_disk(folder):
+    """Raise the DiskError of a folder in place of an error of the block, if the folder cannot be written.
+
+    For programs that write there themselves, of which some end with success and a file that is cut short.
+    """
+    try:
+        yield
+    except (UserError, OSError):
+        if problem := disk_problem(folder):
+            raise problem from None
+        raise
 
 
 def _room(mount):

@@ -1,5 +1,8 @@
 """A disk that takes no more stops the run, is named, and costs the next start nothing."""
 
+import contextlib
+import os
+import sqlite3
 import subprocess
 
 import pytest
@@ -29,22 +32,35 @@ def disk_is_named(bench, printed):
     return f"{bench.results.parent} (tmpfs)" in printed and " MB free of " in printed and "Traceback" not in printed
 
 
+def in_store(bench):
+    """The status of the run in the store, how many of its proteins wait, and why the others have no result."""
+    with contextlib.closing(sqlite3.connect(bench.path / "store.db")) as store:
+        (status,) = store.execute("select status from runs").fetchone()
+        rows = store.execute("select phase, reason from protein_results where phase <> 'done'").fetchall()
+    return status, len([phase for phase, _ in rows if phase == "waiting"]), [reason for _, reason in rows if reason]
+
+
 @pytest.mark.slow
 def test_full_disk_stops_the_run_and_the_next_start_does_the_rest(on_small_disk, finished):
     hhsearch = on_small_disk.spy / "hhsearch"
     before, _, search = hhsearch.read_text().rpartition("exec")
     hhsearch.write_text(before + FILL.format(folder=on_small_disk.spy) + "exec" + search)
     on_small_disk.mark("full")
+    on_small_disk.environment = {**os.environ, "PROTEOFOLD_STORE": str(on_small_disk.path / "store.db")}
     printed = on_small_disk.snakemake(expect=1)
     assert len(on_small_disk.searched()) < 4
     assert disk_is_named(on_small_disk, printed) and "No space left on device" in printed
     assert "killed" not in printed
+    status, waiting, reasons = in_store(on_small_disk)
+    assert status == "INTERRUPTED" and waiting >= 4 - len(on_small_disk.searched())
+    assert all("No space left on device" in reason for reason in reasons)
 
     (on_small_disk.spy / "full").unlink()
     (on_small_disk.results.parent / "other").unlink()
     on_small_disk.snakemake()
     assert len(on_small_disk.searched()) == 4
     assert on_small_disk.tables() == finished.tables()
+    assert in_store(on_small_disk) == ("SUCCESS", 0, [])
 
 
 @pytest.mark.parametrize(

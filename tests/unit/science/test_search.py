@@ -244,6 +244,17 @@ def test_truncated_hhr_is_no_result(search, stand_in, data, end):
     assert code == 1 and reason(results)
 
 
+def test_hhr_that_is_cut_in_its_last_alignment_is_no_result(search, stand_in, data):
+    text = (data / "hhsearch3.hhr").read_text()
+    lines = [at for at in range(text.rindex("No 10"), len(text) - 1) if text[at - 1] == "\n" and text[at] != "\n"]
+    for end in lines:  # the shortest have no line of values
+        stand_in(writes(data / "hhsearch3.hhr", end))
+        code, results = search()
+        assert code == 1 and reason(results)
+    stand_in(writes(data / "hhsearch3_no_hits.hhr", -1))
+    assert search()[0] == 1
+
+
 def test_attempt_after_a_failure_begins_anew(search, stand_in, data):
     stand_in("os.abort()")
     assert search()[0] == 1
