@@ -297,6 +297,35 @@ def test_run_page_refreshes_itself_until_the_run_ends_and_reports_it(browser, ad
     window.close()
 
 
+def test_first_results_of_a_run_are_drawn_when_they_are_counted(browser, address, busy_store):
+    with sqlite3.connect(busy_store) as conn:
+        conn.execute(
+            "insert into runs (run_id, status, date_started, date_resumed, settings, total, succeeded, failed)"
+            " select 'begun', status, date_started, date_resumed, settings, 1, 0, 0 from runs where run_id = 'busy'"
+        )
+        conn.execute(
+            "insert into protein_results (run_id, query_id, phase, result_id, position, md5, entry)"
+            " select 'begun', query_id, 'running', 990, 1, md5, 'x-00000000' from proteins where query_id = 'lonely'"
+        )
+    window = browser.new_page()
+    window.goto(address + "/-/runs/begun")
+    assert "as soon as proteins are finished" in window.inner_text("#proteome")
+    assert "– of the residues in domains" in window.text_content("#residues")
+    window.wait_for_function("() => document.querySelector('#live').textContent.includes('refreshes by itself')")
+    with sqlite3.connect(busy_store) as conn:
+        conn.execute(
+            "update protein_results set phase = 'done', coverage_class = 'covered', coverage = 1.0, domains = 1"
+            " where run_id = 'begun'"
+        )
+        conn.execute("update runs set succeeded = 1 where run_id = 'begun'")
+    window.wait_for_function("() => document.querySelector('#residues').textContent.includes('100%')", timeout=20_000)
+    assert window.locator("#proteome figure").count() == 2
+    window.close()
+    with sqlite3.connect(busy_store) as conn:
+        conn.execute("delete from protein_results where run_id = 'begun'")
+        conn.execute("delete from runs where run_id = 'begun'")
+
+
 def test_pages_work_without_javascript(browser, address):
     context = browser.new_context(java_script_enabled=False)
     window = context.new_page()

@@ -137,3 +137,12 @@ def test_figures_are_drawn_again_when_the_run_has_changed(tmp_path):
     conn.execute("update next_result set result_id = result_id + 1")
     cache.of(conn, [run], lambda: drawn.append(1))
     assert len(drawn) == 5, "the run was imported again"
+
+
+def test_the_first_results_of_a_large_run_are_drawn_at_once(tmp_path):
+    drawn, conn, cache = [], open_store(tmp_path / "store.db"), FigureCache()
+    run = dict.fromkeys(("date_resumed", "date_finished", "duration_s", "settings"), None)
+    run |= {"run_id": "a", "status": "RUNNING", "total": 40_000, "failed": 0, "shared": 0}
+    for succeeded in (0, 1, 2, 3, 4, 100):
+        cache.of(conn, [run | {"succeeded": succeeded}], lambda: drawn.append(1))
+    assert len(drawn) == 5, "all but the third, though all are below a percent"

@@ -71,7 +71,8 @@ class FigureCache:
     def of(self, conn, runs, draw, also=None):
         """What ``draw()`` returns for some runs (rows of ``runs``) as they are now.
 
-        Of runs in progress it is redrawn for each percent they get on, and when ``also`` is another value.
+        Of runs in progress it is redrawn for each percent they get on, whenever the finished proteins have doubled, and
+        when ``also`` is another value.
         """
         # an import gives new result ids
         (results,) = conn.execute("select result_id from next_result").fetchone()
@@ -92,7 +93,7 @@ def _state(run):
     """What changes when the results of a run do."""
     finished = run["succeeded"] + run["failed"]
     if run["status"] in ACTIVE:
-        finished = 100 * finished // max(run["total"], 1)
+        finished = 100 * finished // max(run["total"], 1), finished.bit_length()
     changing = ("run_id", "status", "date_resumed", "date_finished", "duration_s", "total", "shared", "settings")
     return (finished, *(str(run[name]) for name in changing))
 

@@ -59,9 +59,10 @@ async function refreshList(progress) {
   [listed, listedAt] = [state, list.querySelector("table") ? Date.now() : 0];
 }
 
-/* The timeline again, and plots, templates and failures when more proteins are finished. */
+/* The timeline again, and plots, templates and failures when more proteins are finished: the first ones at once. */
 async function refreshPlots(progress) {
-  if (Date.now() - drawnAt < 1000 * SECONDS_OF_PLOTS) return;
+  const isFirst = drawn === "0" && progress.finished > 0;
+  if (!isFirst && Date.now() - drawnAt < 1000 * SECONDS_OF_PLOTS) return;
   const more = String(progress.finished) === drawn ? [] : ["residues", "proteome", "failures", "plots"];
   [drawn, drawnAt] = [String(progress.finished), Date.now()];
   await refreshParts(["timeline", ...more]);
