@@ -114,6 +114,11 @@ def test_the_figure_of_domains_says_what_it_shows(site, run, sentence):
     assert sentence in site.get(f"/-/runs/{run}").text
 
 
+def test_the_list_says_which_proteins_it_holds(site):
+    line = re.search(r'<p class="listed">.*?</p>', site.get("/-/runs/first?show=dark&q=About").text, re.DOTALL)[0]
+    assert "1 to 2 of 2</b> proteins (dark: no known structure), with the text <b>About</b>." in line
+
+
 def test_a_file_holds_all_pages_of_the_list(site, monkeypatch):
     monkeypatch.setattr("website.actions.downloads._AT_ONCE", 2)
     assert site.get("/-/runs/first/proteins.txt?sort=id&rows=50&page=2").text.split() == sorted(PROTEINS)

@@ -149,7 +149,9 @@ def _coverage(coverage, classes):
         bars.append((kind, int(part.sum()), f"{name}: {counted(int(part.sum()))}"))
         rows.append((name, f"{int(part.sum()):,}"))
     words = f"Half of the proteins have {numpy.median(100 * coverage):.0f}% or more of their residues in domains."
-    ticks = [(0.5 / 11, "none"), *(((1 + place) / 11, f"{10 * place}%") for place in (2, 4, 6, 8, 10))]
+    # on phones there is room for one sign
+    named = {20: "20", 40: "40", 60: "60", 80: "80", 100: "100%"}
+    ticks = [(0.5 / 11, "none"), *(((1 + limit / 10) / 11, name) for limit, name in named.items())]
     svg = plots.histogram(
         f"Coverage by domains. {words}", bars, ticks, None, "part of the residues in domains", "proteins"
     )
