@@ -32,7 +32,8 @@ class Network(nn.Module):
 
     def __init__(self, embedding=128, hidden=1024, layers=3):
         super().__init__()
-        self.embed = nn.Embedding(len(ALPHABET) + 2, embedding, padding_idx=PADDING)
+        # without first values: on the device "meta" drawing them imports PyTorch's compiler, which takes a second
+        self.embed = nn.Embedding.from_pretrained(torch.empty(len(ALPHABET) + 2, embedding), padding_idx=PADDING)
         self.lstm = nn.GRU(embedding, hidden, num_layers=layers, bidirectional=True, batch_first=True)
         self.outlayer = nn.Linear(2 * hidden, len(STATES))
 

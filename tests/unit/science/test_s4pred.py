@@ -1,6 +1,9 @@
 """S4PRED: our batched networks give what its formula gives, one sequence at a time, from weights of any size."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -67,6 +70,13 @@ def test_predictions_come_in_the_order_of_the_sequences(tiny_networks):
     assert [len(states) for states in forward] == [len(sequence) for sequence in SEQUENCES]
     backward = [states for states, _ in predict(SEQUENCES[::-1], tiny_networks)]
     assert backward == forward[::-1]
+
+
+def test_prediction_leaves_nothing_in_the_temporary_folder(tiny_networks, tmp_path):
+    command = "import sys; from proteofold.science.s4pred import predict; predict(['MKV'], sys.argv[1])"
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", command, tiny_networks], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []  # importing PyTorch's compiler makes a folder there
 
 
 def test_nothing_is_predicted_for_nothing(tiny_networks):
