@@ -92,7 +92,10 @@ def advice(path, error):
     if isinstance(error, sqlite3.OperationalError) and ("locked" in text or "busy" in text):
         return f"another process has kept it locked for {BUSY_TIMEOUT_S} s. Try again when it has finished."
     if isinstance(error, sqlite3.OperationalError) and "full" in text:
-        return f"no room left on the disk ({text}). Nothing of this step was written: make room, then do it again."
+        return (
+            f"no room left on its disk, or on that of temporary files, TMPDIR ({text}). Nothing of this step was "
+            "written: make room, then do it again."
+        )
     return (
         f"not a store, or damaged ({text}). Move it away together with {path.name}-wal and {path.name}-shm, then "
         "rebuild it: proteofold store import results/*/"
