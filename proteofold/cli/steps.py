@@ -223,6 +223,7 @@ def a3m(fasta, horiz, a3m, query_id, md5, alignment, remove_damaged):
 @click.argument("a3m", type=_FILE)
 @click.argument("hhr", type=_OUTPUT)
 @click.option("--library", required=True, help="An HH-suite database, without _hhm.ffdata and so on.")
+@click.option("--library-key", help="Fail if the library has another checksum: it was replaced while a run works.")
 @click.option(
     "--mode",
     type=click.Choice(["reference", "lean", "fast", "hybrid"]),
@@ -245,7 +246,7 @@ def a3m(fasta, horiz, a3m, query_id, md5, alignment, remove_damaged):
 @_RUN
 @_USAGE
 @_step
-def search(a3m, hhr, library, mode, alternatives, threads, memory_mb, attempt, run, usage):
+def search(a3m, hhr, library, library_key, mode, alternatives, threads, memory_mb, attempt, run, usage):
     """Rank the templates of a library by their similarity to the query in A3M; writes HHR, compressed.
 
     Alignments beyond the 50 best and the confident hits are shortened; the list of hits is complete.
@@ -257,7 +258,7 @@ def search(a3m, hhr, library, mode, alternatives, threads, memory_mb, attempt, r
     from proteofold.science.search import search_templates
 
     options = {"threads": threads, "memory_mb": memory_mb, "attempt": attempt, "alternatives": alternatives}
-    search_templates(a3m, hhr, library, mode, usage=usage, run=run, **options)
+    search_templates(a3m, hhr, library, mode, usage=usage, run=run, library_key=library_key, **options)
 
 
 @click.command(short_help="Summarise the hits of a search: .hhr to .out.")

@@ -70,7 +70,6 @@ def read_library(prefix, parts=PARTS):
     ``parts`` names those that must be there, hhm and cs219 among them.
     """
     import glob  # these here, because no search needs them and each would pay for them
-    import hashlib
 
     from proteofold.science import library_check
 
@@ -100,12 +99,19 @@ def read_library(prefix, parts=PARTS):
             f"template library {prefix}: " + "; ".join(problems) + ". Fetch or build it again.",
             topic="template-library",
         )
+    lengths = [entry.length - 1 for entry in entries["cs219"]]  # one letter a column and a closing zero byte
+    return Library(str(prefix), len(lengths), sum(lengths), max(lengths), library_key(prefix))
+
+
+def library_key(prefix):
+    """What tells a library from others: a checksum of its indexes, not of the gigabytes they index."""
+    import hashlib
+
     key = hashlib.sha256()
     for part in ("cs219", "hhm"):
         with open(f"{prefix}_{part}.ffindex", "rb") as handle:
             key.update(handle.read())
-    lengths = [entry.length - 1 for entry in entries["cs219"]]  # one letter a column and a closing zero byte
-    return Library(str(prefix), len(lengths), sum(lengths), max(lengths), key.hexdigest()[:16])
+    return key.hexdigest()[:16]
 
 
 def describe_library(prefix):

@@ -37,12 +37,14 @@ def search_templates(
     usage=None,
     run="",
     alternatives=hhsuite.ALTERNATIVES,
+    library_key=None,
 ):
     """Search a template library with an ``.a3m`` and write the packed ``.hhr.gz``, and what it took to ``usage``.
 
     ``library`` is the prefix of an HH-suite database. With ``memory_mb`` the library is searched in shards where one
     search would take more; an ``attempt`` above 1 follows one that was killed, and takes more shards where it gets no
-    more memory. ``alternatives`` is the number of alignments with one template that are reported at most.
+    more memory. ``alternatives`` is the number of alignments with one template that are reported at most. With
+    ``library_key`` the search fails if the library is another one by its end: hhsuite.library_key.
     Returns False if the result was there already. UserError says why a search failed.
     """
     if is_whole(hhr):
@@ -78,6 +80,8 @@ def search_templates(
             if any(hit.evalue < hhsuite.FALLBACK_EVALUE for hit in result.hits):
                 break
         packed = pack_hhr(written.read_bytes())
+    if library_key and hhsuite.library_key(library) != library_key:
+        raise UserError(f"the library {library} was replaced since the run started. Rerun the same command.")
     if usage:
         version = hhsuite.hhsuite_version()
         write_aside(usage, format_usage(usage_of_tools(started, run, version)))

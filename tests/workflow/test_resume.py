@@ -9,7 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from damage import copy_of
 from runbench import DEMO, ROOT
+
+from proteofold.science.library_build import build_library
 
 pytestmark = pytest.mark.slow
 
@@ -197,6 +200,33 @@ def test_changed_library_searches_all_and_the_old_one_is_kept(done, tmp_path):
     assert done.searched() == [] and done.tables() == before
 
 
+def wait_for_searches(bench, head, count):
+    """Wait until so many searches have begun, or the head has ended."""
+    deadline = time.monotonic() + 60
+    while len(bench.searched()) < count and time.monotonic() < deadline and head.poll() is None:
+        time.sleep(0.05)
+
+
+def test_library_that_is_replaced_while_a_run_works_fails_the_searches_of_it(fresh, finished, tmp_path):
+    built = finished.path / finished.run.library.prefix
+    fresh.config["templates"] = copy_of(built, tmp_path / "mine" / "six")
+    other = tmp_path / "fewer"
+    shutil.copytree(finished.config["templates"]["build"], other)
+    (other / "1UBQ_A.a3m").unlink()
+    build_library(other, tmp_path / "other" / "six")
+    fresh.mark("slow")
+    fresh.where = ("--cores", "1")
+    head = fresh.start()
+    wait_for_searches(fresh, head, 2)
+    shutil.copytree(tmp_path / "other", tmp_path / "mine", dirs_exist_ok=True)
+    assert head.wait(timeout=60) == 1
+    assert (
+        3 <= len(fresh.rows("failed.csv")) <= 4 and "was replaced since the run started" in fresh.rows("failed.csv")[0]
+    )
+    fresh.snakemake()
+    assert sorted(fresh.searched()) == sorted(fresh.records) and fresh.rows("failed.csv") == []
+
+
 def kill_group(head):
     """kill -9 of the head and all its jobs, as when the machine goes down."""
     os.killpg(head.pid, signal.SIGKILL)
@@ -233,10 +263,7 @@ def test_run_that_is_cut_short_and_started_again_ends_in_identical_files(fresh, 
     if moment == "random":
         time.sleep(random.uniform(0, 14))
     else:
-        wanted = 1 if moment == "first search" else 3
-        deadline = time.monotonic() + 120
-        while len(fresh.searched()) < wanted and time.monotonic() < deadline and head.poll() is None:
-            time.sleep(0.05)
+        wait_for_searches(fresh, head, 1 if moment == "first search" else 3)
     kill(head)
     fresh.snakemake()
     assert fresh.tables() == finished.tables()

@@ -27,12 +27,14 @@ rule search_templates:
         nice=lambda wildcards: nice(member(wildcards).length),
     params:
         library=library_prefix,
+        # one that was built here is named after what it was built of, and nothing replaces it
+        library_key=[] if RUN.settings["library_source"] else [f"--library-key={RUN.library.key}"],
         mode=RUN.settings["mode"],
         alternatives=RUN.settings["alternatives"],
         run=RUN.name,
     shell:
         "proteofold search {input.a3m:q} {output.hhr:q}"
-        " --library {params.library:q}"
+        " --library {params.library:q} {params.library_key}"
         " --mode {params.mode}"
         " --alternatives {params.alternatives}"
         " --threads {threads}"

@@ -262,6 +262,13 @@ def test_attempt_after_a_failure_begins_anew(search, stand_in, data):
     assert search()[0] == 0
 
 
+def test_library_that_was_replaced_is_no_longer_searched_for_the_run(search, small_library):
+    search.library = small_library
+    assert search("--library-key", "0123456789abcdef")[0] == 1
+    code, results = search("--library-key", hhsuite.read_library(small_library).key)
+    assert code == 0
+
+
 def test_missing_library_is_named(search, tmp_path):
     code, results = search(library=tmp_path / "nowhere")
     assert code == 1 and f"{tmp_path}/nowhere_cs219.ffindex" in reason(results)
