@@ -55,7 +55,7 @@ def model(name, run_id, domain, rank, path, structures, store_path, as_json):
     conn = open_fresh(store_path)
     found = or_not_found(partial(lookup.find, or_words=True), conn, name)
     if len(found) > 1:
-        raise UserError(f"{name} stands for several proteins: {lookup.listed([row['query_id'] for row in found])}.")
+        raise UserError(f"{name} matches several proteins: {lookup.listed([row['query_id'] for row in found])}.")
     query_id = found[0]["query_id"]
     if run_id is None:
         results = queries.results_of(conn, query_id)

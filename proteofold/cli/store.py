@@ -266,7 +266,7 @@ def proteins(ids, fasta, store_path, as_json):
 def add(fasta, store_path, as_json):
     """Add the proteins of FASTA, plain or gzip, with their descriptions. What is there already is kept.
 
-    Exit code 1 if any record was refused, for example because its id stands for another sequence; the others are
+    Exit code 1 if any record was refused, for example because its id has another sequence in the store; the others are
     added all the same.
 
     \b

@@ -244,7 +244,7 @@ class Sequences:
                 self._note(path, "given again with the same sequence, taken once", record)
             else:
                 self.checked.errors.append(
-                    f"{where}: this id stands for another sequence at {first_where.rpartition(': ')[0]}. "
+                    f"{where}: this id has another sequence at {first_where.rpartition(': ')[0]}. "
                     "Rename or remove one of the two."
                 )
             return

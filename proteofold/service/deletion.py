@@ -36,7 +36,7 @@ def delete_run(store, platform, run_id, user):
             )
             (state,) = platform.execute("select state from orders where run_id = ?", (run_id,)).fetchone()
         if state != "deleting":
-            raise WrongStateError(f"Run {run_id} waits or works: stop it first.")
+            raise WrongStateError(f"Run {run_id} is queued or running: stop it first.")
         finish_deletion(store, platform, run_id)
 
 

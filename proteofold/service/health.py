@@ -75,10 +75,10 @@ def _runner(platform, runner):
     counts = dict(platform.execute("select state, count(*) from orders group by state").fetchall())
     works, waits = counts.get("running", 0), counts.get("queued", 0)
     if runner is None:
-        words = "has not been started: ordered runs wait for 'proteofold runner'"
+        words = "has not been started: queued runs wait for 'proteofold runner'"
     elif not runner["is_alive"]:
         since = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(runner["ended_at"] or runner["beat_at"]))
-        words = f"off since {since}: ordered runs wait for 'proteofold runner'"
+        words = f"off since {since}: queued runs wait for 'proteofold runner'"
     else:
         words = f"{works} running, {waits} waiting"
     return {"name": "runner", "ok": bool(runner and runner["is_alive"]), "words": words}

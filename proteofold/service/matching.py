@@ -71,7 +71,7 @@ def _reason(rows, name, found, stems):
         return "not in the store: upload its sequence"
     if len(rows) > 1:
         ids = [query_id for query_id, _ in rows]
-        return f"stands for several proteins: {lookup.listed(ids)}. Give a full id"
+        return f"matches several proteins: {lookup.listed(ids)}. Give a full id"
     query_id, has_sequence = rows[0]
     if not has_sequence:
         return "the store does not have its sequence: upload it"

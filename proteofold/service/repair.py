@@ -77,6 +77,6 @@ def _there(store, platform, query_id):
     )
     if found := platform.execute(waits, (query_id,)).fetchone():
         raise WrongStateError(
-            f"Run {found[0]} waits for {query_id} or works on it. Stop it, or wait until it has ended."
+            f"Run {found[0]} has {query_id} and is queued or running. Stop it, or wait until it has ended."
         )
     return row

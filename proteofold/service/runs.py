@@ -162,7 +162,7 @@ def ask_stop(store, platform, run_id, user):
     if waited:
         show_stopped(store, run_id)
     elif not works:
-        raise WrongStateError(f"Run {order['run_id']} neither waits nor works: there is nothing to stop.")
+        raise WrongStateError(f"Run {order['run_id']} is neither queued nor running: there is nothing to stop.")
 
 
 def ask_retry(store, platform, run_id, user):
@@ -180,7 +180,7 @@ def ask_retry(store, platform, run_id, user):
             (time.time(), run_id),
         ).rowcount
     if not queued:
-        raise WrongStateError(f"Run {run_id} waits or works already.")
+        raise WrongStateError(f"Run {run_id} is already queued or running.")
     show_queued_again(store, run_id)
 
 

@@ -319,7 +319,7 @@ def _several(line, other):
 def _conflict(line, there, there_length, there_md5, source, here, here_length, here_md5):
     """Why an id that stands for another sequence fails: both, from shortly before they differ."""
     reason = (
-        f"line {line}: this id stands for another sequence in the store: {there_length} residues, MD5 {there_md5}, "
+        f"line {line}: this id has another sequence in the store: {there_length} residues, MD5 {there_md5}, "
         f"from {source}; here {here_length} residues, MD5 {here_md5}."
     )
     if there is not None:

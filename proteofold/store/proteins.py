@@ -141,7 +141,7 @@ def _add_record(conn, path, record, checker, now, done):
         done.failed.append(
             (
                 record.id,
-                f"line {record.line}: this id stands for another sequence in the store: {length} residues, MD5 {md5}, "
+                f"line {record.line}: this id has another sequence in the store: {length} residues, MD5 {md5}, "
                 f"from {source}; here {len(query.sequence)} residues, MD5 {query.md5}. Rename the record.",
             )
         )

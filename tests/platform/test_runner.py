@@ -58,7 +58,7 @@ def test_failed_protein_alone_is_tried_again_and_a_killed_head_is_reported(bench
     bench.mark("fail")
     bench.mark("hold")
     ask_retry(bench.store, bench.platform, "test", ALICE)
-    with pytest.raises(UserError, match="waits or works already"):
+    with pytest.raises(UserError, match="is already queued or running"):
         ask_retry(bench.store, bench.platform, "test", ALICE)
     wait_for_searches(bench, 3)
     (head,) = bench.living_heads()

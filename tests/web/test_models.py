@@ -59,7 +59,7 @@ def test_model_is_that_of_the_command(site, run, ending, query):
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
-        (f"{MODEL}.xyz", 404, "as cif and pdb"),
+        (f"{MODEL}.xyz", 404, "one of cif, pdb"),
         (f"{MODEL}.cif?domain=2", 404, "has no domain 2"),
         (f"{MODEL}.cif?hit=2", 404, "fetch structures demo --template 1IBE_A"),
         (f"{MODEL}.cif?hit=1&domain=1", 400, "give one of them"),

@@ -144,7 +144,7 @@ def test_nothing_is_stored_of_what_does_not_arrive_whole(users_site, users_store
     }
     users_site._loop.run_until_complete(users_site.datasette.app()(scope, receive, send_message))
     assert sent[0]["status"] == 400
-    assert "connection broke" in json.loads(sent[1]["body"])["error"]
+    assert "connection was closed" in json.loads(sent[1]["body"])["error"]
     with sqlite3.connect(users_store) as conn:
         assert conn.execute("select count(*) from proteins where query_id like 'cut%'").fetchone() == (0,)
 

@@ -66,7 +66,7 @@ async def protein_file(visit):
     """A file of a protein of a run."""
     folder, name = await folder_of(visit), visit.named("file")
     if name not in run_files.PROTEIN_FILES:
-        raise NotFoundError(f"A protein has no file {name[:80]!r}, but {', '.join(run_files.PROTEIN_FILES)}.")
+        raise NotFoundError(f"A protein has no file {name[:80]!r}. Choose one of {', '.join(run_files.PROTEIN_FILES)}.")
     query_id = visit.named("query_id")
     data = await at_length(run_files.protein_file, folder, query_id, name)
     headers = NEVER_KEPT | {"Content-Disposition": f'attachment; filename="{protein_stem(query_id)}.{name}"'}

@@ -23,7 +23,7 @@ async def model(visit):
     """The model of a protein of a run on the template of one of its domains or hits."""
     ending, domain, rank = visit.named("format"), visit.argument("domain"), visit.argument("hit")
     if ending not in FORMATS:
-        raise NotFoundError(f"There are no models as {ending[:20]!r}, but as {' and '.join(FORMATS)}.")
+        raise NotFoundError(f"Models are not available as {ending[:20]!r}. Choose one of {', '.join(FORMATS)}.")
     if domain and rank:
         raise UserError("domain and hit: give one of them.")
     folder, query_id, structures = await folder_of(visit), visit.named("query_id"), await _structures(visit)
@@ -50,7 +50,7 @@ async def _structures(visit):
     """The folder of the structures; NotFoundError where the site has none."""
     _, structures = await ask_platform(visit.datasette, places)
     if not structures.folder:
-        raise NotFoundError("This site has no structures of templates, so that there are no models.")
+        raise NotFoundError("This site has no structures of templates, so there are no models.")
     return structures.folder
 
 

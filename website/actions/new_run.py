@@ -189,7 +189,7 @@ async def run_create(visit):
         if absent and not visit.body.get("without_absent"):
             first = ", ".join(repr(name.id) for name in absent[:5])
             raise UserError(
-                f"{len(absent):,} of the ids stand for no protein: {first}{', ...' if len(absent) > 5 else ''}."
+                f"{len(absent):,} of the ids match no protein: {first}{', ...' if len(absent) > 5 else ''}."
                 " Upload them first, or start without them (without_absent)."
             )
         order_run(store, platform, new_run)

@@ -42,7 +42,7 @@ async def _create(visit, label, rights, days):
         raise UserError("A token needs a name: what will use it, for example 'my laptop'.")
     chosen = [right for right in RIGHTS if right in rights]
     if not chosen:
-        raise UserError("Choose at least one thing that the token may do.")
+        raise UserError("Choose at least one permission.")
     secret = await ask_platform(visit.datasette, create_token, visit.user, label, chosen, days)
     await visit.note("token created", f"{label} ({', '.join(chosen)})")
     return secret

@@ -31,7 +31,7 @@ async def chunks(request, limit):
     while more:
         message = await request.receive()
         if message["type"] != "http.request":
-            raise BodyError("the connection broke before everything had arrived")
+            raise BodyError("the connection was closed before all data had arrived")
         chunk, more = message.get("body", b""), message.get("more_body", False)
         size += len(chunk)
         if size > limit:

@@ -45,7 +45,7 @@ def gate(app, datasette, routes, hosts=()):
             return await (await refusal(datasette, path, words, 414)).asgi_send(send)
         # Datasette reads forms of 100 MB before it looks at them, and changes nothing here anyway
         if scope["method"] not in _READS and not any(pattern.match(path) for pattern in ours):
-            words = "There is nothing to change at this address."
+            words = "Nothing can be changed at this address."
             return await (await refusal(datasette, path, words, 404)).asgi_send(send)
         headers = [(name, _cookies(value) if name == b"cookie" else value) for name, value in scope["headers"]]
         await app(scope | {"headers": headers}, _in_time(receive), send)

@@ -88,7 +88,7 @@ def test_good_input_passes_without_a_message(check):
         pytest.param(f">{'a' * 501}\nMKV\n", "aaa...: an id must be printable", id="very long id"),
         pytest.param(">ss_1\nMKV\n", "line 1: ss_1: HH-suite takes ids that begin with ss_, sa_ or aa_", id="ss_ id"),
         pytest.param(">x_consensus\nMKV\n", "or hold _consensus for annotation. Rename it", id="_consensus id"),
-        pytest.param(">a\nMKV\n>a\nMKL\n", "line 3: a: this id stands for another sequence at", id="two sequences"),
+        pytest.param(">a\nMKV\n>a\nMKL\n", "line 3: a: this id has another sequence at", id="two sequences"),
         pytest.param(
             ">sp|P1|A\nMKV\n>tr|P1|B\nMKL\n",
             "line 3: tr|P1|B: would share the files 'P1' with sp|P1|A",

@@ -81,7 +81,7 @@ def test_names_that_are_not_clear_or_cannot_be_run_are_absent(store, upload):
     found, absent = match_ids(store, ["P69905", "P2", "P5", "tr|P5|X_Y", "x" * 300])
     assert found == ["P5"]
     reasons = [one.reason for one in absent]
-    assert reasons[0] == "stands for several proteins: sp|P69905|HBA_HUMAN, sp|P69905|HBA_PANTR. Give a full id"
+    assert reasons[0] == "matches several proteins: sp|P69905|HBA_HUMAN, sp|P69905|HBA_PANTR. Give a full id"
     assert reasons[1] == "the store does not have its sequence: upload it"
     assert reasons[2] == "would share the files 'P5' with P5"
     assert len(absent[3].id) == 200

@@ -50,7 +50,7 @@ def test_each_record_is_reported_as_added_present_or_failed_in_the_order_of_the_
     [
         (">c\nMKI\n>e\nMKV\n>c\nMKA\n", ("line 1: the record of the same id in line 5", "line 5: the record of")),
         (">c\nMK1\n>e\nMKV\n>c\nMKA\n", ("line 1", "line 5: the record of the same id in line 1")),
-        (">b\nMKL\n>e\nMKV\n>b\nMKA\n", ("line 1: the record of the same id in line 5", "line 5: this id stands")),
+        (">b\nMKL\n>e\nMKV\n>b\nMKA\n", ("line 1: the record of the same id in line 5", "line 5: this id has")),
     ],
 )
 def test_an_id_is_never_both_failed_and_added(upload, store_path, content, reasons):
