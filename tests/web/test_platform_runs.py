@@ -199,6 +199,14 @@ def call(users_site, token_of):
     return ask
 
 
+def test_a_queued_run_does_not_count_proteins_that_it_cannot_list_yet(ann):
+    started(ann, "queued", "P02144")
+    page = ann.get("/-/runs/queued").text
+    assert "The proteins are listed when the run has started." in page and "1 to 1 of 1" not in page
+    ann.send("/-/runs/queued/stop")
+    ann.send("/-/runs/queued/delete")
+
+
 def test_a_program_matches_estimates_starts_stops_retries_repeats_and_deletes(call):
     assert call("POST", "/ids", json={"ids": ["P02144", "x"]})[1]["found"] == ["sp|P02144|MYG_HUMAN"]
     status, answer = call("POST", "/estimate", json={"ids": ["P02144", "lonely", "x"]})
