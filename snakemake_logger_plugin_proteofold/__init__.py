@@ -35,6 +35,7 @@ _SHOWN = ("Building DAG of jobs", "Nothing to be done", "Unlocking", "Complete l
 _HIDDEN = (
     "RuleException",
     "Exiting because a job execution failed",
+    "WorkflowError:\nAt least one job did not complete successfully",
     "--keep-incomplete mode is set",
     "Cannot restore",
 )

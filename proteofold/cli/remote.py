@@ -20,7 +20,7 @@ _FAILED = 2
     show_envvar=True,
     help="File that holds the token; - reads it from standard input.",
 )
-@click.option("--ask-token", is_flag=True, help="Ask for the token.")
+@click.option("--ask-token", is_flag=True, help="Prompt for the token.")
 @click.pass_context
 def remote(context, url, token_file, ask_token):
     """Use a proteofold site from a terminal: upload proteins, start runs, follow and download them.

@@ -327,7 +327,9 @@ def _password(from_stdin):
     """A password, never as an argument: the list of processes shows arguments."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    return click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    from proteofold.service.passwords import SHORTEST
+
+    return click.prompt(f"Password (at least {SHORTEST} characters)", hide_input=True, confirmation_prompt=True)
 
 
 def _state(row):

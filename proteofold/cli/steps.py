@@ -383,7 +383,8 @@ def merge(run_folder, config_files, block, marks, report, interrupted):
     click.echo(f"{succeeded} of {counts['proteins']} proteins merged into {run_folder}/merge_results.csv")
     if counts["failed"]:
         again = "rerun the parts, then merge" if config_files else "rerun the same command"
-        click.echo(f"{counts['failed']} failed: see {run_folder}/failed.csv; {again} to repeat only those")
+        click.echo(f"{counts['failed']} failed: see {run_folder}/failed.csv; {again} to compute only those")
+        click.echo("Help: docs/errors.md#failed-proteins")
     if succeeded < counts["proteins"]:
         sys.exit(2)
 

@@ -115,11 +115,21 @@ def check_inputs(config, read_weights=False):
 def check_writing(config, checked):
     """Add an error for each folder that a run would write into and cannot."""
     for folder in (RESULTS / config["run"], _SNAKEMAKE) if isinstance(config["run"], str) else ():
-        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        if there.is_dir() and not os.access(there, os.W_OK | os.X_OK):
-            checked.errors.append(
-                f"{folder}: cannot be written. Change the rights of {there}, or start in a folder that is yours."
-            )
+        checked.errors.extend(_unwritable(folder))
+
+
+def check_records():
+    """Raise UserError where Snakemake cannot make the folder of its records: it would end with a traceback."""
+    if not _SNAKEMAKE.exists():
+        Checked(errors=_unwritable(_SNAKEMAKE)).raise_errors()
+
+
+def _unwritable(folder):
+    """A list of the error that a folder cannot be written, or made; empty if it can."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or os.access(there, os.W_OK | os.X_OK):
+        return []
+    return [f"{folder}: cannot be written. Change the rights of {there}, or start in a folder that is yours."]
 
 
 class collected:
@@ -133,7 +143,8 @@ class collected:
 
     def __exit__(self, kind, error, traceback):
         if isinstance(error, UserError):
-            lines = str(error).splitlines()
+            # the weights of templates and of queries may be the same
+            lines = [line for line in str(error).splitlines() if line not in self.checked.errors]
             self.checked.errors.extend(lines)
             self.checked.topics.extend([error.topic] * len(lines) if error.topic else ())
         elif isinstance(error, OSError):

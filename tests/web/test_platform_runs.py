@@ -10,6 +10,7 @@ from proteofold.service.database import platform_of
 from proteofold.service.runs import order_of
 from website.actions import run_actions
 from website.requests.route import API
+from website.requests.schemas import RUN_NAME
 
 
 def words(page):
@@ -245,6 +246,11 @@ def test_a_program_matches_estimates_starts_stops_retries_repeats_and_deletes(ca
 def test_invalid_runs_are_refused_with_the_reason(call, sent):
     status, answer = call("POST", "/runs", json=sent)
     assert status == 400 and answer["ok"] is False and answer["error"]
+
+
+def test_invalid_name_of_a_run_is_refused_with_what_is_expected(call):
+    answer = call("POST", "/runs", json={"run_id": "my run", "ids": ["lonely"]})[1]
+    assert answer["error"] == "run_id: 'my run' is invalid: expected " + RUN_NAME["description"] + "."
 
 
 def test_the_cluster_page_shows_machines_jobs_queue_and_finished_runs(ann, users_site):

@@ -189,8 +189,9 @@ async def run_create(visit):
         if absent and not visit.body.get("without_absent"):
             first = ", ".join(repr(name.id) for name in absent[:5])
             raise UserError(
-                f"{len(absent):,} of the ids match no protein: {first}{', ...' if len(absent) > 5 else ''}."
-                " Upload them first, or start without them (without_absent)."
+                f"ids that match no protein of the store: {len(absent):,}, {first}"
+                f"{', ...' if len(absent) > 5 else ''}. Upload the sequences first, or start without these ids "
+                "(without_absent; on the command line --without-absent)."
             )
         order_run(store, platform, new_run)
         return {"run_id": new_run.run_id, "proteins": len(new_run.ids), "absent": len(absent)}

@@ -123,7 +123,7 @@ def _check_query(request, route):
             try:
                 jsonschema.Draft202012Validator(one.schema).validate(int(text) if is_number else text)
             except jsonschema.ValidationError as error:
-                raise Refused(f"{one.name}: {error.message[:300]}", 400) from None
+                raise Refused(f"{one.name}: {_problem(error)}", 400) from None
 
 
 async def _read(request, route, actor):
@@ -148,7 +148,14 @@ async def _read(request, route, actor):
         raise Refused(f"{error}.", 400) from None
     except jsonschema.ValidationError as error:
         place = ".".join(map(str, error.absolute_path)) or "the body"
-        raise Refused(f"{place}: {error.message[:300]}", 400) from None
+        raise Refused(f"{place}: {_problem(error)}", 400) from None
+
+
+def _problem(error):
+    """What is wrong with a value, in words: a pattern means nothing to most."""
+    if error.validator == "pattern" and "description" in error.schema:
+        return f"{error.instance[:80]!r} is invalid: expected {error.schema['description']}."
+    return error.message[:300]
 
 
 def _decode(data, schema):

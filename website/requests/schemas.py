@@ -176,7 +176,13 @@ HEALTH = answered(
 
 # --- Runs -------------------------------------------------------------------------------------------
 
-RUN_NAME = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"}
+RUN_NAME = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 64,
+    "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$",
+    "description": "letters, digits and . _ -, first a letter or digit, at most 64",
+}
 IDS = listed(TEXT | {"minLength": 1}, minItems=1, maxItems=1_000_000)
 _CHOICES = {kind: {"type": "string", "description": "A name of /choices"} for kind in ("templates", "mode", "weights")}
 ABSENT = listed(described({"id": TEXT, "reason": TEXT}))

@@ -19,6 +19,7 @@ from proteofold.run import planning
 
 from proteofold.run import manifest as runs
 from proteofold.run.config import check_config_files, with_defaults
+from proteofold.run.inputs import check_records
 from proteofold.plan.efficiency import note_machines
 from proteofold.system.errors import UserError, with_help
 from proteofold.run.lock import claim_run
@@ -59,6 +60,7 @@ def planned():
         return planning.Plan(run, [], [])
     try:
         check_config_files(CONFIG_FILES)
+        check_records()
         plan = planning.plan_run(config)
         plan.changed += cut_files(plan.run.folder.path)
     except UserError as error:

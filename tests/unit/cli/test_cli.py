@@ -493,7 +493,7 @@ def test_merge_reports_counts_and_failures_by_its_exit_code(call, tmp_path):
     outcome = call("merge", run.folder.path)
     assert outcome.exit_code == 2
     assert outcome.stdout.splitlines()[0] == f"1 of 2 proteins merged into {tmp_path}/results/my run/merge_results.csv"
-    assert "1 failed: see" in outcome.stdout
+    assert "1 failed: see" in outcome.stdout and "Help: docs/errors.md#failed-proteins" in outcome.stdout
     outcome = call("merge", runs.plan("complete", ("a",)).folder.path)
     assert (outcome.exit_code, len(outcome.stdout.splitlines())) == (0, 1)
 

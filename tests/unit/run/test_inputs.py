@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from proteofold.run import inputs
-from proteofold.run.inputs import check_inputs
+from proteofold.run.inputs import check_inputs, check_records
 from proteofold.science.weights import WEIGHT_FILES
 from proteofold.system.errors import UserError
 from proteofold.system.paths import DEFAULT_CONFIG
@@ -284,6 +284,15 @@ def test_missing_weights_are_reported(check, tmp_path):
     assert "weights lacks weights_3.pt" in error
 
 
+def test_missing_weights_of_templates_and_queries_are_reported_once(check, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.fasta").write_text(FASTA)
+    templates = {"build": str(tmp_path / "mine"), "predict": "none"}
+    s4pred = yaml.safe_load(DEFAULT_CONFIG.read_text())["s4pred"] | {"weights": "none"}
+    errors = check(FASTA, templates=templates, s4pred=s4pred).errors
+    assert len(errors) == 1 and "none lacks weights_1.pt" in errors[0]
+
+
 def test_library_that_cannot_be_opened_is_reported(check, monkeypatch):
     def refuse(config):
         raise PermissionError(13, "Permission denied", "db_hhm.ffindex")
@@ -353,3 +362,14 @@ def test_unpacking_does_not_hold_what_is_refused(check, tmp_path):
     tracemalloc.stop()
     assert "not FASTA" in checked.errors[0]
     assert peak < 16 * 2**20
+
+
+def test_folder_in_which_snakemake_cannot_keep_its_records_is_reported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_records()
+    monkeypatch.setattr(inputs.os, "access", lambda path, mode: False)
+    with pytest.raises(UserError, match=".snakemake: cannot be written. Change the rights of") as error:
+        check_records()
+    assert error.value.topic == "inputs"
+    (tmp_path / ".snakemake").mkdir()
+    check_records()  # what is there may serve to read

@@ -248,6 +248,14 @@ def test_warnings_and_notes_are_shown_and_job_texts_are_not(handler, shown):
     assert "Select jobs" not in shown.getvalue()
 
 
+def test_that_jobs_failed_is_not_reported_once_more_at_the_end(handler, shown):
+    from snakemake.exceptions import WorkflowError, format_exception_to_string
+
+    text = format_exception_to_string(WorkflowError("At least one job did not complete successfully."))
+    handler.emit(record(text, level=logging.ERROR, event=event("ERROR").event))
+    assert shown.getvalue() == ""
+
+
 def test_dry_run_shows_what_snakemake_says(handler, shown):
     handler.common_settings.dryrun = True
     handler.emit(record("This was a dry-run (flag -n)."))
