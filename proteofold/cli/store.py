@@ -264,7 +264,7 @@ def proteins(ids, fasta, store_path, as_json):
 @store_option
 @json_option
 def add(fasta, store_path, as_json):
-    """Add the proteins of FASTA, plain or gzip, with their descriptions. What is there already is kept.
+    """Add the proteins of FASTA, plain or gzip, with their descriptions. Existing proteins are kept.
 
     Exit code 1 if any record was refused, for example because its id has another sequence in the store; the others are
     added all the same.
