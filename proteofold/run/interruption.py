@@ -3,11 +3,16 @@
 What is unfinished then has not failed, and a job that ended with the run is no error of its own.
 """
 
+import os
 import signal
 import threading
 import time
 
+# Ctrl-C that is pressed again so soon is impatience, or was sent twice; later, something does not end.
+_SECONDS_OF_PATIENCE = 5
+
 _interrupted = False
+_pressed_at = None
 _jobs_have_ended = False
 
 
@@ -23,7 +28,10 @@ def interrupted(wait_s=0):
 
 
 def exit_on_ctrl_c():
-    """Have Ctrl-C end this process without a traceback; Snakemake, while it runs jobs, cancels them first."""
+    """Have Ctrl-C end this process without a traceback; Snakemake, while it runs jobs, cancels them first.
+
+    Pressed again after a while it ends the process at once.
+    """
     in_main_thread = threading.current_thread() is threading.main_thread()
     if in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _exit)
@@ -60,5 +68,11 @@ def interrupt_jobs(number, frame):
 
 
 def _exit(number, frame):
-    note_interruption()
-    raise SystemExit(128 + number)  # as shells report it
+    global _pressed_at
+    code = 128 + number  # as shells report it
+    if _pressed_at is None:
+        _pressed_at = time.monotonic()
+        note_interruption()
+        raise SystemExit(code)
+    if time.monotonic() > _pressed_at + _SECONDS_OF_PATIENCE:
+        os._exit(code)  # the system ends the jobs (proteofold.system.process)

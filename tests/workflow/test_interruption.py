@@ -21,6 +21,13 @@ def send_to_head(head, number):
     head.send_signal(number)
 
 
+def send_twice_to_head(head, number):
+    """What an impatient user does, or a program that passes on what its group has received."""
+    send_to_head(head, number)
+    time.sleep(0.3)
+    send_to_head(head, number)
+
+
 def interrupt(bench, send, number, after_searches):
     """Start the run, interrupt it when so many searches have begun; returns its exit code and what it printed."""
     bench.mark("slow")
@@ -45,6 +52,7 @@ def stored_run(bench):
         (send_to_group, signal.SIGINT),
         pytest.param(send_to_group, signal.SIGTERM, marks=pytest.mark.slow),
         pytest.param(send_to_head, signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(send_twice_to_head, signal.SIGINT, marks=pytest.mark.slow),
         pytest.param(send_to_head, signal.SIGTERM, marks=pytest.mark.slow),
     ],
 )
