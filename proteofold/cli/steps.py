@@ -101,6 +101,7 @@ def batch(run_folder, batch, output, proteins):
 @click.argument("fasta", type=_FILE)
 @click.argument("horiz", type=_OUTPUT, required=False)
 @click.option("--weights", default="demo", show_default=True, help="demo, official or a folder of weights.")
+@click.option("--weights-key", help="Fail if the weights have another SHA-256: they were replaced while a run works.")
 @click.option("--device", type=click.Choice(["cpu", "gpu", "auto"]), default="cpu", show_default=True)
 @click.option(
     "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True, help="bf16 is not identical."
@@ -111,7 +112,7 @@ def batch(run_folder, batch, output, proteins):
 @_USAGE
 @_REMOVE
 @_step
-def s4pred(fasta, horiz, weights, device, precision, threads, memory_mb, run, usage, remove_damaged):
+def s4pred(fasta, horiz, weights, weights_key, device, precision, threads, memory_mb, run, usage, remove_damaged):
     """Predict the secondary structure of each sequence of FASTA with S4PRED, in PSIPRED's HFORMAT.
 
     Sequences are checked and corrected as in a run: upper case, no '*' at the end, letters of amino acids only. Writes
@@ -126,6 +127,7 @@ def s4pred(fasta, horiz, weights, device, precision, threads, memory_mb, run, us
     from proteofold.run.config import weights_folder
     from proteofold.science.batches import read_batch
     from proteofold.science.prediction import predict_sequences
+    from proteofold.science.weights import weights_digest
     from proteofold.system.files import write_aside
     from proteofold.system.memory import slurm_memory_mb
     from proteofold.system.process import format_usage, own_usage, write_lost_usage
@@ -141,6 +143,8 @@ def s4pred(fasta, horiz, weights, device, precision, threads, memory_mb, run, us
     memory_mb = min(memory_mb, slurm_memory_mb() or memory_mb)  # where no node has as much as the rule asks for
     options = {"device": device, "precision": precision, "threads": threads, "memory_mb": memory_mb}
     text = predict_sequences(sequences, folder, **options)
+    if weights_key and weights_digest(folder) != weights_key:
+        raise UserError(_replaced(f"the weights in {folder} were"))
     if usage:
         write_aside(usage, format_usage(own_usage(started, run)))
     _write(horiz, text)
@@ -182,9 +186,10 @@ def align(fasta, a3m, database, iterations, query_id, md5, threads, run, usage):
 @_ID
 @_MD5
 @click.option("--alignment", type=click.Path(), help="A3M file of the sequence and its relatives, used for the search.")
+@click.option("--entry", help="Fail if this name stands for another alignment: it was replaced while a run works.")
 @click.option("--remove-damaged", is_flag=True, help="Delete a damaged alignment, so that it is recomputed.")
 @_step
-def a3m(fasta, horiz, a3m, query_id, md5, alignment, remove_damaged):
+def a3m(fasta, horiz, a3m, query_id, md5, alignment, entry, remove_damaged):
     """Write the A3M file that hhsearch reads: secondary structure, its confidence, and the sequence of FASTA.
 
     HORIZ holds the predictions of the records of FASTA, in the same order. Sequences are corrected as by 's4pred'.
@@ -216,6 +221,8 @@ def a3m(fasta, horiz, a3m, query_id, md5, alignment, remove_damaged):
             if not remove_damaged:
                 raise
             raise UserError(_removed(alignment, error)) from None
+        if entry and _entry_with(alignment, query_id or query.query_id, query) != entry:
+            raise UserError(_replaced(f"the alignment {alignment} was"))
     _write(a3m, format_a3m(query_id or query.query_id, query.sequence, predictions[place], relatives))
 
 
@@ -416,6 +423,22 @@ def report(run_folder):
 
     draw_report(run_folder)
     click.echo(f"{len(REPORT_FILES)} pages and plots drawn into {run_folder}/report")
+
+
+def _entry_with(alignment, query_id, query):
+    """The name of the results of a query, of this id, and the alignment that is given of it."""
+    from dataclasses import replace
+
+    from proteofold.formats.fasta import protein_stem
+    from proteofold.run.alignments import alignment_digest
+    from proteofold.run.planning import entry_of
+
+    named = replace(query, query_id=query_id, protein=protein_stem(query_id))
+    return entry_of(named, alignment_digest(os.path.dirname(alignment), named.protein))
+
+
+def _replaced(what):
+    return f"{what} replaced since the run started. Rerun the same command."
 
 
 def _place_of(queries, fasta, query_id, md5):

@@ -131,8 +131,9 @@ def made_alignment(wildcards):
 def alignment_option(wildcards):
     """The options of `proteofold a3m` that name a protein's query alignment; nothing where there is none."""
     path = RUN.alignment(member(wildcards))
-    # what a user gave is not removed
-    return [f"--alignment={path}", *(["--remove-damaged"] if ALIGNMENTS else [])] if path else []
+    # what a user gave is not removed, but may be another one by now
+    more = "--remove-damaged" if ALIGNMENTS else f"--entry={wildcards.entry}"
+    return [f"--alignment={path}", more] if path else []
 
 
 def missing_results():

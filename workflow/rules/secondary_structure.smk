@@ -37,6 +37,7 @@ rule predict_secondary_structure:
         nice=lambda wildcards: nice(RUN.batch_size(wildcards.batch)[1]),
     params:
         weights=RUN.settings["weights"],
+        weights_key=RUN.settings["depends_on"]["predictions"]["weights"],
         device=RUN.settings["device"],
         precision=RUN.settings["precision"],
         memory_mb=lambda wildcards, resources: resources.mem_mb - BESIDE_MB,
@@ -44,6 +45,7 @@ rule predict_secondary_structure:
     shell:
         "proteofold s4pred {input:q} {output.horiz:q}"
         " --weights {params.weights:q}"
+        " --weights-key {params.weights_key}"
         " --device {params.device}"
         " --precision {params.precision}"
         " --threads {threads}"

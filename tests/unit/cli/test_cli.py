@@ -16,8 +16,10 @@ from proteofold.cli.main import cli
 from proteofold.formats.packed_hhr import pack_hhr
 from proteofold.formats.psipred import HEADER, read_horiz
 from proteofold.run import inputs
-from proteofold.run.planning import METHODS
+from proteofold.run.alignments import alignment_digest
+from proteofold.run.planning import METHODS, entry_of
 from proteofold.science.batches import damaged_files
+from proteofold.science.weights import weights_digest
 from proteofold.system.process import read_usage
 
 
@@ -182,6 +184,27 @@ def test_prediction_continues_to_the_a3m(call, write, tiny_networks):
     lines = outcome.stdout.splitlines()
     assert lines[0::2] == [">ss_pred", ">ss_conf", ">sp|P1|A"]
     assert (len(lines[1]), len(lines[3]), lines[5]) == (5, 5, "MKVLA")
+
+
+def test_weights_that_were_replaced_predict_nothing_for_the_run(call, write, tiny_networks, tmp_path):
+    fasta, horiz = write("p.fasta", FASTA), tmp_path / "p.horiz"
+    outcome = call("s4pred", fasta, horiz, "--weights", tiny_networks, "--weights-key", "0" * 64)
+    assert outcome.exit_code == 1 and "rerun the same command" in outcome.stderr.lower() and not horiz.exists()
+    key = weights_digest(str(tiny_networks))
+    assert call("s4pred", fasta, horiz, "--weights", tiny_networks, "--weights-key", key).exit_code == 0
+
+
+def test_alignment_that_was_replaced_is_not_used_for_the_run(call, write, tiny_networks, tmp_path):
+    fasta, horiz = write("p.fasta", ">sp|P1|A\nMKVLA\n"), tmp_path / "p.horiz"
+    call("s4pred", fasta, horiz, "--weights", tiny_networks)
+    alignment = write("P1.a3m", ">sp|P1|A\nMKVLA\n>other\nMKILA\n")
+    (query,), _ = inputs.read_queries([fasta])
+    entry = entry_of(query, alignment_digest(tmp_path, "P1"))
+    words = ("a3m", fasta, horiz, "--alignment", alignment, "--entry", entry)
+    assert "MKILA" in call(*words).stdout
+    write("P1.a3m", ">sp|P1|A\nMKVLA\n>other\nMRILA\n")
+    outcome = call(*words)
+    assert (outcome.exit_code, outcome.stdout) == (1, "") and "P1.a3m" in outcome.stderr
 
 
 @pytest.mark.parametrize("written", ["mkvlagdn", "MKVLagdn", "MKVLAGDN*", "mkvl\nagdn*", "MKVL AGDN"])
