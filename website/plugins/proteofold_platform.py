@@ -70,7 +70,7 @@ def forbidden(datasette, request, message):
     """What to do to see it; Datasette would answer with the name of one of its rights."""
     stranger = Actor.of(request) is None
     if message == "execute-sql":
-        words = "Your own SQL is for signed-in users, and for programs with a token that has the right 'read'."
+        words = "Sign in to run your own SQL. Programs need a token with the right 'read'."
     elif stranger:
         words = "This is shown to users of this site only."
     else:
