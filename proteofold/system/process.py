@@ -61,7 +61,9 @@ def end_with_run():
     """
     if parent := os.environ.get(PARENT_VARIABLE):
         die_with(parent)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        # a run that a script starts in the background ignores Ctrl-C, and so do its steps
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_tool(command, problem_in=None):

@@ -263,12 +263,31 @@ def test_step_that_a_person_starts_outlives_nothing(monkeypatch):
     assert subprocess.run(python(script), capture_output=True, text=True, check=True).stdout == "done\n"
 
 
-def test_ctrl_c_ends_a_step_without_a_traceback():
+def step_after_ctrl_c(handler):
+    """A step started with this handler of SIGINT, to which SIGINT was sent."""
     environment = os.environ | {"PROTEOFOLD_PARENT": str(os.getpid())}
-    with subprocess.Popen(
-        python(STEP), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as step:
-        pid_in(step.stdout)
-        step.send_signal(signal.SIGINT)
+    step = subprocess.Popen(
+        python(STEP),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, handler),
+    )
+    pid_in(step.stdout)
+    step.send_signal(signal.SIGINT)
+    return step
+
+
+def test_ctrl_c_ends_a_step_without_a_traceback():
+    with step_after_ctrl_c(signal.SIG_DFL) as step:
         assert step.wait(20) == -signal.SIGINT
         assert step.stderr.read() == ""
+
+
+def test_step_of_a_run_that_ignores_ctrl_c_ignores_it_too():
+    with step_after_ctrl_c(signal.SIG_IGN) as step:
+        time.sleep(0.5)
+        alive = step.poll() is None
+        step.kill()
+        assert alive
