@@ -74,11 +74,18 @@ def test_any_file_of_the_chain_can_be_asked_for_by_name(fresh, finished):
     assert not (fresh.path / run.search.out(entry).relative_to(finished.path)).exists()
 
 
-def test_file_of_a_protein_that_is_not_in_the_run_is_refused_in_a_sentence(done):
-    foreign = done.out("P02144").with_name("P12345-01234567.out").relative_to(done.path)
-    printed = done.snakemake("--", str(foreign), expect=1)
-    assert "P12345-01234567 names no protein of run test" in printed
-    assert "KeyError" not in printed
+def test_files_that_are_not_of_the_run_are_refused_in_a_sentence(done):
+    out, batch = done.out("P02144").relative_to(done.path), done.run.predictions.path.relative_to(done.path)
+    for foreign, kind in (
+        (out.with_name("P12345-01234567.out"), "protein"),
+        (out.parents[1] / "00" / out.name, "protein"),
+        (batch / "horiz" / "0123456789abcdef.horiz", "batch"),
+        (batch / "fas" / "0123456789abcdef.fas", "batch"),
+        (done.results.relative_to(done.path) / "blocks" / "0123456789abcdef.csv.gz", "block"),
+    ):
+        printed = done.snakemake("--", str(foreign), expect=1)
+        assert f"{foreign.name.split('.')[0]} names no {kind} of run test" in printed
+        assert "KeyError" not in printed
 
 
 def test_equal_searches_are_equal_bytes(finished, fresh):

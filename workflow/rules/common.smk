@@ -109,12 +109,32 @@ def shared_file(folder, name):
     return update(str(folder.path / name))
 
 
+def not_in_run(name, kind):
+    """The error of asking for a file whose name stands for nothing in the run."""
+    return WorkflowError(f"{name} names no {kind} of run {RUN.name}.")
+
+
 def member(wildcards):
     """The protein of the run whose results have this name."""
+    protein = RUN.by_entry.get(wildcards.entry)
+    if protein is None or wildcards.get("xx") not in (None, layout.digits_of(wildcards.entry)):
+        raise not_in_run(wildcards.entry, "protein")
+    return protein
+
+
+def batch_size(wildcards):
+    """(residues, longest) of a batch of the run."""
     try:
-        return RUN.by_entry[wildcards.entry]
+        return RUN.batch_size(wildcards.batch)
     except KeyError:
-        raise WorkflowError(f"{wildcards.entry} names no protein of run {RUN.name}.") from None
+        raise not_in_run(wildcards.batch, "batch") from None
+
+
+def missing_of_block(wildcards):
+    """The results of a block that are not there yet."""
+    if wildcards.block not in RUN.blocks:
+        raise not_in_run(wildcards.block, "block")
+    return [str(SEARCH.out(protein.entry)) for protein in RUN.blocks[wildcards.block] if protein.entry in MISSING]
 
 
 def batch_file(path_of):

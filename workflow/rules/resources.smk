@@ -46,7 +46,7 @@ def alignment_mem_mb(wildcards, attempt):
 
 def prediction_minutes(wildcards, attempt):
     """Minutes after which a batch counts as hung."""
-    expected_s = cost.prediction_cpu_s(*RUN.batch_size(wildcards.batch))
+    expected_s = cost.prediction_cpu_s(*batch_size(wildcards))
     # a GPU's batches are large, and it is much faster than a core: the margin is in that
     return _minutes(expected_s / (RUNTIME_MARGIN if RUN.settings["device"] == "gpu" else 1), attempt)
 
@@ -109,7 +109,7 @@ LATER_STEP = 100_000  # more residues than the longest protein has
 
 def batch_priority(wildcards):
     """The batches of the longest proteins first."""
-    return RUN.batch_size(wildcards.batch)[1] + 1  # before the proteins of batches that are done
+    return batch_size(wildcards)[1] + 1  # before the proteins of batches that are done
 
 
 def protein_priority(wildcards):

@@ -8,9 +8,7 @@ rule collect_block:
     each protein that is added would take longer.
     """
     input:
-        lambda wildcards: [
-            str(SEARCH.out(protein.entry)) for protein in RUN.blocks[wildcards.block] if protein.entry in MISSING
-        ],
+        missing_of_block,
     output:
         hits=run_file("blocks/{block}.csv.gz"),
         verdicts=run_file("blocks/{block}.verdicts.jsonl.gz"),

@@ -34,7 +34,7 @@ rule predict_secondary_structure:
         runtime=prediction_minutes,
         gpu=prediction_gpus,
         job_name=lambda wildcards: job_name(PREDICTIONS.name, wildcards.batch),
-        nice=lambda wildcards: nice(RUN.batch_size(wildcards.batch)[1]),
+        nice=lambda wildcards: nice(batch_size(wildcards)[1]),
     params:
         weights=RUN.settings["weights"],
         weights_key=RUN.settings["depends_on"]["predictions"]["weights"],
