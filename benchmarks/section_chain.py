@@ -10,7 +10,7 @@ from proteofold.science import hhsuite
 
 PROTEINS = 40
 
-# What the researchers' script did for each protein. Prediction, and reading hits with Biopython, start Python anew.
+# What the researchers' script did for each protein. Prediction, and reading hits with Biopython, start Python again.
 NAIVE = """
 set -e
 {proteofold} s4pred --weights {weights} one.fasta > one.horiz

@@ -50,7 +50,7 @@ class Site:
         return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
     def forget_highest(self):
-        """Have ``memory_mb`` count anew."""
+        """Have ``memory_mb`` count from zero."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
 

@@ -193,6 +193,6 @@ def test_certificate_comes_by_acme_and_is_shown_at_once_when_renewed(testbed):
         on("client", f"sed -i '{sooner}' /etc/letsencrypt/renewal/*.conf")
         on("client", "systemctl is-active certbot.timer && systemctl start certbot")
         wait_for("renewed certificate", lambda: certificate_of_pebble() != issued, 30)
-        assert on("client", nginx) == began, "nginx was started anew for a renewed certificate"
+        assert on("client", nginx) == began, "nginx was restarted for a renewed certificate"
         testbed.play_again(*options)
     testbed.play("site.yml")

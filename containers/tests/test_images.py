@@ -1,4 +1,4 @@
-"""What is in the images: nobody's secrets, nothing that a user could change, no compiler."""
+"""What is in the images: no secrets, nothing that a user could change, no compiler."""
 
 import json
 import re

@@ -309,7 +309,7 @@ class Sequences:
         del self.examples[path, what][_EXAMPLES:]
 
     def add_notes(self):
-        """Add one note for each kind of mending in each file."""
+        """Add one note for each kind of correction in each file."""
         for (path, what), count in self.corrected.items():
             shown = ", ".join(self.examples[path, what])
             more = f" and {count - _EXAMPLES} more" if count > _EXAMPLES else ""

@@ -104,7 +104,7 @@ def read_library(prefix, parts=PARTS):
 
 
 def library_key(prefix):
-    """What tells a library from others: a checksum of its indexes, not of the gigabytes they index."""
+    """What identifies a library: a checksum of its indexes, not of the gigabytes they index."""
     import hashlib
 
     key = hashlib.sha256()

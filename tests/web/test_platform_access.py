@@ -326,7 +326,7 @@ DATASETTES_WRITES = {
 @pytest.mark.parametrize("path", DATASETTES_WRITES)
 @pytest.mark.parametrize("name", ["ann", "root", None])
 def test_no_user_writes_past_our_routes(users_site, signed_in, name, path):
-    """Datasette can change tables, too; nobody is allowed to, administrators of the platform included."""
+    """Datasette can change tables, too; no user may, administrators of the platform included."""
     headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
     ask = signed_in(name).ask if name else users_site.ask
     answer = ask("POST", path, json=DATASETTES_WRITES[path], headers=headers)

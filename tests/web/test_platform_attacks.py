@@ -85,7 +85,7 @@ DEEP = b"[" * 5_000_000
 NUMBER = b'{"name": ' + b"9" * 5_000_000 + b"}"
 FORM = b"a=1&" * 3_000_000
 FORM_TYPE = {"Content_Type": "application/x-www-form-urlencoded"}
-SMALL = 60_000  # bytes that nobody is refused for
+SMALL = 60_000  # bytes that are never refused
 
 ATTACKS = {
     "keys": ("POST", f"{API}/session", MANY_KEYS, {}),

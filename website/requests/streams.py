@@ -156,7 +156,7 @@ class Streamed:
             self._end()
 
     def _end(self):
-        """Wait no more for the reader to leave, and let the thread know that nobody reads."""
+        """Wait no more for the reader to leave, and let the thread know that no one reads."""
         if self._leaving:
             self._leaving.cancel()
         self._pipe.gone = True

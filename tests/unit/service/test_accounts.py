@@ -218,7 +218,7 @@ def test_failures_make_a_name_wait_twice_as_long_each_time_from_one_address(conn
         sign_in(conn, "alice", PASSWORD, "10.0.0.1")
     clock.now += 301
     assert sign_in(conn, "alice", PASSWORD, "10.0.0.1")
-    assert type(fail(conn)) is WrongPasswordError  # the count of the name began anew
+    assert type(fail(conn)) is WrongPasswordError  # the count of the name began again
 
 
 def test_a_stranger_alone_locks_no_account(conn, clock):

@@ -1,4 +1,4 @@
-"""What administrators repair: wrong sequences, proteins nobody needs, old runs; with a trace of who and why. Quotas."""
+"""What administrators repair: wrong sequences, unused proteins, old runs; with a trace of who and why. Quotas."""
 
 import pytest
 from click.testing import CliRunner

@@ -1,4 +1,4 @@
-"""The status command of the cluster profile: every state, silence, and jobs nobody knows."""
+"""The status command of the cluster profile: every state, silence, and unknown jobs."""
 
 import os
 import subprocess
@@ -78,7 +78,7 @@ def test_status_query_that_hangs_is_given_up_and_the_job_is_running(slurm, monke
     monkeypatch.setitem(tools.call.__kwdefaults__, "timeout_s", 0.3)
     slurm.hang("squeue")
     assert status("17", slurm.job_folder) == "running"
-    # nobody hangs after the other: who asks next has the answer that nothing is known
+    # no second process hangs: the next one has the answer that nothing is known
     assert status("18", slurm.job_folder) == "running"
     assert len(slurm.calls("squeue")) == 1
 

@@ -153,7 +153,7 @@ def test_file_of_a_batch_is_read_once(store, finished, monkeypatch):
     assert len(read) == len({member.batch for member in run.members.values()}) == 1
 
 
-# --- Predictions that nobody uses any more --------------------------------------------------------------
+# --- Predictions that no result uses any more -----------------------------------------------------------
 
 
 def test_run_that_is_removed_takes_its_own_predictions_with_it(store, imported, finished):
