@@ -16,6 +16,8 @@ _PIECE = 1 << 20  # a line is read in pieces, so that a file without line ends i
 _UNIPROT_ID = re.compile(r"(?:sp|tr)\|([A-Za-z0-9]+(?:-[0-9]+)?)\|")
 _SAFE_STEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
+# The first bytes of what is met instead of gzip.
+_PACKED = re.compile(rb"(?P<bzip2>BZh[1-9]1AY)|(?P<xz>\xfd7zXZ)|(?P<zip>PK\x03\x04)|(?P<Zstandard>\x28\xb5\x2f\xfd)")
 
 READ_ERRORS = (OSError, EOFError, zlib.error)  # what reading a text file, plain or gzip, may end with
 
@@ -40,7 +42,7 @@ class FastaError(UserError):
 def open_text(path, errors="replace"):
     """Open a text file in UTF-8, plain or gzip (recognised by its first bytes); by default other bytes become U+FFFD.
 
-    Raises OSError for UTF-16, as some programs of Windows save text.
+    Raises OSError for UTF-16, as some programs of Windows save text, and for other kinds of compression.
     """
     handle = open(path, "rb")  # noqa: SIM115 - closed with what is returned
     try:
@@ -49,6 +51,8 @@ def open_text(path, errors="replace"):
 
             handle.close()
             handle = gzip.open(path, "rb")  # noqa: SIM115
+        if packed := _PACKED.match(handle.peek(8)):
+            raise OSError(errno.EILSEQ, f"it is a {packed.lastgroup} file: unpack it, or use gzip", path)
         first = handle.peek(2)[:2]
         if first in (b"\xff\xfe", b"\xfe\xff") or (len(first) == 2 and first.count(0) == 1):
             raise OSError(errno.EILSEQ, "it is UTF-16 text: save it as UTF-8", path)

@@ -1,7 +1,11 @@
 """FASTA files in all the shapes they come in, and safe file names for any id."""
 
+import bz2
 import gzip
+import io
+import lzma
 import re
+import zipfile
 
 import pytest
 from hypothesis import given
@@ -17,6 +21,21 @@ def records(tmp_path, content, name="proteins.fasta", **options):
     path = tmp_path / name
     path.write_bytes(content)
     return list(read_fasta(path, **options))
+
+
+def zipped(content):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("proteins.fasta", content)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("pack", "name"), [(bz2.compress, "bzip2"), (lzma.compress, "xz"), (zipped, "zip")], ids=["bz2", "xz", "zip"]
+)
+def test_other_compression_than_gzip_is_named(tmp_path, pack, name):
+    with pytest.raises(FastaError, match=f"proteins.fasta: cannot be read \\(it is a {name} file"):
+        records(tmp_path, pack(RECORDS))
 
 
 def test_record_has_id_description_sequence_and_line(tmp_path):
@@ -68,7 +87,6 @@ def test_undecodable_bytes_are_marked_and_not_dropped(tmp_path):
         (b"# a comment\n>a\nMK\n", 1, "not FASTA"),
         (b">a\nMK\n> \nMK\n", 3, "a header without an id"),
         (b">\n", 1, "a header without an id"),
-        (b"PK\x03\x04\x14\x00\x08", 1, "not FASTA"),
     ],
 )
 def test_text_that_is_not_fasta_names_file_and_line(tmp_path, content, line, what):
