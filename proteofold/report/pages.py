@@ -171,7 +171,7 @@ def failed(data):
         return page("Failed proteins", f"<p>No protein failed: {counted(len(data.results))} finished.</p>")
     intro = (
         f"<p>{counted(len(data.failed))} of {data.proteins:,} {'has' if len(data.failed) == 1 else 'have'} no result. "
-        "The same snakemake command again runs only those. A log holds the whole story of a job.</p>"
+        "Rerun the same snakemake command to retry only those. The log of a job has all its messages.</p>"
         f"<h2>Reasons</h2>{reasons(data)}"
     )
     rows = [[row[column] for column in ("query_id", "step", "reason", "log")] for row in data.failed]
@@ -313,7 +313,8 @@ def _files(data):
         ("proteome_summary.json", "the run at a glance: coverage classes, top templates, dark proteins; also as .csv"),
         ("failed.csv", "proteins without a result, and why"),
     ]
-    return f"<h2>Files in {escape(str(data.folder))}</h2>{facts(rows)}"
+    # readers of a mailed or served page need no path of the machine
+    return f"<h2>Files in {escape(str(Path(*data.folder.parts[-2:])))}</h2>{facts(rows)}"
 
 
 def _of(count, whole, words=""):

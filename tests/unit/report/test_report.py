@@ -176,7 +176,9 @@ def test_verdict_of_each_protein_is_in_the_table_of_best_hits(run_folder):
 def test_proteins_in_neither_table_are_counted_too(run_folder):
     data = read_report_data(run_folder({"good": (100, [hit()])}, missing=["added"]))
     assert data.unmerged == 1
-    assert "2 proteins = 1 + 0 + 0 + 1" in words(page("overview", data.folder))
+    shown = words(page("overview", data.folder))
+    assert "2 proteins = 1 + 0 + 0 + 1" in shown
+    assert f"Files in {data.folder.parent.name}/{data.folder.name}" in shown and str(data.folder) not in shown
 
 
 def test_overview_reports_settings_versions_and_cpu_time(run_folder):
