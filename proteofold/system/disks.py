@@ -44,7 +44,8 @@ def describe(error):
     """What an OSError about a file means, as a sentence; None if it is about none."""
     if not error.filename or not error.strerror:
         return None
-    return str(disk_error(error, error.filename) or f"{error.filename}: {error.strerror}.")
+    path = error.filename2 or error.filename  # of moving a file its new place, as a user does not know the old one
+    return str(disk_error(error, path) or f"{path}: {error.strerror}.")
 
 
 def disk_problem(folder):
