@@ -136,7 +136,9 @@ def _shown(kind, value):
     if kind == "evalue":
         return f"{value:.1e}".replace("e-0", "e-") if 0 < value < 0.001 else f"{float(f'{value:.2g}'):g}"
     if kind == "tenths":
-        return f"{value:.1f}"
+        return f"{value:,.1f}"
+    if kind == "integer":
+        return f"{value:,}"
     return str(value)
 
 

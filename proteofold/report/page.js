@@ -25,7 +25,8 @@ function shown(kind, value) {
     if (value === 0) return "< 1e-300";
     return value > 0 && value < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(2)));
   }
-  return kind === "tenths" ? value.toFixed(1) : String(value);
+  const digits = kind === "tenths" ? 1 : 0, apart = {minimumFractionDigits: digits, maximumFractionDigits: digits};
+  return kind === "text" ? value : value.toLocaleString("en", apart);
 }
 function cell(column, value) {
   const found = column.link && new RegExp(column.link.pattern).exec(value);

@@ -98,5 +98,7 @@ class TestInABrowser:
         wide, shown = window.locator(".scroll").evaluate(sizes)
         assert wide <= shown
         assert window.locator("td[data-name=Class]").first.evaluate(LINES) == 1, "a word is not broken"
+        without_script = path.read_text().partition('data-name="Length" class="number">')[2].partition("<")[0]
+        assert window.locator("td[data-name=Length]").first.text_content() == without_script == "1,210"
         if width == 390:
             assert not window.locator("td.absent").first.is_visible()
