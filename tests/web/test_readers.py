@@ -49,5 +49,5 @@ def test_parameters_of_sql_are_listed_for_users_and_refused_in_words(signed_in, 
     assert signed_in("ann").get(path).json() == {"ok": True, "parameters": ["a", "b"]}
     refused = stranger.get(path)
     assert refused.status_code == 403
-    assert "execute-sql" not in refused.text and "signed-in users" in refused.text
+    assert "execute-sql" not in refused.text and "Sign in to run your own SQL" in refused.text
     assert signed_in("ann").get("/nowhere/-/query/parameters?sql=x").status_code == 404
