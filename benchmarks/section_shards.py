@@ -3,7 +3,7 @@
 import random
 
 from made_library import demo_chains, made_query, predicted, small_and_large_library
-from measure import PROTEOFOLD, measure_private, table
+from measure import PROTEOFOLD, LeftOutError, measure_private, table
 
 from proteofold.formats.a3m import format_a3m
 from proteofold.formats.hhr import read_hhr
@@ -30,9 +30,12 @@ def run(folder, options):
     a3m.write_text(format_a3m("giant", sequence, prediction))
     beside_mb = SEARCH_STEP_MB + hhsuite.alignment_mb(a3m.stat().st_size)
     shards = max(2, hhsuite.fewest_shards(length, library, "lean", WORKER_MB - beside_mb))
+    needed = {count: hhsuite.search_mem_mb(length, library, "lean", shards=count) for count in (1, shards)}
+    if needed[shards] >= needed[1]:
+        raise LeftOutError("shards of so small a library take no less memory.")
     rows, found = [], []
-    for count in (1, shards):
-        asked = hhsuite.search_mem_mb(length, library, "lean", shards=count) + beside_mb
+    for count in needed:
+        asked = needed[count] + beside_mb
         hhr = folder / f"{count}.hhr.gz"
         command = [PROTEOFOLD, "search", a3m, hhr, "--library", library.prefix, "--mode", "lean"]
         used, private_mb = measure_private([*command, "--memory-mb", asked])
