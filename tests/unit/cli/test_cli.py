@@ -58,7 +58,7 @@ def test_help_names_every_command(call):
     assert call("--version").output == f"proteofold, version {__version__}\n"
 
 
-@pytest.mark.parametrize(("wrong", "meant"), [("serach", "search"), ("cleam", "clean"), ("fetch pdb7", "pdb70")])
+@pytest.mark.parametrize(("wrong", "meant"), [("searchx", "search"), ("cleanx", "clean"), ("fetch pdb7", "pdb70")])
 def test_misspelt_command_names_the_similar_one(call, wrong, meant):
     outcome = call(*wrong.split())
     assert outcome.exit_code == 2
