@@ -16,7 +16,7 @@ from collections import namedtuple
 from pathlib import Path
 
 from proteofold.slurm.states import RUNNING, word_of
-from proteofold.slurm.tools import SlurmAbsentError, SlurmError, call
+from proteofold.slurm.tools import SlurmError, call
 from proteofold.system.files import write_aside
 
 # How the programs of the profile find the run's Slurm folder, the Python of the head, and the name of the head.
@@ -71,18 +71,7 @@ def read_comment(comment):
 
 
 def become_head(folder):
-    """Set variables for the programs that Snakemake starts: where the run notes its jobs, and who submits them.
-
-    SlurmAbsentError if this machine cannot submit jobs. A silent controller is no error: submissions wait for it.
-    """
-    try:
-        ask_slurm()
-    except SlurmAbsentError as error:
-        raise SlurmAbsentError(
-            f"{error}. Start on a login node of the cluster, or leave out --profile to run on this machine."
-        ) from None
-    except SlurmError:
-        pass
+    """Set variables for the programs that Snakemake starts: where the run notes its jobs, and who submits them."""
     folder = Path(folder).absolute()
     for left in ("jobs.jsonl", "missed", "states"):  # by an earlier head
         shutil.rmtree(folder / left) if (folder / left).is_dir() else (folder / left).unlink(missing_ok=True)
@@ -111,6 +100,7 @@ class JobFolder:
     def __init__(self, path):
         self.path = Path(path)
         self.states = self.path / "states"
+        self.error = None  # why Slurm did not answer this process
         self._submissions = self.path / "jobs.jsonl"
 
     @property
@@ -139,8 +129,8 @@ class JobFolder:
             try:
                 answered = time.time()
                 jobs = {job.job_id: job for job in ask_slurm(all_states=True)}
-            except SlurmError:
-                answered = None
+            except SlurmError as error:
+                answered, self.error = None, error
             self._write(answered, jobs)
             return answered, jobs
 

@@ -237,3 +237,20 @@ def test_limits_of_a_job_around_the_head_are_not_handed_on(slurm, monkeypatch):
 
 def test_name_with_blanks_and_signs_makes_a_file_name_that_slurm_and_shells_read_as_it_is(slurm):
     assert slurm.job_folder.output("data/it's 100% mine") == "results/demo/slurm/out/data_it_s_100__mine.txt"
+
+
+_UNCONFIGURED = "squeue: fatal: Could not establish a configuration source"
+
+
+def test_machine_of_no_cluster_fails_the_first_job_at_once(slurm, no_pause):
+    slurm.fail("squeue", *[_UNCONFIGURED] * 4)
+    with pytest.raises(SlurmError, match="belongs to no Slurm cluster.*login node"):
+        submit_here(slurm)
+
+
+def test_cluster_that_lost_its_configuration_for_a_while_is_waited_for_by_later_jobs(slurm, no_pause):
+    slurm.answer("sbatch", "1\n")
+    submit_here(slurm)
+    slurm.fail("squeue", *[_UNCONFIGURED] * 4)
+    slurm.answer("sbatch", "2\n")
+    assert submit_here(slurm, name="lib:P2") == "2"
