@@ -10,7 +10,7 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$out" ] || exit 0
 sleep {seconds}
-printf 'Query stub\\nMatch_columns 1\\n\\n No Hit Prob\\n' > "$out"
+printf 'Query stub\\nMatch_columns 1\\n\\n No Hit Prob\\n\\n' > "$out"
 """
 
 

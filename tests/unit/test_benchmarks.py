@@ -1,12 +1,15 @@
 """The benchmark suite: comparing results, and planting relatives."""
 
 import argparse
+import os
 import random
 import shutil
+import subprocess
 import sys
 
 import pytest
 
+from proteofold.formats.packed_hhr import read_alignments
 from proteofold.system.paths import CHECKOUT
 
 OLD = """# Measurements
@@ -103,3 +106,14 @@ def test_quick_names_constants_that_exist():
     finally:
         for (name, key), value in before.items():
             setattr(modules[name], key, value)
+
+
+def test_search_with_the_program_that_only_takes_time_is_a_search_without_hits(tmp_path, small_library):
+    from stub_search import write_stub
+
+    a3m, hhr = tmp_path / "query.a3m", tmp_path / "query.hhr.gz"
+    a3m.write_text(">ss_pred\nCCCCC\n>ss_conf\n99999\n>query\nMKTAY\n")
+    command = [sys.executable, "-P", "-m", "proteofold", "search", a3m, hhr, "--library", small_library]
+    done = subprocess.run(command, env=os.environ | write_stub(tmp_path), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert read_alignments(hhr.read_bytes()) == []
