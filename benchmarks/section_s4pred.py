@@ -27,7 +27,7 @@ for name in WEIGHT_FILES:
 
 
 def run(folder, options):
-    """All predict the same proteins in one run; upstream so many of them as is asked for, short to long.
+    """All predict the same proteins in one run; upstream as many of them as options say, short to long.
 
     Without ``--upstream``, the folder of its run_model.py, there is no comparison with it.
     """

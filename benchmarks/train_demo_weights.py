@@ -92,7 +92,7 @@ def read_chains(path: Path) -> list[Chain]:
 
 
 def resolved(structure: str) -> Tensor:
-    """Which residues have a known state whatever the mask says, for unresolved ones stand in the table as C.
+    """Which residues have a known state whatever the mask says, because unresolved ones are C in the table.
 
     Those are helices, strands, and the short coils between them; (length,).
     """

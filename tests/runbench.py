@@ -202,7 +202,7 @@ def template_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, template_folder):
-    """A run that ended well, made once; tests work on copies of it."""
+    """A run that succeeded, made once; tests work on copies of it."""
     bench = Bench(tmp_path_factory.mktemp("finished"), template_folder)
     bench.printed = bench.snakemake()
     return bench

@@ -55,7 +55,7 @@ def served(store, log, **variables):
 
 @contextlib.contextmanager
 def chromium():
-    """Chromium; closed at the end, because Playwright's loop stands in the way of every other."""
+    """Chromium; closed at the end, because Playwright's event loop blocks every other."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

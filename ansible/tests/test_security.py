@@ -23,7 +23,7 @@ def test_secrets_stand_in_no_process_list_and_no_log(testbed):
     assert len(secrets) == 3
     logs = [path.read_text() for path in testbed.folder.glob("*.log")]
     said = "".join(logs) + on("client", "journalctl --no-pager")
-    assert not any(secret in said for secret in secrets), "a secret stands in a log"
+    assert not any(secret in said for secret in secrets), "a secret is in a log"
 
 
 def test_secrets_are_for_their_owners_only(testbed):

@@ -51,9 +51,9 @@ def _shared_out(jobs, kinds):
         parts = {kind: program.add_variable(f"x{place}_{kind}", lowBound=0) for kind, many in enumerate(held) if many}
         program += pulp.lpSum(parts.values()) == seconds / work
         shares |= {(held, kind): part for kind, part in parts.items()}
-    hungriest_first = sorted(classes, key=lambda held: -classes[held][1])
+    largest_first = sorted(classes, key=lambda held: -classes[held][1])
     for place, kind in enumerate(kinds):
-        given = [held for held in hungriest_first if held[place]]
+        given = [held for held in largest_first if held[place]]
         for upto, held in enumerate(given, 1):
             at_least_as_hungry = pulp.lpSum(shares[one, place] for one in given[:upto])
             program += at_least_as_hungry <= kind.count * held[place] * makespan

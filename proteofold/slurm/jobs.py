@@ -25,7 +25,7 @@ FOLDER_VARIABLE, PYTHON_VARIABLE, HEAD_VARIABLE = "PROTEOFOLD_SLURM", "PROTEOFOL
 # So long an answer of Slurm is good enough (profiles/cluster/status.sh has this number, too).
 FRESH_S = 5
 
-# The size of the largest node is asked for again after so long.
+# After this time Slurm is queried again for the size of the largest node.
 _NODES_FRESH_S = 600
 
 _OURS = "proteofold"

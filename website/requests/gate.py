@@ -10,7 +10,7 @@ from website.requests.route import API, addresses
 
 # the request line that nginx takes by itself is half of this
 LONGEST_QUERY_BYTES = 16 * 1024
-# a body of which nothing arrives for so long is given up
+# a request is ended when nothing of its body arrives for this long
 PATIENCE_S = 60
 
 # what the site answers to beside the names of its configuration

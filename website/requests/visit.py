@@ -86,7 +86,7 @@ class Visit:
 
 
 def wants_json(request):
-    """Whether JSON is asked for in so many words."""
+    """Whether the request names JSON explicitly."""
     return "application/json" in (request.headers.get("accept") or "")
 
 

@@ -59,7 +59,7 @@ def test_a_giant_takes_the_only_node_that_can_hold_it():
 
 
 def test_small_jobs_do_not_keep_a_giant_waiting_for_ever():
-    # ready at 5 s, when small jobs hold the client's memory; they end one after the other, never all at once
+    # ready at 5 s, when small jobs hold the client's memory; they end one at a time, never all at once
     jobs = [Job(5, 100), Job(200, 7000, after=0), *[Job(20 + number / 10, 1750) for number in range(60)]]
     assert simulated_makespan(jobs, [WORKERS, CLIENT]) < 28 + 200
 

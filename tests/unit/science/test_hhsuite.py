@@ -203,7 +203,7 @@ def test_memory_of_a_fast_search_is_near_what_was_measured_and_never_below(monke
     assert measured <= search_mem_mb(length, Library("db", 91_501, 0, 5000, ""), "fast") <= 1.4 * measured
 
 
-def test_hybrid_asks_for_the_memory_of_its_hungriest_search():
+def test_hybrid_asks_for_the_memory_of_its_largest_search():
     library = Library("db", 91_501, 0, 5000, "")
     assert search_mem_mb(300, library, "hybrid") == search_mem_mb(300, library, "lean")
 

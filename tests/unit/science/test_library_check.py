@@ -1,4 +1,4 @@
-"""A damaged template library is refused with file and line, or the searches that come upon the damage fail."""
+"""A damaged template library is refused with file and line, or the searches that read the damage fail."""
 
 import re
 from pathlib import Path
