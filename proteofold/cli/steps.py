@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from proteofold.science.weights import MEMORY_MB
-from proteofold.system.errors import UserError, missing_extra
+from proteofold.system.errors import UserError, help_line, missing_extra, replaced
 
 _FILE = click.Path(exists=True, dir_okay=False)
 _OUTPUT = click.Path(dir_okay=False)
@@ -144,7 +144,7 @@ def s4pred(fasta, horiz, weights, weights_key, device, precision, threads, memor
     options = {"device": device, "precision": precision, "threads": threads, "memory_mb": memory_mb}
     text = predict_sequences(sequences, folder, **options)
     if weights_key and weights_digest(folder) != weights_key:
-        raise UserError(_replaced(f"the weights in {folder} were"))
+        raise replaced(f"the weights in {folder} were")
     if usage:
         write_aside(usage, format_usage(own_usage(started, run)))
     _write(horiz, text)
@@ -222,7 +222,7 @@ def a3m(fasta, horiz, a3m, query_id, md5, alignment, entry, remove_damaged):
                 raise
             raise UserError(_removed(alignment, error)) from None
         if entry and _entry_with(alignment, query_id or query.query_id, query) != entry:
-            raise UserError(_replaced(f"the alignment {alignment} was"))
+            raise replaced(f"the alignment {alignment} was")
     _write(a3m, format_a3m(query_id or query.query_id, query.sequence, predictions[place], relatives))
 
 
@@ -391,7 +391,7 @@ def merge(run_folder, config_files, block, marks, report, interrupted):
     if counts["failed"]:
         again = "rerun the parts, then merge" if config_files else "rerun the same command"
         click.echo(f"{counts['failed']} failed: see {run_folder}/failed.csv; {again} to compute only those")
-        click.echo("Help: docs/errors.md#failed-proteins")
+        click.echo(help_line("failed-proteins"))
     if succeeded < counts["proteins"]:
         sys.exit(2)
 
@@ -435,10 +435,6 @@ def _entry_with(alignment, query_id, query):
 
     named = replace(query, query_id=query_id, protein=protein_stem(query_id))
     return entry_of(named, alignment_digest(os.path.dirname(alignment), named.protein))
-
-
-def _replaced(what):
-    return f"{what} replaced since the run started. Rerun the same command."
 
 
 def _place_of(queries, fasta, query_id, md5):

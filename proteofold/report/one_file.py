@@ -11,6 +11,7 @@ from proteofold.report.data import LIMIT, SIGNIFICANT
 from proteofold.report.evalue_bins import LIMIT_LOG, evalue_bins
 from proteofold.report.html_parts import bars, facts, page, parts_bar, plain_table, table
 from proteofold.science.verdict import COVERAGE_CLASSES
+from proteofold.system.words import whole_percent
 
 COLUMNS = (
     {"name": "Protein", "kind": "text", "link": pages.UNIPROT},
@@ -78,7 +79,7 @@ def _rows(data):
                 result.coverage_class,
                 result.domains,
                 # 0 is "none" in the plot, to which no protein with a domain belongs
-                max(pages.percent(result.domain_coverage), 1 if result.domains else 0),
+                max(whole_percent(result.domain_coverage), 1 if result.domains else 0),
                 template,
                 _shortened(data.templates.get(template, "")),
                 pages.number(result.best_evalue),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proteofold.report.data import SIGNIFICANT
 from proteofold.report.html_parts import facts, page, parts_bar, plain_table, table
-from proteofold.system.words import counted, duration, without_folders
+from proteofold.system.words import counted, duration, whole_percent, without_folders
 
 # A link is the address and what group 1 of the pattern finds; Python and JavaScript read these patterns alike.
 # The first is UniProt's own for accessions (https://www.uniprot.org/help/accession_numbers).
@@ -144,7 +144,7 @@ def best_hits(data):
             number(result.probability),
             number(result.best_score),
             result.significant_hits,
-            percent(result.coverage),
+            whole_percent(result.coverage),
             result.verdict,
         ]
         for result in sorted(data.results, key=certainty)
@@ -192,11 +192,6 @@ def certainty(result):
     """What results are sorted by: the most certain first, those without a hit last."""
     missing = math.isnan(result.best_evalue)
     return (missing, 0 if missing else result.best_evalue, 0 if missing else -result.best_score)
-
-
-def percent(part):
-    """A part in whole per cent, rounded down; 0.29 is 29, though 100 times that float is less."""
-    return math.floor(100 * part + 1e-9)
 
 
 def number(value):

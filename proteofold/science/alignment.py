@@ -29,8 +29,8 @@ def align_query(query_id, sequence, a3m, database, iterations, *, threads=1, usa
         return False
     started = time.monotonic()
     maxres = hhsuite.maxres(len(sequence), hhsuite.describe_library(database).longest)
-    Path(a3m).parent.mkdir(parents=True, exist_ok=True)
     folder = Path(a3m).parent
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".align-") as scratch, blaming_full_disk(scratch):
         query, written = Path(scratch, "query.fas"), Path(scratch, "query.a3m")
         query.write_text(format_fasta(query_id, sequence), encoding="utf-8")

@@ -13,7 +13,7 @@ from proteofold.science import hhsuite
 from proteofold.science.hhsuite_log import search_problem
 from proteofold.science.shards import search_in_shards
 from proteofold.system.disks import blaming_full_disk
-from proteofold.system.errors import UserError
+from proteofold.system.errors import UserError, replaced
 from proteofold.system.files import write_aside
 from proteofold.system.memory import RAISED, slurm_memory_mb
 from proteofold.system.process import format_usage, run_tool, usage_of_tools, write_lost_usage
@@ -75,13 +75,14 @@ def search_templates(
             result = read_hhr(written)
             if result.table_rows > len(result.hits):
                 raise UserError(f"{search} search lists {result.table_rows} hits but aligns {len(result.hits)}")
-            if not _has_its_end(written.read_bytes(), result.hits):
+            found = written.read_bytes()
+            if not _has_its_end(found, result.hits):
                 raise UserError(f"the .hhr of the {search} search is cut short")
             if any(hit.evalue < hhsuite.FALLBACK_EVALUE for hit in result.hits):
                 break
-        packed = pack_hhr(written.read_bytes())
+        packed = pack_hhr(found)
     if library_key and hhsuite.library_key(library) != library_key:
-        raise UserError(f"the library {library} was replaced since the run started. Rerun the same command.")
+        raise replaced(f"the library {library} was")
     if usage:
         version = hhsuite.hhsuite_version()
         write_aside(usage, format_usage(usage_of_tools(started, run, version)))

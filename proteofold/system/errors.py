@@ -15,9 +15,19 @@ class UserError(Exception):
             self.topic = topic
 
 
+def replaced(what: str) -> UserError:
+    """The error of a step whose run began with another library, other weights, or another alignment."""
+    return UserError(f"{what} replaced since the run started. Rerun the same command.")
+
+
+def help_line(topic: str) -> str:
+    """The line that names a section of docs/errors.md."""
+    return f"Help: docs/errors.md#{topic}"
+
+
 def with_help(error: UserError) -> str:
     """The message of an error, and a line that names its section of the documentation."""
-    return f"{error}\nHelp: docs/errors.md#{error.topic}" if error.topic else str(error)
+    return f"{error}\n{help_line(error.topic)}" if error.topic else str(error)
 
 
 # Modules that the bare package does not install -> the extra of pyproject.toml that does.

@@ -1,5 +1,6 @@
 """Counts and time spans in words; texts for people who are not to know the folders of this machine."""
 
+import math
 import re
 
 _FOLDERS = re.compile(r"""(?<![\w.:/-])/(?:[^\s/:'"]+/)+(?=[^\s/])""")
@@ -13,6 +14,11 @@ def without_folders(text):
 def counted(count, noun="protein"):
     """A count with its noun: '1 protein', '41,339 proteins'."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def whole_percent(part):
+    """A part in whole percent, rounded down; 0.29 is 29, though 100 times that float is less."""
+    return math.floor(100 * part + 1e-9)
 
 
 def duration(seconds):

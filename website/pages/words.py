@@ -1,10 +1,9 @@
 """Numbers, times and states as the pages say them."""
 
-import math
 from datetime import UTC, datetime
 
 from proteofold.run.states import seconds_of
-from proteofold.system.words import duration
+from proteofold.system.words import duration, whole_percent
 
 # The status of a run, or the phase of a protein -> what the pages call it, and the class that colours it
 STATES = {
@@ -48,8 +47,7 @@ def percent(part, total):
     """A part in percent, rounded down as in verdicts: 0%, below 1%, 42%, 100% only where it is all."""
     if not part or not total:
         return "0%"
-    # 0.29 is 29, though 100 times that float is less
-    whole = math.floor(100 * part / total + 1e-9)
+    whole = whole_percent(part / total)
     return f"{whole}%" if whole else "below 1%"
 
 
