@@ -39,7 +39,7 @@ def test_user_is_not_root_and_can_change_none_of_the_programs(engine, image):
     assert engine.podman("run", "--rm", image, "id", "-u") == "10001"
     find = "find / -xdev -writable ! -type l ! -path '/tmp*' ! -path '/proc*' ! -path '/dev*' -print"
     found = engine.podman("run", "--rm", image, "sh", "-c", f"{find} 2>/dev/null || true").splitlines()
-    data = ("/work", "/var/lib/proteofold", "/run/proteofold-site", "/etc/proteofold/tls", "/backup")
+    data = ("/project", "/var/lib/proteofold", "/run/proteofold-site", "/etc/proteofold/tls", "/backup")
     assert [path for path in found if not path.startswith((*data, "/var/tmp", "/run/lock"))] == []
 
 

@@ -46,7 +46,7 @@ def folder():
 
 
 def options(folder):
-    return ["--read-only", f"--user={USER}:{USER}", f"--volume={folder}:/work"]
+    return ["--read-only", f"--user={USER}:{USER}", f"--volume={folder}:/project"]
 
 
 def rows(path):
