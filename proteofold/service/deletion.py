@@ -5,7 +5,7 @@ import shutil
 from proteofold.run.lock import head_is_alive
 from proteofold.run.states import timestamp
 from proteofold.service.places import heads_folder, order_folder, order_lock, run_folder
-from proteofold.service.runs import NotAllowedError, WrongStateError, find_named, may_change
+from proteofold.service.runs import NotAllowedError, WrongStateError, find_named, may_change, wait_for_order
 from proteofold.store.database import importing_alone, transaction
 from proteofold.store.writing import remove_unused_predictions
 from proteofold.system.errors import UserError
@@ -23,6 +23,7 @@ def delete_run(store, platform, run_id, user):
     row = find_named(store, run_id)
     if not may_change(store, platform, run_id, user):
         raise NotAllowedError(f"Run {run_id} can be deleted by its author or an administrator.")
+    wait_for_order(store, platform, run_id)
     with order_lock(platform, run_id) as lock:
         folder = _own_folder(platform, run_id)
         if lock is None or (folder.exists() and head_is_alive(folder)):

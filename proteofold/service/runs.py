@@ -18,6 +18,8 @@ from proteofold.store.database import path_of, transaction
 from proteofold.store.queries import NotFoundError, find_run
 from proteofold.system.errors import UserError
 
+_ORDER_ENDS_WITHIN_S = 15  # on a busy machine
+
 
 class NotAllowedError(UserError):
     """The user may not do this to this run."""
@@ -165,12 +167,27 @@ def ask_stop(store, platform, run_id, user):
         raise WrongStateError(f"Run {order['run_id']} is neither queued nor running: there is nothing to stop.")
 
 
+def wait_for_order(store, platform, run_id):
+    """Of a run that has ended by the store: wait a few seconds until its order has ended too.
+
+    A head writes down how its run ended, then ends itself, and the runner notices a second later. Whoever sees the end
+    and asks for the next thing at once is not answered that the run is running.
+    """
+    last = time.monotonic() + _ORDER_ENDS_WITHIN_S
+    while find_run(store, run_id)["status"] not in ("QUEUED", "RUNNING") and time.monotonic() < last:
+        order = order_of(platform, run_id)
+        if order is None or order["state"] != "running":
+            return
+        time.sleep(0.1)
+
+
 def ask_retry(store, platform, run_id, user):
     """Queue a run again that failed or was interrupted: what did not succeed is computed, all else is kept.
 
     Raises NotFoundError, NotAllowedError, UserError.
     """
     _own_order(store, platform, run_id, user)
+    wait_for_order(store, platform, run_id)
     if find_run(store, run_id)["status"] == "SUCCESS":
         raise WrongStateError(f"Run {run_id}: all of its proteins succeeded, there is nothing to retry.")
     with transaction(platform):

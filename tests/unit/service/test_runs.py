@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -26,6 +27,7 @@ from proteofold.service.runs import (
     repeat_run,
 )
 from proteofold.store import open_store, start_run, transaction
+from proteofold.store.database import path_of
 from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
 
@@ -302,6 +304,25 @@ def test_run_that_waits_or_works_is_not_deleted(store, ordered, results, users):
     with hold_run(folder), pytest.raises(UserError, match="is running"):  # as a head that was started by hand
         delete_run(store, ordered, "one", users["alice"])
     assert folder.is_dir() and status(store) == "SUCCESS"
+
+
+@pytest.mark.parametrize("act", [ask_retry, delete_run])
+def test_who_sees_the_end_of_a_run_may_act_at_once(store, ordered, results, users, act):
+    finished(store, ordered, results)
+    end(store, ordered, "FAILED")
+    with transaction(ordered):  # its head has written down the end, and the runner has not noticed yet
+        ordered.execute("update orders set state = 'running' where run_id = 'one'")
+    waiting = threading.Timer(0.5, notice_end, [path_of(ordered)])
+    waiting.start()
+    act(store, ordered, "one", users["alice"])
+    waiting.join()
+    order = order_of(ordered, "one")
+    assert order["state"] == "queued" if act is ask_retry else order is None
+
+
+def notice_end(path):
+    with closing(open_platform(path)) as conn, transaction(conn):
+        conn.execute("update orders set state = 'ended'")
 
 
 @pytest.mark.parametrize("moment", ["_remove_rows", "shutil"])
