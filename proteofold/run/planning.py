@@ -70,6 +70,11 @@ def plan_run(config, results=RESULTS):
             batch_of.get(query.md5, ""),
             description,
         )
+    checked.errors.extend(
+        f"{path}: a link to a file that is not there. Mount the disk that it leads to, or remove the link."
+        for path in _dangling_links(run)
+    )
+    checked.raise_errors()
     missing = [member.entry for member in run.members.values() if member.entry not in finished]
     # the process that wrote the folder's settings had checked the weights that it is named after
     if _predictions_missing(run, missing) and not run.predictions.settings.exists():
@@ -179,6 +184,15 @@ def _batches(run, queries, entries, finished):
     for name, members in new_batches(left, batch_residues(run.settings["memory_mb"], run.settings["device"])).items():
         batch_of |= {query.md5: name for query in members}
     return batch_of
+
+
+def _dangling_links(run):
+    """Links to nothing in place of a run's results, tables and pages: Snakemake takes them for files, and stops."""
+    batches = sorted({member.batch for member in run.members.values() if member.batch})
+    predicted = [path_of(batch) for batch in batches for path_of in (run.predictions.fasta, run.predictions.horiz)]
+    made = [path for folder in (run.folder.path, run.folder.blocks, run.folder.report) for path in folder.glob("*")]
+    paths = (*predicted, *map(run.search.out, run.by_entry), *made)
+    return [path for path in paths if path.is_symlink() and not path.exists()]
 
 
 def _predictions_missing(run, missing):

@@ -30,6 +30,31 @@ def test_folder_where_a_run_needs_a_file_is_named(done):
     assert "Errno" not in printed and "Traceback" not in printed
 
 
+def test_links_to_nothing_in_place_of_results_are_named_and_left(done):
+    links = [done.results / "merge_results.csv", *sorted((done.path / "results/shared/searches").rglob("*.out"))[:1]]
+    links += sorted((done.path / "results/shared/predictions").rglob("*.horiz"))[:1]
+    assert len(links) == 3
+    for link in links:
+        link.unlink()
+        link.symlink_to("/mnt/not-mounted/file")
+    printed = done.snakemake(expect=1)
+    assert "3 problems in the inputs" in printed and "Unable to obtain modification time" not in printed
+    for link in links:
+        assert f"{link.relative_to(done.path)}: a link to a file that is not there" in printed
+        assert link.is_symlink()
+        link.unlink()
+    assert "proteins done" in done.snakemake()
+
+
+@pytest.mark.parametrize("place", ["shared", "shared/searches"])
+def test_shared_folder_on_a_disk_that_is_not_mounted_is_named(done, place):
+    folder = done.path / "results" / place
+    folder.rename(done.path / "elsewhere")
+    folder.symlink_to("/mnt/not-mounted")
+    assert f"results/{place}: a run needs a folder of this name" in done.snakemake(expect=1)
+    assert folder.is_symlink()
+
+
 @pytest.mark.parametrize("home", ["/proc", None])
 def test_run_needs_no_home_folder(fresh, home):
     fresh.environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
