@@ -154,6 +154,7 @@ def s4pred(fasta, horiz, weights, weights_key, device, precision, threads, memor
 @click.argument("fasta", type=_FILE)
 @click.argument("a3m", type=_OUTPUT)
 @click.option("--database", required=True, help="An HH-suite database of sequences, without _cs219.ffdata and so on.")
+@click.option("--database-key", help="Fail if the database has another checksum: it was replaced while a run works.")
 @click.option("--iterations", type=click.IntRange(1, 8), default=2, show_default=True, help="Searches of the database.")
 @_ID
 @_MD5
@@ -161,7 +162,7 @@ def s4pred(fasta, horiz, weights, weights_key, device, precision, threads, memor
 @_RUN
 @_USAGE
 @_step
-def align(fasta, a3m, database, iterations, query_id, md5, threads, run, usage):
+def align(fasta, a3m, database, database_key, iterations, query_id, md5, threads, run, usage):
     """Align the sequence in FASTA with its relatives in a sequence database, by hhblits; writes A3M, compressed.
 
     'proteofold a3m --alignment' joins it with the secondary structure. Sequences are corrected as by 's4pred'.
@@ -174,9 +175,8 @@ def align(fasta, a3m, database, iterations, query_id, md5, threads, run, usage):
 
     queries = _queries_of(fasta)
     query = queries[_place_of(queries, fasta, query_id, md5)]
-    align_query(
-        query_id or query.query_id, query.sequence, a3m, database, iterations, threads=threads, usage=usage, run=run
-    )
+    options = {"threads": threads, "usage": usage, "run": run, "database_key": database_key}
+    align_query(query_id or query.query_id, query.sequence, a3m, database, iterations, **options)
 
 
 @click.command(short_help="Join a sequence and its prediction: .fas and .horiz to .a3m.")

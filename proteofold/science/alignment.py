@@ -10,7 +10,7 @@ from proteofold.formats.fasta import format_fasta
 from proteofold.science import hhsuite
 from proteofold.science.hhsuite_log import search_problem
 from proteofold.system.disks import blaming_full_disk
-from proteofold.system.errors import UserError
+from proteofold.system.errors import UserError, replaced
 from proteofold.system.files import write_aside
 from proteofold.system.process import format_usage, run_tool, usage_of_tools, write_lost_usage
 
@@ -18,11 +18,12 @@ from proteofold.system.process import format_usage, run_tool, usage_of_tools, wr
 ALIGN_STEP_MB = 60
 
 
-def align_query(query_id, sequence, a3m, database, iterations, *, threads=1, usage=None, run=""):
+def align_query(query_id, sequence, a3m, database, iterations, *, threads=1, usage=None, run="", database_key=None):
     """Align a query with its relatives in a sequence database; writes the ``.a3m.gz``, and what it took to ``usage``.
 
     ``database`` is the prefix of an HH-suite database, ``iterations`` the number of searches, each with what the one
-    before found. Returns False if the alignment was there already. UserError says why hhblits failed.
+    before found. Returns False if the alignment was there already. UserError says why hhblits failed, or that with
+    ``database_key`` the database is another one by its end: hhsuite.database_key.
     """
     if _is_whole(a3m, sequence):
         write_lost_usage(usage, run)
@@ -42,6 +43,8 @@ def align_query(query_id, sequence, a3m, database, iterations, *, threads=1, usa
             raise UserError("hhblits wrote no alignment")
         read_relatives(written, sequence)  # raises if it is not whole
         packed = gzip.compress(written.read_bytes(), mtime=0)
+    if database_key and hhsuite.database_key(database) != database_key:
+        raise replaced(f"the database {database} was")
     if usage:
         write_aside(usage, format_usage(usage_of_tools(started, run, hhsuite.hhsuite_version())))
     # last: the step is done when it is there

@@ -137,8 +137,6 @@ def read_database(prefix):
     It may hold tens of millions of entries (UniRef30), so that only what is cheap is checked: that all files are there
     and that the index is one. An entry that hhblits cannot read makes the alignment fail.
     """
-    import hashlib
-
     missing = [name for name in library_files(prefix) if not os.path.isfile(name)]
     if missing:
         raise UserError(
@@ -156,8 +154,15 @@ def read_database(prefix):
             f"sequence database {prefix}: {index} is empty or not an index of HH-suite. Fetch it again.",
             topic="template-library",
         )
-    with open(index, "rb") as handle:
-        return described._replace(key=hashlib.file_digest(handle, "sha256").hexdigest()[:16])
+    return described._replace(key=database_key(prefix))
+
+
+def database_key(prefix):
+    """What identifies a sequence database: a checksum of its _cs219 index."""
+    import hashlib
+
+    with open(f"{prefix}_cs219.ffindex", "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()[:16]
 
 
 def maxres(query_length, library_longest):

@@ -28,11 +28,17 @@ if ALIGNMENTS:
             query_id=lambda wildcards: member(wildcards).query_id,
             md5=lambda wildcards: member(wildcards).md5,
             database=RUN.settings["msa"]["library"]["prefix"],
+            # the demo library is named after what it was built of, and nothing replaces it
+            database_key=(
+                []
+                if config["msa"]["database"] == "demo"
+                else [f"--database-key={RUN.settings['msa']['library']['key']}"]
+            ),
             iterations=RUN.settings["msa"]["iterations"],
             run=RUN.name,
         shell:
             "proteofold align {input.fasta:q} {output.a3m:q}"
-            " --database {params.database:q}"
+            " --database {params.database:q} {params.database_key}"
             " --iterations {params.iterations}"
             " --id {params.query_id:q}"
             " --md5 {params.md5}"
