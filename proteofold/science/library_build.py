@@ -17,7 +17,7 @@ from proteofold.science.weights import MEMORY_MB
 from proteofold.system.disks import blaming_full_disk
 from proteofold.system.errors import UserError
 from proteofold.system.files import existing_names
-from proteofold.system.process import die_with, run_tool, why_it_failed
+from proteofold.system.process import KILLED, STOPPED, die_with, run_tool, why_it_failed
 
 _SHOWN = 5  # templates that failed
 
@@ -130,6 +130,8 @@ def _failed_templates(source, failed):
     reasons = [f"{template.file}: template {template.id}: {why}" for template, why in shown]
     if len(failed) > _SHOWN:
         reasons.append(f"and {len(failed) - _SHOWN} more templates")
+    if any(words in why for why in failed.values() for words in (KILLED, STOPPED)):
+        return "; ".join(reasons) + ". Start again; if it is killed again, give the build more memory."
     return "; ".join(reasons) + ". Correct or remove the template, and start again."
 
 

@@ -146,6 +146,7 @@ def test_failed_hhmake_fails_the_build_and_the_next_one_is_whole(build, tool, tm
     message = build()
     assert "1UBQ_A" in message
     assert reason in message
+    assert ("Correct or remove the template" in message) is ("killed" not in reason)  # a killed one says nothing of it
     assert not is_built(build.prefix) and not Path(f"{build.prefix}_hhm.ffindex").exists()
     tool.remove("hhmake")
     assert build() == ""
