@@ -55,6 +55,19 @@ def test_jobs_reach_neither_accounts_nor_backups(testbed):
     assert on("client", f"{attack} && cat /shared/results/.attack", user="proteofold") == ""
 
 
+def test_runner_has_no_rights_of_root_and_only_it_has_runs_started(testbed):
+    on(
+        "client",
+        "grep -q '^CapEff:[^1-9a-f]*$' /proc/$(systemctl show --property=MainPID --value proteofold-runner)/status",
+    )
+    reached = [
+        user
+        for user in ("proteofold-runner", "proteofold-site", "proteofold", "www-data")
+        if on("client", f"runuser -u {user} -- test -w /run/proteofold-head.socket && echo yes || true")
+    ]
+    assert reached == ["proteofold-runner"]
+
+
 def test_heads_of_runs_are_of_the_user_of_jobs_and_can_be_deleted_on_the_site(testbed):
     on("client", "test $(stat -c %U /shared/results/cluster-test/manifest.tsv) = proteofold")
     closed = "find /shared/results/cluster-test -type d ! -perm -g=rwx; find /shared/results/cluster-test ! -perm -g=r"

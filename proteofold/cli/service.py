@@ -285,10 +285,10 @@ def events(limit, user, kind, store_path, as_json):
     type=click.Path(exists=True, file_okay=False),
     help="Where runs are started.  [default: the folder that holds results/]",
 )
-@click.option("--as-user", metavar="NAME", help="Start runs as this user; needs CAP_SETUID and CAP_SETGID.")
+@click.option("--socket", metavar="PATH", help="Have runs started as another user, by the service at this socket.")
 @click.option("--once", is_flag=True, help="Exit when no run is queued or running.")
 @click.option("--resume", is_flag=True, help="First queue again the runs that were interrupted with an earlier runner.")
-def runner(store_path, parallel, profile, cores, directory, as_user, once, resume):
+def runner(store_path, parallel, profile, cores, directory, socket, once, resume):
     """Run the service that starts, watches and stops the runs that are ordered on the platform.
 
     Runs continue when the service is stopped or killed; the next runner takes them over. Under systemd this needs
@@ -301,7 +301,7 @@ def runner(store_path, parallel, profile, cores, directory, as_user, once, resum
     """
     from proteofold.service.runner import Runner, serve
 
-    serve(Runner(store_path, parallel, profile, cores, directory, as_user, resume=resume), once)
+    serve(Runner(store_path, parallel, profile, cores, directory, socket, resume=resume), once)
 
 
 @contextlib.contextmanager

@@ -6,9 +6,7 @@ anything else, so a runner that comes later finds it, or knows that there is non
 
 import contextlib
 import os
-import pwd
-import signal
-import subprocess
+import tempfile
 from typing import NamedTuple
 
 import yaml
@@ -19,6 +17,7 @@ from proteofold.run.progress import TIMES_VARIABLE
 from proteofold.service.database import dicts, private_mode
 from proteofold.service.places import files_of, heads_folder, order_folder, order_lock, run_folder, working_folder
 from proteofold.service.runs import NewRun, config_of, ids_of
+from proteofold.service.starter import RemoteCommand, start_command
 from proteofold.store.database import path_of
 from proteofold.store.proteins import format_protein
 from proteofold.system import paths
@@ -31,25 +30,29 @@ _IDS_AT_ONCE = 500
 
 
 class HeadSettings(NamedTuple):
-    """How heads are started: the profile, and the user they become, None for the runner's own.
+    """How heads are started: the profile, and the socket of the service that starts them as another user, None for the
+    runner's own (``proteofold.service.starter``).
 
     ``cores`` and ``memory_mb``, None for all that is free, are those of a run on this machine.
-
-    To start a head as another user the runner needs the capabilities CAP_SETUID and CAP_SETGID, which the head does not
-    keep.
     """
 
     profile: str
     cores: int = 1
-    user: str | None = None
+    socket: str | None = None
     memory_mb: int | None = None
 
-    def command(self, words):
-        """The words of a command that does something to a head, as the head's user."""
-        if self.user is None:
-            return [*words]
-        switch = [f"--reuid={self.user}", f"--regid={pwd.getpwnam(self.user).pw_gid}", "--init-groups"]
-        return ["setpriv", *switch, "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs", "--", *words]
+    def start(self, words, cwd, variables, *files):
+        """Start a command as the heads' user; like ``start_command``."""
+        if self.socket is None:
+            return start_command(words, cwd, variables, *files)
+        return RemoteCommand(self.socket, words, cwd, variables, *files)
+
+    def run(self, words):
+        """Run a command as the heads' user; returns its exit code and what it printed."""
+        with tempfile.TemporaryFile() as output:
+            code = self.start(words, "/", {}, output.fileno()).wait()
+            output.seek(0)
+            return code, output.read().decode(errors="replace").strip()
 
 
 def write_inputs(store, platform, order):
@@ -102,34 +105,20 @@ def start_head(store, platform, order, lock, settings):
     pid_file, log = _file(platform, order, "pid"), _file(platform, order, "log")
     log.parent.mkdir(mode=private_mode(files_of(platform).parent), parents=True, exist_ok=True)
     pid_file.unlink(missing_ok=True)
-    environment = os.environ | {
+    variables = {
         **paths.SAFE_PATH,
         paths.STORE_VARIABLE: path_of(store),
         paths.AUTHOR_VARIABLE: order["author"],
         "PYTHONUNBUFFERED": "1",
         TIMES_VARIABLE: "1",
     }
-    with open(log, "wb") as output:
-        return subprocess.Popen(
-            settings.command(_command(folder / "config.yaml", settings)),
-            cwd=working,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=(lock,),
-            preexec_fn=lambda: _begin(pid_file),
-        )
+    with open(log, "wb") as output, open(pid_file, "wb", opener=_for_owner) as pid:
+        words = _command(folder / "config.yaml", settings)
+        return settings.start(words, working, variables, output.fileno(), lock, pid.fileno())
 
 
-def _begin(pid_file):
-    """What the new process does before it becomes Snakemake."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)  # what was started in the background ignores Ctrl-C, and hands that on
-    descriptor = os.open(pid_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.write(descriptor, b"%d\n" % os.getpid())
-    os.close(descriptor)
+def _for_owner(path, flags):
+    return os.open(path, flags, 0o600)
 
 
 def _command(config, settings):
@@ -150,7 +139,8 @@ def lives(platform, run_id):
 
 def began(platform, order):
     """Whether the head of the order's latest start came to be a process of its own."""
-    return _file(platform, order, "pid").exists()
+    pid_file = _file(platform, order, "pid")
+    return pid_file.exists() and pid_file.stat().st_size > 0
 
 
 def signal_head(platform, order, number, settings):
@@ -163,15 +153,13 @@ def signal_head(platform, order, number, settings):
         group = int(_file(platform, order, "pid").read_text())
     except (FileNotFoundError, ValueError):
         return False
-    kill = settings.command(["sh", "-c", f"kill -s {int(number)} -- -{group}"])
-    return subprocess.run(kill, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    return settings.run(["sh", "-c", f"kill -s {int(number)} -- -{group}"])[0] == 0
 
 
 def cancel_jobs(run_id, settings):
     """Cancel what a head that had to be killed left in Slurm; returns what Slurm said if jobs may be left, else ""."""
-    command = settings.command([*paths.PYTHON, "-m", "proteofold.slurm.cancel", "--run", run_id])
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stderr.strip() or f"exit code {done.returncode}" if done.returncode else ""
+    code, printed = settings.run([*paths.PYTHON, "-m", "proteofold.slurm.cancel", "--run", run_id])
+    return printed or f"exit code {code}" if code else ""
 
 
 def last_words(platform, order, lines=8):

@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import pwd
 import signal
 import sqlite3
 import sys
@@ -29,24 +28,24 @@ class Runner:
     """Carries out the orders of a store's platform until it is stopped; heads outlive it.
 
     ``parallel`` runs are running at once, each with ``cores`` on this machine (profile "default") or on Slurm
-    ("cluster"), started in the folder ``working`` as the user ``user`` (None: the runner's own). With
+    ("cluster"), started in the folder ``working`` by the service at ``socket`` (None: by the runner, as its user). With
     ``resume`` it first queues again the runs whose heads ended with an earlier runner. Raises UserError if another
     runner is running for this platform.
     """
 
     def __init__(
-        self, store_path, parallel=1, profile="default", cores=None, working=None, user=None, log=None, resume=False
+        self, store_path, parallel=1, profile="default", cores=None, working=None, socket=None, log=None, resume=False
     ):
         if profile not in PROFILES:
             raise UserError(f"There is no profile {profile!r}: choose one of {', '.join(PROFILES)}.")
-        if user is not None and user not in (known.pw_name for known in pwd.getpwall()):
-            raise UserError(f"There is no user {user!r} on this machine to start runs as.")
+        if socket is not None and not Path(socket).is_socket():
+            raise UserError(f"{socket}: there is no socket of a service that starts runs.")
         self._store_path = Path(store_path).absolute()
         self._parallel = parallel
         cores = cores or max((os.cpu_count() or 1) // parallel, 1)
         # each run by itself would take all that is free
         memory_mb = available_mb() // parallel if parallel > 1 else None
-        self._settings = HeadSettings(profile, cores, user, memory_mb)
+        self._settings = HeadSettings(profile, cores, socket, memory_mb)
         self._working = Path(working).absolute() if working else default_working_folder(self._store_path)
         self._log = log or _print
         self._resume = resume

@@ -319,8 +319,17 @@ def test_accounts_are_for_site_and_runner_only(rendered):
     assert users == ["User=proteofold-site", "User=proteofold-runner"]
     for unit in (site, runner):
         assert any("PROTEOFOLD_PLATFORM=/var/lib/proteofold-platform" in line for line in unit)
-    assert any("--as-user proteofold" in line for line in runner)
-    assert not any("CAP_" in line for line in site)
+    assert not any("CAP_" in line for line in (*site, *runner))
+
+
+def test_runs_are_started_by_a_service_of_their_user_that_only_the_runner_reaches(rendered):
+    runner, socket, head = (
+        rendered["client", f"proteofold-{name}"].splitlines()
+        for name in ("runner.service", "head.socket", "head@.service")
+    )
+    assert any("--socket /run/proteofold-head.socket" in line for line in runner)
+    assert {"SocketUser=proteofold-runner", "SocketMode=0600"} <= set(socket)
+    assert "User=proteofold" in head and not any("proteofold-platform" in line for line in head)
 
 
 def test_backups_are_written_by_root_and_hold_store_and_accounts(rendered):

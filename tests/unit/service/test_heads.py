@@ -1,15 +1,17 @@
 """Heads that are stand-ins: the lock shows which are alive, signals come in order, ends are those of the journal."""
 
+import contextlib
 import os
-import pwd
-import shutil
 import signal
+import socket
+import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from proteofold.service import heads, orders
+from proteofold.service import heads, orders, starter
 from proteofold.service.places import order_lock
 from proteofold.service.runs import NewRun, ask_retry, ask_stop, order_of, order_run
 from proteofold.store import Event, finish_run, record_events, start_run, transaction
@@ -41,7 +43,8 @@ def head(store, platform, monkeypatch):
 
     yield start
     for process in started:
-        process.kill()
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -158,20 +161,71 @@ def test_stubborn_head_is_asked_then_terminated_then_killed(head, platform, stor
     assert (order_of(platform, "one")["message"], status(store)) == ("stopped by alice", "INTERRUPTED")
 
 
-@pytest.mark.skipif(os.geteuid() or not shutil.which("setpriv"), reason="only root becomes another user")
-def test_head_of_another_user_keeps_no_rights_of_the_runner_and_can_be_stopped(head, store, platform, users, look):
-    settings = heads.HeadSettings("default", user="nobody")
-    script = "import os, time; print(os.getuid(), *(line.split()[1] for line in open('/proc/self/status')"
-    script += " if line.startswith('CapPrm'))); print('ready', flush=True); time.sleep(60)"
+@pytest.fixture
+def service(tmp_path):
+    """Settings for heads that a service starts, and its processes: what systemd does, but as the same user."""
+    address, processes = tmp_path / "socket", []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        listening.bind(str(address))
+        listening.listen()
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    with connection:
+                        script = "from proteofold.service.starter import main; main()"
+                        processes.append(subprocess.Popen([sys.executable, "-c", script], stdin=connection, cwd="/"))
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield heads.HeadSettings("default", socket=str(address)), processes
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_head_that_a_service_starts_is_watched_and_can_be_stopped(head, store, platform, users, look, service):
+    settings, _ = service
+    script = "import os, time; print(os.getpid()); print('ready', flush=True); time.sleep(60)"
     process = head(script, settings)
     while "ready" not in (words := heads.last_words(platform, orders._read(platform, "one"))):
         assert process.poll() is None, words
         time.sleep(0.05)
-    uid, rights = words.split()[:2]
-    assert int(uid) == pwd.getpwnam("nobody").pw_uid and int(rights, 16) == 0
+    assert words.split()[0] == str(process.pid)
+    assert heads.lives(platform, "one") and heads.began(platform, orders._read(platform, "one"))
     ask_stop(store, platform, "one", users["alice"])
     assert look(settings=settings) == ["one: SIGINT sent, as alice asked"]
-    wait_for_end(process)
+    assert process.wait() == -signal.SIGINT
+    look({"one": process}, settings)
+    assert (order_of(platform, "one")["message"], status(store)) == ("stopped by alice", "INTERRUPTED")
+
+
+def test_head_that_a_service_starts_outlives_it_and_its_exit_code_is_known_otherwise(
+    head, platform, store, look, service
+):
+    settings, processes = service
+    process = head("import sys; print('2 problems in the inputs'); sys.exit(1)", settings)
+    process.wait()
+    look({"one": process}, settings)
+    assert (order_of(platform, "one")["message"], status(store)) == ("2 problems in the inputs", "FAILED")
+    with transaction(platform):
+        platform.execute("update orders set state = 'queued'")
+    process = head("import time; time.sleep(60)", settings)
+    processes[-1].kill()
+    assert process.wait() < 0
+    assert heads.lives(platform, "one")
+    look({"one": process}, settings)
+    assert order_of(platform, "one")["state"] == "running"
+    assert heads.signal_head(platform, orders._read(platform, "one"), signal.SIGKILL, settings)
+
+
+def test_run_is_not_started_where_no_service_is_at_the_socket(head, platform, tmp_path):
+    with pytest.raises(IndexError):
+        head("", heads.HeadSettings("default", socket=str(tmp_path / "none")))
+    assert order_of(platform, "one")["message"].startswith("could not be started")
 
 
 def test_head_that_fails_before_it_records_anything_reports_its_last_words(head, platform, store, look):
@@ -271,7 +325,7 @@ def test_head_that_cannot_be_started_is_reported_and_holds_up_no_other(head, pla
     def fail(pid_file):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(heads, "_begin", fail)
+    monkeypatch.setattr(starter, "_begin", fail)
     with pytest.raises(IndexError):  # nothing was started
         head("")
     order = order_of(platform, "one")
