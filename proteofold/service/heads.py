@@ -48,9 +48,9 @@ class HeadSettings(NamedTuple):
         return RemoteCommand(self.socket, words, cwd, variables, *files)
 
     def run(self, words):
-        """Run a command as the heads' user; returns its exit code and what it printed."""
+        """Run a command as the heads' user, in the runner's folder; returns its exit code and what it printed."""
         with tempfile.TemporaryFile() as output:
-            code = self.start(words, "/", {}, output.fileno()).wait()
+            code = self.start(words, os.getcwd(), {}, output.fileno()).wait()
             output.seek(0)
             return code, output.read().decode(errors="replace").strip()
 

@@ -222,6 +222,12 @@ def test_head_that_a_service_starts_outlives_it_and_its_exit_code_is_known_other
     assert heads.signal_head(platform, orders._read(platform, "one"), signal.SIGKILL, settings)
 
 
+def test_jobs_are_cancelled_in_the_folder_that_they_were_submitted_from(service, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for settings in (SETTINGS, service[0]):
+        assert settings.run(["pwd"]) == (0, str(tmp_path))
+
+
 def test_run_is_not_started_where_no_service_is_at_the_socket(head, platform, tmp_path):
     with pytest.raises(IndexError):
         head("", heads.HeadSettings("default", socket=str(tmp_path / "none")))
