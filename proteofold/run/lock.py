@@ -6,6 +6,7 @@ import time
 
 from proteofold.run.layout import RunFolder
 from proteofold.system.errors import UserError
+from proteofold.system.files import open_unlinked
 
 _SECONDS_TO_WAIT = 2  # a process that asks whether a head is alive holds the lock for a moment
 
@@ -53,7 +54,7 @@ def hold_run(run_folder):
 def head_is_alive(run_folder):
     """Whether a process works on a run."""
     try:
-        with open(RunFolder(run_folder).lock, "rb") as handle:
+        with open_unlinked(RunFolder(run_folder).lock) as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

@@ -1,5 +1,7 @@
 """Deleting a run: its folder, its rows, its order; a kill in between leaves nothing that looks like a run."""
 
+import contextlib
+import os
 import shutil
 
 from proteofold.run.lock import head_is_alive
@@ -53,17 +55,33 @@ def ended_before(store, seconds, author=None):
 def finish_deletion(store, platform, run_id):
     """Delete what is left of a run that is being deleted. The caller holds its lock."""
     folder = _own_folder(platform, run_id)
-    doomed = folder.with_name(f".{run_id}.deleted")
+    results, doomed = folder.parent, folder.with_name(f".{run_id}.deleted")
     if folder.exists():
         if doomed.exists():
             shutil.rmtree(doomed)
         folder.rename(doomed)  # from here on it does not count as a run
     _remove_rows(store, run_id)
-    for path in (doomed, order_folder(platform, run_id), heads_folder(platform, run_id)):
-        if path.exists():
-            shutil.rmtree(path)
+    for path in (doomed, order_folder(platform, run_id)):
+        _remove_below(results, path.relative_to(results))
+    if heads_folder(platform, run_id).exists():
+        shutil.rmtree(heads_folder(platform, run_id))
     with transaction(platform):
         platform.execute("delete from orders where run_id = ? and state = 'deleting'", (run_id,))
+
+
+def _remove_below(root, path):
+    """Remove the folder ``path``, relative to ``root``; nothing if it is not there.
+
+    Jobs write below ``root``: OSError if a folder on the way is a link, by which others' files would be removed.
+    """
+    *parents, name = path.parts
+    with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):
+        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        stack.callback(os.close, folder)
+        for parent in parents:
+            folder = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            stack.callback(os.close, folder)
+        shutil.rmtree(name, dir_fd=folder)
 
 
 def _own_folder(platform, run_id):

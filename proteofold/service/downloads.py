@@ -119,7 +119,8 @@ def _tail(path, lines):
 
 def _report(folder):
     """The files of the report's pages, links left out."""
-    paths = sorted((folder / "report").rglob("*")) if (folder / "report").is_dir() else []
+    report = folder / "report"
+    paths = sorted(report.rglob("*")) if report.is_dir() and not report.is_symlink() else []
     return [path for path in paths if _is_file(path)]
 
 

@@ -73,7 +73,7 @@ def read_history(folder):
     """Read the journal of a run folder; a line that a killed process left half written is passed over."""
     history = History()
     try:
-        with open(Path(folder) / JOURNAL, encoding="utf-8", errors="replace", newline="\n") as lines:
+        with open_unlinked(Path(folder) / JOURNAL, "r", encoding="utf-8", errors="replace", newline="\n") as lines:
             for line in lines:
                 try:
                     history._take_up(json.loads(line))

@@ -19,7 +19,7 @@ from proteofold.run.results import DamagedError, read_hits, read_out, read_packe
 from proteofold.run.verdicts import DOMAIN_TABLE_COLUMNS, judged, read_verdict, superfamilies_of, table_rows
 from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
-from proteofold.system.files import replacing, write_aside
+from proteofold.system.files import open_unlinked, replacing, write_aside
 
 
 def find_member(folder, query_id):
@@ -51,7 +51,7 @@ def protein_file(folder, query_id, name):
         text = PROTEIN_FILES[name].read(run, member)
     except FileNotFoundError:
         raise NotFoundError(f"Run {run.name!r} has no result of {query_id!r}.") from None
-    except DamagedError:
+    except (DamagedError, OSError):
         raise NotFoundError(f"The result of {query_id!r} is damaged. Rerun {run.name!r}.") from None
     return text if isinstance(text, bytes) else text.encode()
 
@@ -85,7 +85,8 @@ def a3m_of(run, member):
     """What was searched with: the kept file, or one made again of what it was made of; NotFoundError without that."""
     kept = run.a3m(member.entry)
     if kept.is_file():
-        return kept.read_bytes()
+        with open_unlinked(kept) as handle:
+            return handle.read()
     prediction = _prediction(run, member)
     relatives, alignment = (), run.alignment(member)
     if alignment:

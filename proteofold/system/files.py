@@ -1,15 +1,25 @@
 """Writing files so that an interruption leaves nothing half done."""
 
 import contextlib
+import errno
 import os
+import stat
 
 
 def open_unlinked(path, mode="rb", **options):
-    """Open a file as ``open`` does; OSError if it is a link, also one that took its place this moment.
+    """Open a file as ``open`` does; OSError if it is a link, also one that took its place this moment, or a pipe.
 
-    For the folders of runs, which jobs write to: whoever has more rights than a job may not be led elsewhere.
+    For the folders of runs, which jobs write to: whoever has more rights than a job may not be led elsewhere, nor wait.
     """
-    return open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666), **options)
+    return open(path, mode, opener=_unlinked, **options)
+
+
+def _unlinked(path, flags):
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+    return descriptor
 
 
 @contextlib.contextmanager

@@ -64,6 +64,26 @@ def test_no_page_shows_the_version_of_a_program_of_the_server(answers):
         assert path.startswith("/-/runs/") or f'"{ours}"' not in text, path
 
 
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+@pytest.mark.parametrize("path", ["/-/static/app.css/x", "/static/pages.css/x", "/proteofold/proteins.atom"])
+def test_addresses_that_datasette_fails_on_are_not_found_and_disclose_nothing(users_site, path, kind):
+    answer = users_site.get(path, headers={"Accept": kind})
+    assert answer.status_code == 404
+    assert not any(word in answer.text for word in ("Errno", "site-packages", "/static/pages.css/x'", "Invalid format"))
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+def test_faults_of_the_server_are_described_in_its_log_only(users_site, monkeypatch, kind, capfd):
+    def fail(*_, **__):
+        raise RuntimeError("/srv/secret/place")
+
+    monkeypatch.setattr(users_site.datasette, "list_queries", fail)
+    answer = users_site.get("/", headers={"Accept": kind})
+    assert answer.status_code == 500
+    assert "secret" not in answer.text and "log of the server" in answer.text
+    assert "/srv/secret/place" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("path", ["/proteofold/-/query.json?sql=select+1", "/proteofold/-/query.csv?sql=select+1"])
 def test_programs_without_an_account_are_reported_in_words_how_to_run_sql(users_site, token_of, path):
     answer = users_site.get(path)

@@ -3,15 +3,19 @@
 import asyncio
 import contextlib
 import http.client
+import io
 import json
 import os
+import shutil
 import socket
 import threading
 import time
+import zipfile
 
 import pytest
 from webbench import served
 
+from proteofold.run.manifest import load_run
 from proteofold.service.accounts import find_user
 from proteofold.service.database import platform_of
 from proteofold.service.tokens import create_token
@@ -104,6 +108,13 @@ ATTACKS = {
     "octal cookie": ("GET", f"{API}/session", None, {"Cookie": 'a="' + "\\101" * 15_000 + '"'}),
     "many cookies": ("GET", f"{API}/session", None, {"Cookie": "a=1;" * 15_000}),
     "many arguments": ("GET", f"{API}/search?{'q=a&' * 4_000}", None, {}),
+    "arguments of many names": (
+        "GET",
+        f"/proteofold/proteins.json?{'&'.join(f'a{n}=1' for n in range(1500))}",
+        None,
+        {},
+    ),
+    "many facets": ("GET", f"/proteofold/proteins.json?{'_facet=length&' * 1_100}", None, {}),
 }
 
 
@@ -338,6 +349,34 @@ def test_links_in_a_report_are_not_followed(users_store, open_site, users_site):
     other = users_store.parent / "second"
     (other / "report").symlink_to(report)
     assert users_site.get("/-/runs/second/report/overview.html").status_code == 404
+
+
+def test_what_is_downloaded_of_a_run_holds_no_file_that_a_link_leads_to(users_store, users_site, names):
+    run = load_run(users_store.parent / "first")
+    member = run.members[names.lonely]
+    secret = users_store.with_name("platform.db")
+    (run.folder.path / "merge_results.csv").write_text("x")
+    kept = run.a3m(member.entry)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.symlink_to(secret)
+    report = run.folder.path / "report"
+    shutil.rmtree(report, ignore_errors=True)
+    (users_store.parent / "elsewhere").mkdir()
+    shutil.copy(secret, users_store.parent / "elsewhere" / "overview.html")
+    report.symlink_to(users_store.parent / "elsewhere")
+    answer = users_site.get(f"{API}/runs/first/proteins/{names.lonely}/a3m")
+    assert answer.status_code == 404 and "SQLite" not in answer.text
+    with zipfile.ZipFile(io.BytesIO(users_site.get(f"{API}/runs/first/download.zip").content)) as archive:
+        assert not [name for name in archive.namelist() if archive.read(name).startswith(b"SQLite")]
+    report.unlink()
+
+
+def test_a_pipe_in_place_of_a_log_holds_up_no_reader(users_store, users_site, names):
+    run = load_run(users_store.parent / "first")
+    log = run.search.log("search", run.members[names.lonely].entry)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(log)
+    assert users_site.get(f"{API}/runs/first/log?protein={names.lonely}").status_code == 404
 
 
 @pytest.mark.parametrize("mark", "=+-@")

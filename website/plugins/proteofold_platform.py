@@ -87,16 +87,19 @@ def forbidden(datasette, request, message):
 
 @hookimpl
 def handle_exception(datasette, request, exception):
-    """What Datasette makes of arguments that it cannot read is the fault of the request, and not of the server."""
+    """What Datasette cannot read in an address is the fault of the request; its own faults are only in the log."""
     status = getattr(exception, "status", 500)
     if status == 403:  # a condition of one's own, _where=
         return forbidden(datasette, request, "execute-sql")
     if status >= 500:
-        if not request.query_string:
-            return None
-        # Datasette prints it, too
-        words = f"An argument of this address is invalid ({type(exception).__name__})."
-        return refusal(datasette, request.path, words, 400, request)
+        # Datasette prints it, and would show it, too: with a folder of the server, perhaps
+        if request.query_string:
+            words, status = f"An argument of this address is invalid ({type(exception).__name__}).", 400
+        elif isinstance(exception, NotADirectoryError | AssertionError):  # below a file; in an unknown format
+            words, status = "There is nothing at this address.", 404
+        else:
+            words = "Something went wrong here. The log of the server has the details."
+        return refusal(datasette, request.path, words, status, request)
     if wants_json(request) or request.path.partition("?")[0].endswith((".json", ".csv")):
         return None
     # Datasette draws errors without the menu and the name of the user

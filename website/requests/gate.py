@@ -10,6 +10,8 @@ from website.requests.route import API, addresses
 
 # the request line that nginx takes by itself is half of this
 LONGEST_QUERY_BYTES = 16 * 1024
+# Datasette compares each with all others: 1,500 of them would stop everything for seconds
+MOST_ARGUMENTS = 100
 # a request is ended when nothing of its body arrives for this long
 PATIENCE_S = 60
 
@@ -40,8 +42,10 @@ def gate(app, datasette, routes, hosts=()):
         base_url = datasette.setting("base_url")
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
         path = "/" + path.removeprefix(base_url)
-        if len(scope.get("query_string", b"")) > LONGEST_QUERY_BYTES:
-            words = f"The address has more than {LONGEST_QUERY_BYTES // 1024} kB of arguments: shorten it."
+        query = scope.get("query_string", b"")
+        if len(query) > LONGEST_QUERY_BYTES or query.count(b"&") >= MOST_ARGUMENTS:
+            most = f"{MOST_ARGUMENTS} arguments, or {LONGEST_QUERY_BYTES // 1024} kB of them"
+            words = f"The address has more than {most}: shorten it."
             return await (await refusal(datasette, path, words, 414)).asgi_send(send)
         # Datasette reads forms of 100 MB before it looks at them, and changes nothing here anyway
         if scope["method"] not in _READS and not any(pattern.match(path) for pattern in ours):

@@ -285,6 +285,26 @@ def test_folder_that_is_a_link_is_not_touched(store, ordered, results, users, tm
     assert order_of(ordered, "one")["state"] == "ended"
 
 
+@pytest.mark.parametrize("linked", [".platform", ".platform/orders"])
+def test_nothing_is_deleted_through_a_link_that_jobs_can_make(store, ordered, results, users, tmp_path, linked):
+    finished(store, ordered, results)
+    victim = tmp_path / "victim"
+    kept = victim / ("orders/one" if linked == ".platform" else "one") / "kept"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    place = results.path / linked
+    place.parent.mkdir(exist_ok=True)
+    if place.exists():
+        place.rename(tmp_path / "aside")
+    place.symlink_to(victim)
+    with pytest.raises(OSError, match="one|orders|platform"):
+        delete_run(store, ordered, "one", users["alice"])
+    assert kept.exists()
+    place.unlink()
+    orders.repair(store, ordered)
+    assert kept.exists() and order_of(ordered, "one") is None
+
+
 def test_hostile_name_in_the_store_deletes_nothing(store, platform, results, users, tmp_path):
     (tmp_path / "kept").touch()
     for name in ("..", ".", "../results", "/"):
@@ -332,7 +352,7 @@ def test_deletion_that_was_cut_short_is_finished_by_the_runner(store, ordered, r
     class Killed(BaseException):
         pass
 
-    def die(*_):
+    def die(*_, **__):
         raise Killed
 
     with monkeypatch.context() as patched:

@@ -4,7 +4,18 @@ import os
 
 import pytest
 
-from proteofold.system.files import existing_names, write_aside, write_if_changed
+from proteofold.system.files import existing_names, open_unlinked, write_aside, write_if_changed
+
+
+def test_what_jobs_may_put_in_place_of_a_file_is_not_opened(tmp_path):
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "pipe")
+    with open_unlinked(tmp_path / "file") as handle:
+        assert handle.read() == b"x"
+    for name, mode in (("link", "rb"), ("pipe", "rb"), ("pipe", "ab"), (".", "rb")):
+        with pytest.raises(OSError):
+            open_unlinked(tmp_path / name, mode)
 
 
 def test_text_and_bytes_are_written_with_their_folders(tmp_path):
