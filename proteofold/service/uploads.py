@@ -37,7 +37,7 @@ _SECONDS_BETWEEN_WORDS = 0.2
 _READ_PART = 0.7  # of the time that an upload takes, so much is reading
 _SHOWN_RESIDUES, _SHOWN_BEFORE = 200, 20
 _LONGEST_NAME = 200
-_BEGINS_FORMULA = "=+-@"
+_BEGINS_FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"  # the last four are those of East Asian keyboards
 
 
 class Outcome(namedtuple("Outcome", "id outcome reason")):

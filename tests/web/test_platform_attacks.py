@@ -379,7 +379,7 @@ def test_a_pipe_in_place_of_a_log_holds_up_no_reader(users_store, users_site, na
     assert users_site.get(f"{API}/runs/first/log?protein={names.lonely}").status_code == 404
 
 
-@pytest.mark.parametrize("mark", "=+-@")
+@pytest.mark.parametrize("mark", "=+-@＝＋－＠")
 def test_uploads_bring_no_formulas_into_spreadsheets(signed_in, mark):
     headers = {"X-Form-Token": signed_in("ann").form_token, "Content-Type": "text/plain"}
     fasta = f">{mark}1+1 x\nMKV\n>formula1 {mark}HYPERLINK('x')\nMKV\n>formula2 x OS={mark}1+1\nMKV\n"

@@ -1,6 +1,7 @@
 """The log of security events: who did what, from where; in the log of the service and beside the accounts."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -89,6 +90,14 @@ def test_refused_requests_are_noted_by_path_once_in_a_while(kept, users_site, to
         ann.ask("POST", "/-/tokens", data={"form_token": "0" * 80})
     seen = [event for event in kept() if event[0] == "refused"]
     assert seen == [("refused", "ann", "GET /-/upload"), ("refused", "ann", "POST /-/tokens")]
+
+
+def test_a_network_of_ipv6_is_one_stranger(users_site, monkeypatch, capsys):
+    monkeypatch.setattr(events, "_noted", {})
+    for number in range(5):
+        request = SimpleNamespace(scope={"client": (f"2001:db8::{number}", 1)})
+        users_site._loop.run_until_complete(events.note(users_site.datasette, request, "unknown token"))
+    assert capsys.readouterr().err.count("security: ") == 1
 
 
 def test_the_memory_of_what_was_noted_is_bounded(monkeypatch):

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 
+from proteofold.service.accounts import network
 from proteofold.service.events import record_event
 from website.requests import identity
 from website.requests.databases import ask_platform
@@ -18,7 +19,7 @@ _REPEATABLE = ("sign-in refused", "unknown token", "refused")
 async def note(datasette, request, kind, user=None, about=""):
     """Note an event of a request; ``user`` is the name of who sent it."""
     address = identity.address_of(request)
-    if kind in _REPEATABLE and _is_repeated((kind, address, user, about)):
+    if kind in _REPEATABLE and _is_repeated((kind, network(address), user, about)):
         return
     event = await ask_platform(datasette, record_event, kind, user, address, about)
     # as JSON: nothing that was sent begins a line of its own

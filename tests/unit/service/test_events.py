@@ -25,12 +25,22 @@ def test_the_latest_events_come_first_and_are_chosen_by_user_and_kind(platform):
 
 def test_old_events_and_more_than_a_limit_are_dropped(platform, monkeypatch):
     monkeypatch.setattr(events, "_MOST_KEPT", 3)
+    monkeypatch.setattr(events, "_TIDIED_EVERY", 1)
     for number in range(6):
         record_event(platform, "sign-in", str(number))
     assert [row["user"] for row in list_events(platform)] == ["5", "4", "3"]
     platform.execute("update events set at = at - 400 * 86400 where user < '5'")
     record_event(platform, "sign-in", "6")
     assert [row["user"] for row in list_events(platform)] == ["6", "5"]
+
+
+def test_refusals_that_strangers_cause_drive_out_no_other_event(platform, monkeypatch):
+    monkeypatch.setattr(events, "_MOST_KEPT", 3)
+    monkeypatch.setattr(events, "_TIDIED_EVERY", 1)
+    record_event(platform, "run deleted", "ann")
+    for number in range(10):
+        record_event(platform, ("unknown token", "refused", "sign-in failed")[number % 3], None, f"10.0.0.{number}")
+    assert [row["address"] for row in list_events(platform)] == ["10.0.0.9", "10.0.0.8", "10.0.0.7", None]
 
 
 def test_what_was_sent_stays_one_short_line(platform):
