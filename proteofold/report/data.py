@@ -13,41 +13,29 @@ from proteofold.plan.efficiency import Efficiency, read_efficiency
 from proteofold.plan.plan import known_usage
 from proteofold.run.manifest import load_run
 from proteofold.run.proteome import SUMMARY_JSON
-from proteofold.science.summary import SIGNIFICANT_EVALUE
 from proteofold.system.errors import UserError
 
-# The limit as people write it; Python would say 1e-05.
-LIMIT = f"{SIGNIFICANT_EVALUE:.0e}".replace("e-0", "e-")
-SIGNIFICANT = f"E\u00a0<\u00a0{LIMIT}"  # no line break inside
-
-_BEFORE_NUMBERS = HIT_COLUMNS.index("probability")
-_NUMBERS = HIT_COLUMNS[_BEFORE_NUMBERS:]
-_EVALUE, _START, _END = (_NUMBERS.index(name) - len(_NUMBERS) for name in ("evalue", "query_start", "query_end"))
+_NUMBERS = HIT_COLUMNS[HIT_COLUMNS.index("probability") :]
 
 
 @dataclass(slots=True)
 class Result:
-    """A finished protein: its row of merge_results.csv and the values of its hits; nan where it has no hit."""
+    """A finished protein: its best hit, nan where it has none, and its verdict.
+
+    A best hit is shown with a number of ``domains`` only: that of a dark protein is noise.
+    """
 
     query_id: str
     length: int
     best_hit: str
     best_evalue: float
     best_score: float
-    significant: bool
     verdict: str = ""
     coverage_class: str = ""
     domains: int = 0
-    domain_coverage: float = 0.0  # part of the residues in domains
+    coverage: float = 0.0  # part of the residues in domains, 0 to 1
     main_template: str = ""  # that of the domain with the most residues
     probability: float = math.nan
-    significant_hits: int = 0
-    covered: int = 0  # residues that hits with E < 1e-5 cover together
-
-    @property
-    def coverage(self):
-        """Part of the residues that is covered, 0 to 1."""
-        return self.covered / self.length
 
 
 @dataclass(slots=True)
@@ -88,9 +76,9 @@ class ReportData:
         return sum(self.lengths.values())
 
     @property
-    def significant(self):
-        """The results with a hit of E < 1e-5."""
-        return [result for result in self.results if result.significant]
+    def max_evalue(self):
+        """The E-value below which a hit of this run is significant."""
+        return self.proteome["thresholds"]["max_evalue"]
 
     @property
     def unmerged(self):
@@ -108,7 +96,7 @@ def read_report_data(path):
         for row in _read_csv(folder.path / "verdicts.csv"):
             if result := results.get(row["query_id"]):
                 result.verdict, result.coverage_class = row["verdict"], row["class"]
-                result.domains, result.domain_coverage = int(row["domains"]), float(row["coverage"])
+                result.domains, result.coverage = int(row["domains"]), float(row["coverage"])
         templates = _read_domains(folder.path / "domains.csv", results)
         proteome = json.loads((folder.path / SUMMARY_JSON).read_text(encoding="utf-8"))
         failed = [row for row in _read_csv(folder.path / "failed.csv") if row["query_id"] in members]
@@ -134,8 +122,7 @@ def _read_results(path, members):
     results = {}
     for row in _read_csv(path):
         if member := members.get(row["query_id"]):
-            significant = row["score_mean"] != "nan"
-            values = float(row["best_evalue"]), float(row["best_score"]), significant
+            values = float(row["best_evalue"]), float(row["best_score"])
             results[member.query_id] = Result(member.query_id, member.length, row["best_hit"], *values)
     return results
 
@@ -153,60 +140,29 @@ def _read_domains(path, results):
 
 
 def _add_hits(path, results):
-    """Add to each result the values of its rows of hits.csv.gz; the rows of a protein are adjacent.
+    """Add to each result the probability of its best hit; the rows of a protein are adjacent.
 
     Against a library like PDB70 the file has some hundred rows a protein, twenty million for a proteome. So a line
-    is cut from the right, where no column is ever quoted, and most lines are left after a look at their E-value.
+    is compared as it is, and cut, from the right, where no column is ever quoted, only if it is that of the best hit.
     """
-    result, begin, best, templates, spans = None, None, None, set(), []
+    begin, best = None, None
     with gzip.open(path, "rb") as plain, io.BufferedReader(plain, 1 << 20) as lines:
         next(lines, None)
         for line in lines:
             if begin is None or not line.startswith(begin):
-                _close(result, templates, spans)
-                query_id = _text_columns(line)[0]
-                result, begin, templates, spans = results.get(query_id), _line_begin(query_id), set(), []
-                best = result and result.best_hit.encode()
-            columns = line.rsplit(b",", len(_NUMBERS))
-            significant = float(columns[_EVALUE]) < SIGNIFICANT_EVALUE
-            if result is None or not (significant or (best and best in line)):
-                continue
-            template = columns[0][len(begin) :].split(b",", 2)[1]
-            if template.startswith(b'"'):
-                template = _text_columns(line)[2].encode()
-            if template == best:
-                # the first alignment of a template is the one that counts
-                result.probability, best = float(columns[1] or "nan"), None
-            if significant:
-                templates.add(template)
-                if columns[_START]:
-                    spans.append((int(columns[_START]), int(columns[_END])))
-        _close(result, templates, spans)
+                (query_id,) = next(csv.reader([line.decode()]))[:1]
+                result, begin = results.get(query_id), _as_written(query_id)
+                best = result and _as_written(result.best_hit)
+            # the rank stands before the template; the first alignment of a template is the one that counts
+            if best and line[len(begin) :].partition(b",")[2].startswith(best):
+                result.probability, best = float(line.rsplit(b",", len(_NUMBERS))[1] or "nan"), None
 
 
-def _close(result, templates, spans):
-    if result is not None:
-        result.significant_hits, result.covered = len(templates), _union(spans)
-
-
-def _text_columns(line):
-    return next(csv.reader([line.decode()]))[:_BEFORE_NUMBERS]
-
-
-def _line_begin(query_id):
-    """The bytes that the lines of a protein begin with."""
+def _as_written(value):
+    """The bytes of a value in a row, with the comma behind it."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow([query_id, ""])
+    csv.writer(buffer, lineterminator="").writerow([value, ""])
     return buffer.getvalue().encode()
-
-
-def _union(spans):
-    """Number of positions in at least one span; ends belong to a span."""
-    covered, reached = 0, 0
-    for start, end in sorted(spans):
-        covered += max(0, end - max(start - 1, reached))
-        reached = max(reached, end)
-    return covered
 
 
 def _read_jobs(data, run, results):

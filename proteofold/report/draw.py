@@ -10,7 +10,7 @@ from pathlib import Path
 from proteofold.system.files import write_aside
 
 # Raised when a page shows something else for the same results.
-REPORT_VERSION = 4
+REPORT_VERSION = 5
 
 
 @dataclass(frozen=True, slots=True)

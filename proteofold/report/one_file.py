@@ -7,11 +7,9 @@ from html import escape
 import numpy
 
 from proteofold.report import pages
-from proteofold.report.data import LIMIT, SIGNIFICANT
-from proteofold.report.evalue_bins import LIMIT_LOG, evalue_bins
+from proteofold.report.evalue_bins import evalue_bins
 from proteofold.report.html_parts import bars, facts, page, parts_bar, plain_table, table
 from proteofold.science.verdict import COVERAGE_CLASSES
-from proteofold.system.words import whole_percent
 
 COLUMNS = (
     {"name": "Protein", "kind": "text", "link": pages.UNIPROT},
@@ -31,9 +29,7 @@ _PLACE = {column["name"]: place for place, column in enumerate(COLUMNS)}
 
 # class -> colour and what the tile says
 _CLASSES = {
-    "covered": ("covered", "covered by known structures"),
-    "partly": ("partly", "partly covered"),
-    "dark": ("dark", "dark: no known structure"),
+    **{name: (name, words) for name, words in pages.CLASS_WORDS.items()},
     "failed": ("bad", "failed"),
     "not merged": ("", "not merged yet"),
 }
@@ -54,7 +50,7 @@ def report(data):
     ]
     body = (
         _tiles(data, counts)
-        + _plots(rows, data.proteome["thresholds"]["min_covered"])
+        + _plots(rows, data)
         + '<h2 id="proteins">Proteins</h2><p id="picked" role="group" aria-label="Filters"></p>'
         + table(COLUMNS, rows, choices, sorted_by=_PLACE["E-value"], whole="All columns are in the tables of the run.")
         + _failed(data)
@@ -69,8 +65,6 @@ def _rows(data):
     """A row of COLUMNS for each protein, those with a result first, most certain first."""
     rows = []
     for result in sorted(data.results, key=pages.certainty):
-        shows_template = result.domains or result.significant
-        template = (result.main_template or result.best_hit) if shows_template else ""
         rows.append(
             [
                 result.query_id,
@@ -78,12 +72,11 @@ def _rows(data):
                 result.length,
                 result.coverage_class,
                 result.domains,
-                # 0 is "none" in the plot, to which no protein with a domain belongs
-                max(whole_percent(result.domain_coverage), 1 if result.domains else 0),
-                template,
-                _shortened(data.templates.get(template, "")),
+                pages.coverage_percent(result),
+                result.main_template,
+                _shortened(data.templates.get(result.main_template, "")),
                 pages.number(result.best_evalue),
-                pages.number(result.probability),
+                pages.number(result.probability) if result.domains else None,
                 result.verdict,
                 pages.number(result.best_score),
             ]
@@ -120,7 +113,6 @@ def _tiles(data, counts):
     bar = parts_bar([(_CLASSES[name][0], counts[name]) for name in shown])
     rows = [
         ("Proteins", f"{data.proteins:,} with {data.residues:,} residues"),
-        (f"With a hit of {SIGNIFICANT}", f"{len(data.significant):,}"),
         ("Search mode", data.settings["mode"]),
     ]
     return f'<ul class="tiles">{tiles}</ul>{bar}{facts(rows)}'
@@ -130,14 +122,14 @@ def _percent(count, whole):
     return f"{100 * count / whole:.1f}%" if whole else "0%"
 
 
-def _plots(rows, least_covered):
+def _plots(rows, data):
     done = [row for row in rows if row[_PLACE["Domains"]] is not None]
     if not done:
         return ""
-    drawn = _coverage(done, least_covered) + _domains(done)
+    drawn = _coverage(done, data.proteome["thresholds"]["min_covered"]) + _domains(done)
     evalues = numpy.array([row[_PLACE["E-value"]] for row in done if row[_PLACE["E-value"]] is not None])
     if len(evalues):
-        drawn += _evalues(evalues)
+        drawn += _evalues(evalues, data.max_evalue)
         kinds = escape(json.dumps({name: kind for name, (kind, _) in _CLASSES.items()}))
         drawn += (
             "<figure><figcaption><b>Score and length</b> of the best hit of each listed protein. Drag to choose a "
@@ -177,11 +169,11 @@ def _domains(rows):
     return bars("Domains", "per protein", _PLACE["Domains"], found)
 
 
-def _evalues(values):
-    bins = evalue_bins(values)
+def _evalues(values, max_evalue):
+    bins = evalue_bins(values, max_evalue)
     found = [
         (
-            "good" if edge < LIMIT_LOG - 1e-9 else "none",
+            "good" if bins.is_below(edge) else "none",
             f"1e{edge:.0f}" if abs(edge - round(edge)) < 1e-9 else "",
             10**edge,
             10 ** (edge + bins.width),
@@ -191,7 +183,7 @@ def _evalues(values):
     ]
     if bins.smaller:
         found.insert(0, ("good", f"below {10 ** bins.edges[0]:.1e}", None, 10 ** bins.edges[0], bins.smaller))
-    return bars("E-value", f"of the best hit; below {LIMIT} it is significant", _PLACE["E-value"], found)
+    return bars("E-value", f"of the best hit; below {max_evalue:g} it is significant", _PLACE["E-value"], found)
 
 
 def _failed(data):

@@ -5,7 +5,6 @@ from collections import Counter
 from html import escape
 from pathlib import Path
 
-from proteofold.report.data import SIGNIFICANT
 from proteofold.report.html_parts import facts, page, parts_bar, plain_table, table
 from proteofold.system.words import counted, duration, whole_percent, without_folders
 
@@ -25,7 +24,7 @@ _BEST_HITS = (
     {"name": "E-value", "kind": "evalue"},
     {"name": "Probability (%)", "kind": "tenths", "falling": True},
     {"name": "Score", "kind": "tenths", "falling": True},
-    {"name": f"Hits with {SIGNIFICANT}", "kind": "integer", "falling": True},
+    {"name": "Domains", "kind": "integer", "falling": True},
     {"name": "Covered (%)", "kind": "integer", "falling": True},
     {"name": "Verdict", "kind": "text"},
 )
@@ -53,6 +52,13 @@ FAILED = (
     {"name": "Reason", "kind": "text"},
     {"name": "Log", "kind": "text"},
 )
+
+# coverage class -> what tiles say
+CLASS_WORDS = {
+    "covered": "covered by known structures",
+    "partly": "partly covered",
+    "dark": "dark: no known structure",
+}
 
 MODES = {
     "reference": "hhsearch as the researchers ran it",
@@ -139,27 +145,27 @@ def best_hits(data):
         [
             result.query_id,
             result.length,
-            result.best_hit,
+            result.best_hit if result.domains else "",
             number(result.best_evalue),
-            number(result.probability),
-            number(result.best_score),
-            result.significant_hits,
-            whole_percent(result.coverage),
+            number(result.probability) if result.domains else None,
+            number(result.best_score) if result.domains else None,
+            result.domains,
+            coverage_percent(result),
             result.verdict,
         ]
         for result in sorted(data.results, key=certainty)
     ]
-    significant = len(data.significant)
+    found = sum(1 for result in data.results if result.domains)
     intro = (
         f"<p>The best hit of a protein is the known structure whose alignment scores highest. A link leads from a "
-        f"protein to UniProt and from a hit to its structure in the PDB. {counted(significant)} "
-        f"{'has' if significant == 1 else 'have'} a hit with {escape(SIGNIFICANT)}, {len(rows) - significant:,} "
-        f"{'has' if len(rows) - significant == 1 else 'have'} none.</p>"
+        f"protein to UniProt and from a hit to its structure in the PDB. {counted(found)} "
+        f"{'has' if found == 1 else 'have'} a domain of known structure, {len(rows) - found:,} "
+        f"{'has' if len(rows) - found == 1 else 'have'} none: their best hits are noise and not shown.</p>"
     )
     choices = [
         {"name": "all proteins", "column": 6, "least": 0, "most": None},
-        {"name": f"with a hit of {SIGNIFICANT}", "column": 6, "least": 1, "most": None},
-        {"name": "without", "column": 6, "least": 0, "most": 0},
+        {"name": "with a domain", "column": 6, "least": 1, "most": None},
+        {"name": "without a domain", "column": 6, "least": 0, "most": 0},
     ]
     whole = "The whole table is in best_hits.csv and merge_results.csv of the run."
     return page("Best hits", intro + table(_BEST_HITS, rows, choices, sorted_by=3, whole=whole), script=True)
@@ -194,17 +200,21 @@ def certainty(result):
     return (missing, 0 if missing else result.best_evalue, 0 if missing else -result.best_score)
 
 
+def coverage_percent(result):
+    """Part of the residues in domains in whole percent; 0 is for proteins without any domain."""
+    return max(whole_percent(result.coverage), 1 if result.domains else 0)
+
+
 def number(value):
     """A number as JSON can hold it: nan becomes null."""
     return value if math.isfinite(value) else None
 
 
 def _counts(data):
-    significant = len(data.significant)
+    classes = Counter(result.coverage_class for result in data.results)
     no_hit = sum(math.isnan(result.best_evalue) for result in data.results)
     parts = [
-        ("good", significant, f"with a significant hit ({SIGNIFICANT})"),
-        ("none", len(data.results) - significant, "without one"),
+        *((name, classes[name], words) for name, words in CLASS_WORDS.items()),
         ("bad", len(data.failed), "failed"),
     ]
     if data.unmerged:
@@ -213,14 +223,12 @@ def _counts(data):
         f'<li><span class="swatch {kind}"></span><b>{count:,}</b> {escape(words)}</li>' for kind, count, words in parts
     )
     bar = parts_bar([(kind, count) for kind, count, _ in parts])
-    covered = sum(result.covered for result in data.results)
-    searched = sum(result.length for result in data.results)
+    found = data.proteome
     rows = [
         ("Proteins", f"{data.proteins:,} with {counted(data.residues, 'residue')}"),
         ("Finished", _of(len(data.results), data.proteins)),
-        (f"With a hit of {SIGNIFICANT}", _of(significant, len(data.results), "of the finished")),
         ("Without any hit", _of(no_hit, len(data.results), "of the finished")),
-        (f"Residues covered by hits with {SIGNIFICANT}", _of(covered, searched, "of those of finished proteins")),
+        ("Residues in domains", _of(found["residues_in_domains"], found["residues"], "of those of finished proteins")),
     ]
     if data.shared:
         rows.insert(2, ("Of these computed in other runs", f"{data.shared:,}"))

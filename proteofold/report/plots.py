@@ -13,14 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from proteofold.report.data import LIMIT, SIGNIFICANT
-from proteofold.report.evalue_bins import LIMIT_LOG, evalue_bins
-from proteofold.science.summary import SIGNIFICANT_EVALUE
+from proteofold.report.evalue_bins import evalue_bins
 from proteofold.system.words import counted, duration
 
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#5A5A5A"
 
 _TIME, _MEMORY = "wall-clock time (s)", "highest memory (MB)"
+_WITH_AND_WITHOUT = "with a domain", "without"
 _LEAST = 0.001  # what a clock shows as 0.000 s has no place on a log axis
 
 MOST_POINTS = 1500  # beyond, single points hide each other
@@ -51,11 +50,11 @@ def evalues(data):
 
 def _evalues(figure, data, values):
     axis = figure.subplots()
-    bins = evalue_bins(values)
+    bins = evalue_bins(values, data.max_evalue)
     edges, width = bins.edges, bins.width
-    colours = [BLUE if edge < LIMIT_LOG else ORANGE for edge in edges]
+    colours = [BLUE if bins.is_below(edge) else ORANGE for edge in edges]
     axis.bar(edges, bins.heights, width, align="edge", color=colours, edgecolor="white", linewidth=0.5)
-    axis.axvline(LIMIT_LOG, color="black", linestyle="--", linewidth=1.2)
+    axis.axvline(bins.limit, color="black", linestyle="--", linewidth=1.2)
     end = edges[-1] + width
     ticks = [
         tick
@@ -71,17 +70,17 @@ def _evalues(figure, data, values):
     axis.set_xlabel("E-value of the best hit (log axis; further left is more certain)")
     axis.set_ylabel("proteins")
     _whole_numbers(axis.yaxis)
-    below = int((values < SIGNIFICANT_EVALUE).sum())
+    below = int((values < data.max_evalue).sum())
     above = len(values) - below
     _legend(
         axis,
-        [(BLUE, f"best hit has {SIGNIFICANT}: {counted(below)}"), (ORANGE, f"E ≥ {LIMIT}: {counted(above)}")],
+        [(BLUE, f"E < {data.max_evalue:g}: {counted(below)}"), (ORANGE, f"E ≥ {data.max_evalue:g}: {counted(above)}")],
     )
     figure.suptitle(_with_a_hit(data, len(values)))
 
 
 def probabilities(data):
-    """Distribution of the probabilities of the best hits, distinguished by significance."""
+    """Distribution of the probabilities of the best hits, with and without a domain."""
     known = [result for result in data.results if not math.isnan(result.probability)]
     if not known:
         return _words(_nothing_because(data))
@@ -90,7 +89,7 @@ def probabilities(data):
 
 def _probabilities(figure, data, known):
     axis = figure.subplots()
-    groups = _by_significance(known)
+    groups = _by_domains(known)
     axis.hist(
         [[result.probability for result in group] for group in groups],
         bins=numpy.arange(0, 101, 5),
@@ -105,12 +104,12 @@ def _probabilities(figure, data, known):
     axis.set_xlabel("probability that the best hit is a true relative (%)")
     axis.set_ylabel("proteins")
     _whole_numbers(axis.yaxis)
-    _legend(axis, _significance_legend(groups))
+    _legend(axis, _domains_legend(groups))
     figure.suptitle(_with_a_hit(data, len(known)))
 
 
 def score_against_length(data):
-    """Score of the best hit against the length of the protein, with and without a significant hit."""
+    """Score of the best hit against the length of the protein, with and without a domain."""
     known = [result for result in data.results if result.best_score > 0]
     if not known:
         return _words(_nothing_because(data))
@@ -118,10 +117,10 @@ def score_against_length(data):
 
 
 def _score_against_length(figure, data, known):
-    groups = _by_significance(known)
+    groups = _by_domains(known)
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     scales = _scale([result.length for result in known]), _scale([result.best_score for result in known])
-    titles = (f"with a hit of {SIGNIFICANT}", "without")
+    titles = _WITH_AND_WITHOUT
     for axis, group, colour, title in zip(axes, groups, (BLUE, ORANGE), titles, strict=True):
         lengths, scores = [result.length for result in group], [result.best_score for result in group]
         _cloud(figure, axis, lengths, scores, colour, scales)
@@ -134,7 +133,7 @@ def _score_against_length(figure, data, known):
 
 
 def coverage(data):
-    """How much of each protein significant hits cover; proteins without one have a bar of their own."""
+    """How much of each protein is in domains; proteins without one have a bar of their own."""
     if not data.results:
         return _words(_nothing_because(data))
     return _drawn(_coverage, data)
@@ -142,20 +141,20 @@ def coverage(data):
 
 def _coverage(figure, data):
     axis = figure.subplots()
-    significant, others = _by_significance(data.results)
-    shares = [100 * result.coverage for result in significant]
+    covered, others = _by_domains(data.results)
+    shares = [100 * result.coverage for result in covered]
     axis.hist(shares, bins=numpy.arange(0, 101, 5), color=BLUE, edgecolor="white", linewidth=0.5)
     axis.bar([-7.5], [len(others)], 5, color=ORANGE)
     axis.set_xticks([-7.5, *range(0, 101, 10)], ["none", *range(0, 101, 10)])
     axis.grid(axis="x", visible=False)
-    axis.set_xlabel(f"residues covered by hits with {SIGNIFICANT} (% of the protein)")
+    axis.set_xlabel("residues in domains (% of the protein)")
     axis.set_ylabel("proteins")
     _whole_numbers(axis.yaxis)
     if shares:
         middle = float(numpy.median(shares))
         axis.axvline(middle, color="black", linestyle="--", linewidth=1.2)
-        figure.suptitle(f"Half of the proteins with a significant hit are covered to at least {middle:.0f}%")
-    _legend(axis, _significance_legend((significant, others)))
+        figure.suptitle(f"Half of the proteins with a domain are covered to at least {middle:.0f}%")
+    _legend(axis, _domains_legend((covered, others)))
 
 
 def resources_per_rule(data):
@@ -247,15 +246,14 @@ def _with_a_hit(data, count):
     return f"{counted(count)} with a hit" + (f"; not drawn: {none:,} without any hit" if none else "")
 
 
-def _by_significance(results):
-    return [result for result in results if result.significant], [r for r in results if not r.significant]
+def _by_domains(results):
+    return [result for result in results if result.domains], [result for result in results if not result.domains]
 
 
-def _significance_legend(groups):
-    words = (f"with a hit of {SIGNIFICANT}", "without")
+def _domains_legend(groups):
     return [
         (colour, f"{word}: {counted(len(group))}")
-        for colour, word, group in zip((BLUE, ORANGE), words, groups, strict=True)
+        for colour, word, group in zip((BLUE, ORANGE), _WITH_AND_WITHOUT, groups, strict=True)
     ]
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from proteofold.science.domains import DomainThresholds
 from proteofold.store import open_store
 from website.drawing import plots
 from website.drawing.plots import Scale
@@ -59,12 +60,12 @@ def test_bars_stand_on_the_base_line_and_none_is_invisible():
 
 # --- Of a run ---------------------------------------------------------------------------------------
 
-ONE = (1e-20, 150.0, 1, 3.5, 400.0, 120)
+ONE = (1e-20, 150.0, 3.5, 400.0, 120)
 DOMAIN = (0.5, 1, "partly")
 
 
 def figures(rows):
-    return proteome([(*row, *DOMAIN) for row in rows]).figures
+    return proteome([(*row, *DOMAIN) for row in rows], DomainThresholds()).figures
 
 
 @pytest.mark.parametrize(
@@ -72,10 +73,10 @@ def figures(rows):
     [
         ([], []),
         ([ONE], ["evalues", "scores", "cpu", "memory"]),
-        ([(None, None, 0, 3.5, 400.0, 120)], ["cpu", "memory"]),
-        ([(None, None, 0, None, None, 120)], []),
-        ([(0.0, 1e4, 1, 0.0, 1.0, 34350)], ["evalues", "scores", "memory"]),
-        ([(1e300, -3.0, 0, 1.0, 1.0, 1)], ["evalues", "cpu", "memory"]),
+        ([(None, None, 3.5, 400.0, 120)], ["cpu", "memory"]),
+        ([(None, None, None, None, 120)], []),
+        ([(0.0, 1e4, 0.0, 1.0, 34350)], ["evalues", "scores", "memory"]),
+        ([(1e300, -3.0, 1.0, 1.0, 1)], ["evalues", "cpu", "memory"]),
     ],
 )
 def test_what_is_known_is_drawn(rows, names):
@@ -87,15 +88,15 @@ def test_what_is_known_is_drawn(rows, names):
 
 
 def test_bars_of_evalues_count_each_protein_once():
-    values = [0.0, 1e-300, 1e-20, 9.9e-6, 1.1e-5, 0.5, 70.0]
+    values = [0.0, 1e-300, 1e-20, 9.9e-4, 1.1e-3, 0.5, 70.0]
     (figure,) = (figure for figure in figures([(value, *ONE[1:]) for value in values]) if figure.name == "evalues")
     assert sum(int(count) for _, count in figure.rows) == len(values)
-    assert "the best hit of 4 of them has E" in figure.words
+    assert "that of 4 of them has E < 0.001" in figure.words
 
 
 def test_each_protein_is_in_one_bar_of_coverage_and_of_domains():
     verdicts = [(0.0, 0, "dark"), (1e-9, 1, "partly"), (0.1, 1, "partly"), (0.7, 2, "covered"), (1.0, 14, "covered")]
-    found = proteome([(*ONE, *verdict) for verdict in verdicts] + [(*ONE, None, None, None)])
+    found = proteome([(*ONE, *verdict) for verdict in verdicts] + [(*ONE, None, None, None)], DomainThresholds())
     coverage, domains = found.coverage
     assert [count for _, count in coverage.rows] == ["1", "2", "0", "0", "0", "0", "0", "1", "0", "0", "1"]
     assert domains.rows[0] == ("0", "1") and domains.rows[1] == ("1", "2") and domains.rows[-1] == ("10 or more", "1")
@@ -104,7 +105,7 @@ def test_each_protein_is_in_one_bar_of_coverage_and_of_domains():
 
 
 def test_a_run_whose_coverage_is_not_known_has_no_figures_of_it():
-    found = proteome([(*ONE, None, None, None)])
+    found = proteome([(*ONE, None, None, None)], DomainThresholds())
     assert found.coverage == [] and found.residues == 0 and found.figures
 
 
@@ -118,7 +119,7 @@ def test_neighbouring_cells_of_a_cloud_are_drawn_as_one():
 
 
 def test_tables_of_lengths_report_median_and_highest():
-    rows = [(1e-20, 10.0, 1, cpu, 5.0, length) for cpu, length in ((1.0, 50), (3.0, 60), (8.0, 70), (9.0, 40_000))]
+    rows = [(1e-20, 10.0, cpu, 5.0, length) for cpu, length in ((1.0, 50), (3.0, 60), (8.0, 70), (9.0, 40_000))]
     (figure,) = (figure for figure in figures(rows) if figure.name == "cpu")
     assert figure.rows == [("below 100", "3", "3.0 s", "8.0 s"), ("6,400 and more", "1", "9.0 s", "9.0 s")]
 

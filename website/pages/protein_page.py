@@ -5,7 +5,7 @@ from pathlib import Path, PurePath
 from urllib.parse import parse_qsl, urlencode
 
 from proteofold.run.models import find_structure
-from proteofold.science.domains import DomainThresholds, residues_in
+from proteofold.science.domains import residues_in
 from proteofold.science.verdict import DARK
 from proteofold.store import lookup, queries
 from proteofold.store.database import path_of
@@ -78,7 +78,7 @@ async def protein_page(datasette, request, results=(), more=None, may_retry=None
     for result in found["results"]:
         result["shown_path"] = f"{protein_path(datasette, protein['query_id'])}?{urlencode({'run': result['run_id']})}"
         result["path"] = run_path(datasette, result["run_id"])
-        result["significant_hit"] = _significant_hit(result)
+        result["significant_hit"] = None if result["coverage_class"] == DARK else result["best_hit"]
     context = found | {
         "row_path": row_path(datasette, "proteins", protein["query_id"]),
         "here_path": protein_path(datasette, protein["query_id"]),
@@ -122,13 +122,6 @@ def _downloads(datasette, latest, is_served):
         ("Hits (CSV)", table_path(datasette, "hits", format="csv", **hits, _size="max"), "those in the store"),
         ("Hits (JSON)", table_path(datasette, "hits", format="json", **hits, _shape="objects"), "the same as JSON"),
     ]
-
-
-def _significant_hit(result):
-    """The best hit of a row of protein_results unless it is noise, as far as the row shows."""
-    evalue = result["best_evalue"]
-    is_small = evalue is not None and evalue < DomainThresholds().max_evalue
-    return result["best_hit"] if is_small or result["coverage_class"] != DARK else None
 
 
 def _gather(conn, name, arguments, results, here, structures):

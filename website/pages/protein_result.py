@@ -9,11 +9,12 @@ from proteofold.formats.hhr import Hit, parse_hhr
 from proteofold.formats.packed_hhr import read_alignments, unpack
 from proteofold.run.layout import RunFolder
 from proteofold.run.results import read_out, read_packed_hhr
-from proteofold.science.domains import DomainThresholds, is_confident
+from proteofold.science.domains import is_confident
 from proteofold.science.verdict import judge
 from proteofold.store import queries
 from proteofold.store.results import STORED_HITS
 from proteofold.system.errors import UserError
+from website.pages.run_settings import thresholds_of
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,8 @@ def found_by(conn, folders, latest, protein):
     ``latest`` is its row of protein_results with ``search``, ``protein`` that of its protein; one of ``folders`` holds
     the run's files.
     """
-    settings = queries.find_run(conn, latest["run_id"])["settings"] or {}
-    thresholds, length, data, missing = DomainThresholds(**settings.get("domains", {})), protein["length"], None, None
-    folder = None
+    thresholds = thresholds_of(queries.find_run(conn, latest["run_id"])["settings"])
+    folder, length, data, missing = None, protein["length"], None, None
     try:
         folder, data = _packed(folders, latest)
         of_file = parse_hhr(unpack(data), latest["entry"])

@@ -16,9 +16,9 @@ SHOWN = {
     "running": "phase = 'running'",
     "waiting": "phase in ('waiting', 'submitted')",
     "all": "true",
-    "significant": "phase = 'done' and score_mean is not null",
-    "weak": "phase = 'done' and score_mean is null and best_hit is not null",
-    "none": "phase = 'done' and score_mean is null and best_hit is null",
+    "significant": "coverage_class in ('covered', 'partly')",
+    "weak": "coverage_class = 'dark' and best_hit is not null",
+    "none": "phase = 'done' and best_hit is null",
 }
 PARTS = tuple(SHOWN)[:7]
 
@@ -280,7 +280,7 @@ def reasons(conn, run_id, limit):
 
 # of each finished protein, None where unknown
 MEASURES = (
-    *("best_evalue", "best_score", "score_mean is not null", "cpu_s", "max_rss_mb", "length", "coverage"),
+    *("best_evalue", "best_score", "cpu_s", "max_rss_mb", "length", "coverage"),
     *("protein_results.domains", "coverage_class"),
 )
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy
 
-from proteofold.report.data import LIMIT, SIGNIFICANT
-from proteofold.report.evalue_bins import LIMIT_LOG, evalue_bins
+from proteofold.report.evalue_bins import evalue_bins
 from proteofold.store.database import path_of
 from proteofold.system.words import counted, duration
 from website.drawing import plots
 from website.pages import run_data
+from website.pages.run_settings import thresholds_of
 from website.pages.words import ACTIVE, evalue
 
 # Rows of the tables of templates, superfamilies and folds
@@ -103,6 +103,7 @@ def drawn_proteome(conn, run):
     run_id = run["run_id"]
     return proteome(
         run_data.measures(conn, run_id),
+        thresholds_of(run["settings"]),
         run_data.top_templates(conn, run_id, TEMPLATES_SHOWN),
         run_data.classes(conn, run_id, TEMPLATES_SHOWN),
     )
@@ -113,15 +114,15 @@ class Measures:
 
     def __init__(self, rows):
         table = numpy.array([row[:-1] for row in rows], dtype=float).reshape(len(rows), len(run_data.MEASURES) - 1)
-        self.evalue, self.score, significant, self.cpu_s, self.memory, self.length, self.coverage, self.domains = (
-            table.T
-        )
-        self.significant = significant == 1
+        self.evalue, self.score, self.cpu_s, self.memory, self.length, self.coverage, self.domains = table.T
         self.coverage_class = numpy.array([row[-1] or "" for row in rows])
 
 
-def proteome(rows, templates=(), classes=None):
-    """The Proteome of a run, from what ``measures``, ``top_templates`` and ``classes`` of run_data return."""
+def proteome(rows, thresholds, templates=(), classes=None):
+    """The Proteome of a run, from what ``measures``, ``top_templates`` and ``classes`` of run_data return.
+
+    ``thresholds`` are the run's DomainThresholds.
+    """
     measures = Measures(rows)
     known = ~numpy.isnan(measures.coverage)
     lengths, domains = measures.length[known], measures.domains[known]
@@ -132,7 +133,7 @@ def proteome(rows, templates=(), classes=None):
         list(templates),
         classes,
         [_coverage(measures.coverage[known], measures.coverage_class[known]), _domains(domains)] if known.any() else [],
-        figures(measures) if rows else [],
+        figures(measures, thresholds.max_evalue) if rows else [],
     )
 
 
@@ -179,10 +180,10 @@ def _domains(domains):
     return Figure("domains", "Domains per protein", words, [Panel("", svg)], ("Domains", "Proteins"), rows)
 
 
-def figures(measures):
-    """The Figures of hits, CPU time and memory."""
+def figures(measures, max_evalue):
+    """The Figures of hits, CPU time and memory; hits with an E-value below ``max_evalue`` are significant."""
     drawn = (
-        _evalues(measures),
+        _evalues(measures, max_evalue),
         _scores(measures),
         _use(measures, measures.cpu_s, "cpu", "CPU time and length", "CPU time of the search (s)", duration),
         _use(measures, measures.memory, "memory", "Memory and length", "highest memory of the search (MB)", _megabytes),
@@ -190,14 +191,14 @@ def figures(measures):
     return [figure for figure in drawn if figure]
 
 
-def _evalues(measures):
+def _evalues(measures, max_evalue):
     values = measures.evalue[~numpy.isnan(measures.evalue)]
     if not len(values):
         return None
-    bins = evalue_bins(values)
+    bins = evalue_bins(values, max_evalue)
     start, end = bins.edges[0], bins.edges[-1] + bins.width
     bars = [
-        ("significant" if edge < LIMIT_LOG else "weak", f"{_power(edge)} to {_power(edge + bins.width)}", height)
+        ("significant" if bins.is_below(edge) else "weak", f"{_power(edge)} to {_power(edge + bins.width)}", height)
         for edge, height in zip(bins.edges, bins.heights, strict=True)
     ]
     if bins.smaller:
@@ -207,17 +208,17 @@ def _evalues(measures):
     def place(power):
         return (power - start) / (end - start)
 
-    below = int((values < 10**LIMIT_LOG).sum())
+    below = int((values < max_evalue).sum())
     words = (
-        f"{counted(len(values))} with a hit; the best hit of {below:,} of them has {SIGNIFICANT}. "
+        f"{counted(len(values))} with a hit; that of {below:,} of them has E < {max_evalue:g}. "
         f"Half of the best hits have an E-value of {evalue(float(numpy.median(values)))} or less."
     )
     svg = plots.histogram(
         f"Distribution of the E-values of the best hits. {words}",
         [(kind, height, f"E-value {text}: {counted(height)}") for kind, text, height in bars],
         [(place(power), _power(power)) for power in plots.round_steps(bins.edges[0], end) if power == int(power)],
-        place(LIMIT_LOG),
-        f"E-value of the best hit; dashed: {LIMIT}",
+        place(bins.limit),
+        f"E-value of the best hit; dashed: {max_evalue:g}",
         "proteins",
     )
     rows = [(text, f"{height:,}") for _, text, height in bars if height]
@@ -238,8 +239,9 @@ def _scores(measures):
     scales = plots.Scale.of(measures.length[known]), plots.Scale.of(measures.score[known])
     panels, rows = [], []
     for kind, title, part in (
-        ("significant", f"with a hit of {SIGNIFICANT}", known & measures.significant),
-        ("weak", "without one", known & ~measures.significant),
+        ("significant", "with a domain", known & (measures.domains > 0)),
+        # also where domains are not known
+        ("weak", "without one", known & ~(measures.domains > 0)),
     ):
         lengths, scores = measures.length[part], measures.score[part]
         if len(lengths):

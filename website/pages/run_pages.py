@@ -6,7 +6,7 @@ import time
 
 from datasette import Response
 
-from proteofold.report.data import LIMIT, SIGNIFICANT
+from proteofold.report.pages import CLASS_WORDS
 from proteofold.run.states import timestamp
 from proteofold.science.verdict import COVERAGE_CLASSES
 from proteofold.store import queries
@@ -51,9 +51,7 @@ RUNS_WORDS = {
 
 # What the parts of a run are called, in the order of run_data.PARTS
 PART_WORDS = {
-    "covered": "covered by known structures",
-    "partly": "partly covered",
-    "dark": "dark: no known structure",
+    **CLASS_WORDS,
     "unknown": "coverage not known",
     "failed": "failed",
     "running": "running",
@@ -62,8 +60,8 @@ PART_WORDS = {
 # What else the list can show
 MORE_WORDS = {
     "all": "all proteins",
-    "significant": f"with a hit of {SIGNIFICANT}",
-    "weak": f"with hits of E ≥ {LIMIT} only",
+    "significant": "with a domain, covered or partly covered",
+    "weak": "dark, with hits that are noise",
     "none": "without any hit",
 }
 SHOWN_WORDS = {"all": MORE_WORDS["all"]} | PART_WORDS | MORE_WORDS

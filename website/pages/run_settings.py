@@ -3,6 +3,7 @@
 from pathlib import PurePath
 
 from proteofold.report.pages import MODES, predicted_on
+from proteofold.science.domains import DomainThresholds
 from proteofold.system.words import counted
 
 
@@ -22,6 +23,11 @@ def settings_facts(settings):
     facts += [(f"Version of {name}", version) for name, version in _table(settings.get("versions")).items()]
     facts.append(("Shares results as", settings.get("search")))
     return [(name, str(value)) for name, value in facts if value]
+
+
+def thresholds_of(settings):
+    """The DomainThresholds of a run by its settings; the defaults where it had no choice."""
+    return DomainThresholds(**_table(_table(settings).get("domains")))
 
 
 def _table(value):

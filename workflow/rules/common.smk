@@ -25,7 +25,6 @@ from proteofold.system.errors import UserError, with_help
 from proteofold.run.lock import claim_run
 from proteofold.run.merge import MERGED
 from proteofold.report.draw import REPORT_FILES, REPORT_VERSION, cut_files
-from proteofold.report.data import LIMIT
 from proteofold.slurm.cancel import cancel_head
 from proteofold.slurm.jobs import HEAD_VARIABLE, become_head
 

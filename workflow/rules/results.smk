@@ -61,6 +61,6 @@ rule draw_report:
         # what the captions quote
         proteins=len(RUN.members),
         templates=RUN.library.templates,
-        limit=LIMIT,
+        limit=f"{RUN.thresholds.max_evalue:g}",
     shell:
         "proteofold report {params.run:q} > {log:q} 2>&1"

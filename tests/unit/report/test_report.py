@@ -61,6 +61,10 @@ def hit(template="1ABC_A", evalue=1e-20, score=150.0, start=1, end=50, rank=1):
     return Hit(rank, template, "a, b; c", 99.5, evalue, 1e-25, score, 9.7, 50, start, end, 3, 60, 120)
 
 
+def noise(template="9NOI_A"):
+    return hit(template, evalue=0.3, score=20.0)._replace(probability=12.0)
+
+
 @pytest.fixture
 def run_folder(tmp_path):
     """Writes the files of a run: {query_id: (length, hits)} for what is done, {query_id: reason} for what failed."""
@@ -138,11 +142,12 @@ def digest(text):
 
 
 def test_counts_of_the_overview_add_up(run_folder):
-    done = {"good": (100, [hit()]), "weak": (80, [hit(evalue=0.3, score=20.0)]), "none": (60, [])}
+    done = {"good": (50, [hit()]), "part": (100, [hit()]), "weak": (80, [noise()]), "none": (60, [])}
     shown = words(page("overview", run_folder(done, {"bad": "killed"})))
-    assert "4 proteins = 1 + 2 + 1" in shown
-    assert "1 with a significant hit" in shown
-    assert "2 without one" in shown
+    assert "5 proteins = 1 + 1 + 2 + 1" in shown
+    assert "1 covered by known structures" in shown
+    assert "1 partly covered" in shown
+    assert "2 dark: no known structure" in shown
     assert "1 failed" in shown
 
 
@@ -150,7 +155,7 @@ def test_proteome_page_has_classes_templates_and_the_dark_proteins(run_folder):
     found = {
         "covered": (100, [hit("1ABC_A", start=1, end=80), hit("2XYZ_B", rank=2, start=81, end=100, score=90.0)]),
         "partly": (200, [hit("1ABC_A")]),
-        "dark": (80, [hit(evalue=0.3, score=20.0)._replace(probability=12.0)]),
+        "dark": (80, [noise()]),
     }
     text = page("proteome", run_folder(found))
     shown = words(text)
@@ -177,7 +182,7 @@ def test_proteins_in_neither_table_are_counted_too(run_folder):
     data = read_report_data(run_folder({"good": (100, [hit()])}, missing=["added"]))
     assert data.unmerged == 1
     shown = words(page("overview", data.folder))
-    assert "2 proteins = 1 + 0 + 0 + 1" in shown
+    assert "2 proteins = 0 + 1 + 0 + 0 + 1" in shown
     assert f"Files in {data.folder.parent.name}/{data.folder.name}" in shown and str(data.folder) not in shown
 
 
@@ -191,7 +196,7 @@ def test_one_file_has_every_protein_once_with_its_class(run_folder):
     done = {
         "covered": (50, [hit()]),
         "partly": (200, [hit()]),
-        "dark": (80, [hit(evalue=0.3, score=20.0)._replace(probability=12.0)]),
+        "dark": (80, [noise()]),
         "none": (60, []),
     }
     text = one_file.report(read_report_data(run_folder(done, {"bad": "out of memory"}, missing=["added"])))
@@ -244,7 +249,7 @@ def test_results_that_other_runs_computed_are_counted_and_their_cpu_time_is_not(
     data = read_report_data(run_folder(done, computed_in={"b": "another", "c": "a third"}))
     assert (data.shared, [job.cpu_s for job in data.jobs["search_templates"]]) == (2, [1.5])
     shown = words(report_pages.overview(data))
-    assert "3 proteins = 3 + 0 + 0" in shown and "CPU time in all 1.5 s" in shown
+    assert "3 proteins = 0 + 3 + 0 + 0" in shown and "CPU time in all 1.5 s" in shown
 
 
 def test_usage_that_was_lost_or_damaged_is_left_out(run_folder):
@@ -255,16 +260,25 @@ def test_usage_that_was_lost_or_damaged_is_left_out(run_folder):
     assert len(read_report_data(folder).jobs["search_templates"]) == 1
 
 
-def test_coverage_is_the_union_of_significant_hits(run_folder):
-    found = [
-        hit("1AAA_A", start=1, end=50),
-        hit("1BBB_A", start=41, end=60),
-        hit("1BBB_A", start=91, end=95),
-        hit("1CCC_A", evalue=1.0, score=9.0, start=1, end=100),
+def test_the_best_hit_of_a_dark_protein_is_not_shown(run_folder):
+    done = {"dark": (80, [noise()]), "short": (80, [hit("1SHO_A", evalue=1e-9)._replace(aligned_columns=12)])}
+    text = page("best_hits", run_folder(done))
+    rows = {row[0]: row for row in table_data(text)["rows"]}
+    for query_id, evalue in (("dark", 0.3), ("short", 1e-9)):
+        assert rows[query_id][2:8] == ["", evalue, None, None, 0, 0]
+    assert "9NOI" not in text and "1SHO" not in text
+
+
+def test_evalues_are_coloured_by_the_limit_of_the_run(run_folder):
+    data = read_report_data(run_folder({"P1": (100, [hit(evalue=1e-4)]), "P2": (100, [hit(evalue=1e-2)])}))
+    assert data.max_evalue == 1e-3
+    assert re.findall(
+        'class="(good|none)" x="[^"]*" y="[^"]*" width="[^"]*" height="160.0"', one_file.report(data)
+    ) == [
+        "good",
+        "none",
     ]
-    (result,) = read_report_data(run_folder({"good": (100, found)})).results
-    assert result.covered == 65
-    assert result.significant_hits == 2
+    assert "below 0.001 it is significant" in one_file.report(data)
 
 
 def test_probability_is_that_of_the_best_hit(run_folder):
@@ -276,18 +290,17 @@ def test_probability_is_that_of_the_best_hit(run_folder):
 
 def test_hits_are_distinguished_where_ids_begin_alike_or_hold_commas_and_quotes(run_folder):
     names = ["a", "a,b", 'a"b', "ab", "a,b,c"]
-    done = {name: (100, [hit(f't,"{place}', start=1, end=place + 1)]) for place, name in enumerate(names)}
+    done = {name: (100, [hit(f't,"{place}')._replace(probability=90.0 + place)]) for place, name in enumerate(names)}
     results = read_report_data(run_folder(done)).results
     assert [result.query_id for result in results] == names
-    assert [result.covered for result in results] == [1, 2, 3, 4, 5]
-    assert [result.probability for result in results] == [99.5] * 5
+    assert [result.probability for result in results] == [90.0, 91.0, 92.0, 93.0, 94.0]
 
 
 def test_best_hits_are_sorted_by_evalue_and_link_to_uniprot_and_rcsb(run_folder):
     done = {
         "tr|A0A087WV00|A0A087WV00_HUMAN": (100, [hit("2XYZ_B", evalue=1e-9)]),
         "sp|P69905-2|HBA_HUMAN": (100, [hit("1ABC_A", evalue=1e-30)]),
-        "my_protein": (100, [hit("af2_model", evalue=2.0)]),
+        "my_protein": (100, [hit("af2_model", evalue=2e-4)]),
         "nothing": (100, []),
     }
     text = page("best_hits", run_folder(done))
@@ -345,13 +358,13 @@ def test_run_without_failures_is_shown_as_such(run_folder):
 
 def test_run_in_which_all_failed_has_a_report(run_folder):
     files = drawn(run_folder(failed={"a": "killed", "b": "killed"}))
-    assert "2 proteins = 0 + 0 + 2" in words(files["overview.html"])
+    assert "2 proteins = 0 + 0 + 0 + 2" in words(files["overview.html"])
     assert "No protein of this run is finished" in words(files["best_hits.html"])
 
 
 def test_run_without_any_hit_has_a_report(run_folder):
     files = drawn(run_folder({"a": (100, []), "b": (100, [])}))
-    assert "2 proteins = 0 + 2 + 0" in words(files["overview.html"])
+    assert "2 proteins = 0 + 0 + 2 + 0" in words(files["overview.html"])
     assert table_data(files["best_hits.html"])["rows"][0] == [
         "a",
         100,
