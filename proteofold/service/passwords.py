@@ -17,12 +17,12 @@ _MAXMEM = 64 << 20
 # A flood of sign-ins must not take the machine's memory.
 _hashing = threading.BoundedSemaphore(2)
 
-SHORTEST, LONGEST = 10, 1000
+SHORTEST, LONGEST = 12, 1000
 _FEWEST_CHARACTERS = 5  # different ones
 _FEWEST_BESIDE_NAME = 6
 _ROWS = (
     *("abcdefghijklmnopqrstuvwxyz", "01234567890123456789"),
-    *("qwertyuiop", "qwertzuiop", "asdfghjkl", "zxcvbnm", "yxcvbnm", "1qaz2wsx3edc4rfv5tgb6yhn7ujm"),
+    *("qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm", "1qaz2wsx3edc4rfv5tgb6yhn7ujm"),
 )
 
 
@@ -40,7 +40,7 @@ def _guessable(name, password):
         return "it is among those that are used most"
     if len(set(password)) < _FEWEST_CHARACTERS:
         return f"it has fewer than {_FEWEST_CHARACTERS} different characters"
-    if re.fullmatch(r"(.{1,7}?)\1+.?", password, re.DOTALL):
+    if re.fullmatch(r"(.{1,10}?)\1+.?", password, re.DOTALL):
         return "it repeats a few characters"
     if any(password in row or password[::-1] in row for row in _ROWS):
         return "it is a row of the alphabet or of the keyboard"

@@ -2,6 +2,7 @@
 
 import re
 import stat
+import urllib.request
 
 import pytest
 from webbench import served
@@ -100,6 +101,14 @@ def test_readers_without_an_account_are_reported_in_words_how_to_run_sql(users_s
     assert page.status_code == 403
     assert "Sign in first" in page.text and "/-/sign-in?next=" in page.text
     assert "execute-sql" not in page.text and "_where= is" not in page.text
+
+
+def test_browsers_keep_no_page_of_a_private_site(users_store, token_of, tmp_path):
+    with served(users_store, tmp_path / "log", PROTEOFOLD_PUBLIC="0") as url:
+        for path in ("/proteofold/proteins", "/proteofold/proteins.json", "/-/runs", "/proteofold/slowest_proteins"):
+            request = urllib.request.Request(url + path, headers={"Authorization": f"Bearer {token_of('read')}"})
+            with urllib.request.urlopen(request) as answer:
+                assert "no-store" in answer.headers["Cache-Control"], path
 
 
 def test_files_of_a_private_site_are_closed_to_other_users_of_the_machine(tmp_path, monkeypatch):
