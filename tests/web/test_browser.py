@@ -151,6 +151,14 @@ def test_on_phones_places_are_one_line_and_so_are_the_figures_of_a_section(windo
     assert len(lines) > 1 and set(lines) == {1}
 
 
+def test_on_phones_a_row_of_a_table_is_one_line(windows, address):
+    window, _ = windows["phone", "light"]
+    window.goto(f"{address}/proteofold/protein_results")
+    heights = "[...document.querySelectorAll('.rows-and-columns tbody tr')].map(row => row.offsetHeight)"
+    assert 0 < max(window.evaluate(heights)) < 45
+    assert window.locator(".rows-and-columns thead").is_visible()
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_page_fits_is_readable_and_logs_nothing_in_the_console(window, address, page):
     answer = window.goto(address + PAGES[page], wait_until="load")

@@ -137,7 +137,8 @@ def test_without_structures_the_pages_report_it(tmp_path, open_site):
     page = site.get("/-/protein/sp%7CP69905%7CHBA_HUMAN?hit=1").text
     assert "There are no models of the domains: the structures of their templates are not on this site." in page
     assert "data-viewer" not in page and "/model." not in page
-    assert "this site has no structures. <code>proteofold fetch structures demo</code>" in site.get("/-/runs/demo").text
+    run_page = site.get("/-/runs/demo").text
+    assert "need structures of the templates: <code>proteofold fetch structures demo</code>" in run_page
     for path in (f"{MODEL}.cif", ZIP):
         answer = site.get(path)
         assert answer.status_code == 404 and "no structures" in answer.json()["error"]

@@ -162,7 +162,7 @@ def test_domains_of_a_protein_carry_their_superfamily(site):
 
 def test_without_a_classification_the_pages_report_it(site):
     page = site.get("/-/runs/second").text
-    assert "the run had no classification of templates. <code>proteofold fetch classification</code>" in page
+    assert "the run had no classification of templates. Run <code>proteofold fetch classification</code>" in page
     assert listed(site.get("/-/runs/second?cath=1.10.8.10")) == []
 
 
@@ -185,7 +185,7 @@ def test_noise_is_not_shown_as_a_hit(site):
     for view in ("cards", "table"):
         page = site.get(f"/-/runs/first?show=dark&view={view}").text.split('id="listed"')[1]
         assert "9NOI_A" not in page.split('id="plots"')[0]
-        assert "no known structure; 34% helix, 34% strand predicted" in page
+        assert "predicted 34% helix, 34% strand" in page
 
 
 def test_probability_is_that_of_the_best_hit(site):

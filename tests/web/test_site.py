@@ -112,6 +112,7 @@ def test_proteins_are_found_by_words(site):
 def test_meaning_of_columns_is_folded_and_controls_have_names(site):
     page = site.get("/proteofold/proteins").text
     assert '<details class="columns"><summary>What the columns mean</summary><dl class="column-descriptions">' in page
+    assert '</summary><pre class="wrapped-sql">CREATE TABLE' in page
     assert page.count('<select aria-label="Column to filter by" name="_filter_column"') == 1
     assert not re.search(r'<select name="_|<input type="text" name="_', page)
 

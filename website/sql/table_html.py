@@ -20,7 +20,11 @@ _LABELS = {
     "_sort": "Column to sort by",
 }
 _CONTROL = re.compile(r'<(select|input type="text") name="(_filter_column|_filter_op|_filter_value|_sort)(?=[_"])')
-_COLUMNS = re.compile(r'<dl class="column-descriptions">.*?</dl>', re.DOTALL)
+# What stands folded -> its heading: the rows come into sight, and the page ends with them
+_FOLDED = {
+    re.compile(r'<dl class="column-descriptions">.*?</dl>', re.DOTALL): "What the columns mean",
+    re.compile(r'<pre class="wrapped-sql">.*?</pre>', re.DOTALL): "How it is defined in SQL",
+}
 _KEY_CELL = re.compile(r'(<td class="col-\w+ type-pk"[^>]*>)<a href="[^"]*">([^<]*)</a>')
 _BEGINNING = 20
 _PAGES = {"proteins": protein_path, "runs": run_path}
@@ -39,9 +43,10 @@ def label_controls(html):
 
 
 def fold_descriptions(html):
-    """The same page with what its columns mean behind a heading: the rows come into sight."""
-    folded = r'<details class="columns"><summary>What the columns mean</summary>\g<0></details>'
-    return _COLUMNS.sub(folded, html)
+    """The same page with what its columns mean, and the statement that makes it, each behind a heading."""
+    for part, heading in _FOLDED.items():
+        html = part.sub(rf'<details class="columns"><summary>{heading}</summary>\g<0></details>', html)
+    return html
 
 
 def lead_to_pages(html, datasette, table):
