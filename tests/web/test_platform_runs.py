@@ -61,7 +61,7 @@ def test_absent_ids_are_shown_counted_and_left_out_only_after_they_were_shown(an
 
 def test_the_estimate_reports_what_a_run_takes_before_it_is_started(ann):
     text = words(ask(ann, "estimated", "P02144 lonely"))
-    for expected in ("To be predicted 2", "Predicted already 0", "Longest protein sp|P02144|MYG_HUMAN, 100 residues"):
+    for expected in ("To be computed 2", "Computed already 0", "Longest protein sp|P02144|MYG_HUMAN, 100 residues"):
         assert expected in text, text
     assert re.search(r"Expected time \d+", text)
 

@@ -456,3 +456,25 @@ def test_protein_without_a_run_offers_to_search_it(busy_store, busy_site, names)
     conn.close()
     page = busy_site.get(busy_site.protein("fresh&new") + "?part=hits&hit=1").text
     assert "has not been searched yet" in page and 'href="/-/new-run?ids=fresh%26new"' in page
+
+
+def test_protein_that_is_being_computed_is_not_offered_to_be_searched(busy_store, busy_site):
+    conn = open_store(busy_store)
+    conn.execute(
+        "insert into proteins (query_id, number, length, sequence, md5, added_at, source)"
+        " values ('current', 998, 3, 'MKV', 'y', '', '')"
+    )
+    conn.execute(
+        "insert into protein_results (run_id, query_id, result_id, position, md5, entry, phase)"
+        " values ('busy', 'current', 998, 9, 'y', 'current-00000000', 'running')"
+    )
+    conn.close()
+    page = busy_site.get(busy_site.protein("current")).text
+    assert 'being computed in run <a href="/-/runs/busy">busy</a>' in page and "/-/new-run?ids=" not in page
+
+
+def test_what_is_not_there_is_called_so_and_asks_nobody_to_sign_in(busy_site):
+    answer = busy_site.get("/-/runs/first/log?protein=nobody")
+    assert answer.status_code == 404
+    main = answer.text.partition("<main")[2]
+    assert "<h1>Not found</h1>" in main and "Sign in" not in main

@@ -72,7 +72,7 @@ PAGES = (
     Route("POST", f"{RUN}/delete", RUNNER, run_actions.delete_form, "Delete it", body="form"),
     Route("GET", "/-/protein/{query_id}", READER, lists.protein, "A protein"),
     Route("GET", "/-/protein/{query_id}/fasta", READER, downloads.protein_fasta, "The sequence of a protein"),
-    # what the form of the front page asks for
+    # addresses of before
     Route("GET", "/-/protein", READER, lists.protein, "A protein, by ?id="),
     Route("GET", "/-/structures/{code}", READER, lists.structure, "Coordinates of a template, for the viewer"),
     Route("GET", "/-/search", READER, search.search_page, "Find proteins"),

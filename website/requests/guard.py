@@ -191,12 +191,16 @@ async def _refuse(datasette, request, route, refused):
         if refused.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return Response.json({"ok": False, "error": str(refused)}, status=refused.status, headers=headers)
-    stranger = actor is None
+    stranger, is_absent = actor is None, refused.status == 404
     if route.right == READER and refused.status in (401, 403):
         raise Forbidden("You may not see this store.")
     if refused.status == 401 and stranger and request.method == "GET":
         return Response.redirect(sign_in_path(datasette, request), status=303, headers=headers)
-    context = {"message": str(refused), "sign_in": sign_in_path(datasette, request) if stranger else None}
+    context = {
+        "title": "Not found" if is_absent else None,
+        "message": str(refused),
+        "sign_in": sign_in_path(datasette, request) if stranger and not is_absent else None,
+    }
     answer = await answers.page(datasette, request, "refused.html", context, refused.status)
     answer.headers |= headers
     return answer
