@@ -4,7 +4,7 @@ import json
 import subprocess
 
 import pytest
-from testbed import CLIENT, exposure, http_status, on, patience, ssh, wait_for
+from testbed import CLIENT, call, exposure, http_status, on, patience, ssh, wait_for
 
 # Results of the run of the demo, and accounts.
 COUNT_RESULTS = """python3 - <<'END'
@@ -113,6 +113,57 @@ def test_services_that_are_killed_come_back(testbed):
             wait_for(f"{name} on {node}", lambda: on(node, pid) not in ("0\n", old), 60)  # noqa: B023
     testbed.wait_until_idle()
     wait_for("page of the site", lambda: http_status() == "200", 60)
+
+
+# In a mode in which nothing was searched yet. Then the runner is killed and comes back, and the run is stopped.
+STOPPED = """import subprocess, sys, time
+from order_demo import DEMO, Client, new_token, read_fasta
+
+def jobs():
+    return subprocess.run(["squeue", "-h", "-o", "%u %k"], capture_output=True, text=True).stdout.count("stopped-test")
+
+def wait(is_so):
+    deadline = time.monotonic() + 120
+    while not is_so():
+        assert time.monotonic() < deadline, (client.run("stopped-test"), jobs())
+        time.sleep(1)
+
+url, name, password = sys.argv[1], *sys.stdin.read().split()
+with Client(url, new_token(url, name, password)) as client:
+    ids = [record.id for record in read_fasta(DEMO / "proteins.fasta")][:3]
+    client.start_run("stopped-test", ids, templates="demo", weights="demo", mode="reference")
+    wait(jobs)
+    subprocess.run(["systemctl", "kill", "--signal=KILL", "proteofold-runner"], check=True)
+    time.sleep(5)
+    client.stop("stopped-test")
+    wait(lambda: client.run("stopped-test")["progress"]["status"] == "INTERRUPTED" and not jobs())
+    client.delete("stopped-test")
+"""
+
+
+@pytest.mark.containers
+def test_run_is_stopped_by_a_runner_that_did_not_start_it_and_leaves_no_job(testbed):
+    on(
+        "client",
+        f"cat > /tmp/stop_demo.py <<'END'\n{STOPPED}\nEND\nscontrol update nodename=ALL state=drain reason=test",
+    )
+    password = (testbed.secrets / "admin.password").read_text()
+    try:
+        call(
+            *ssh("client"),
+            "SSL_CERT_FILE=/etc/proteofold/tls/certificate.pem PYTHONPATH=/tmp sudo --preserve-env"
+            f" /opt/proteofold/.venv/bin/python /tmp/stop_demo.py https://{CLIENT}",
+            stdin=f"admin\n{password}\n",
+        )
+        on("client", "test ! -e /shared/results/stopped-test")
+        wait_for(
+            "end of the service",
+            lambda: not on("client", "systemctl list-units -q --no-legend 'proteofold-head@*'"),
+            60,
+        )
+    finally:
+        on("client", "scontrol update nodename=ALL state=resume")
+    testbed.wait_until_idle()
 
 
 def test_services_are_little_exposed(testbed, record_property):
