@@ -85,6 +85,16 @@ def test_faults_of_the_server_are_described_in_its_log_only(users_site, monkeypa
     assert "/srv/secret/place" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("path", ["/", "/?q=1"])
+def test_lack_of_memory_is_no_fault_of_the_address(users_site, monkeypatch, path):
+    def fail(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(users_site.datasette, "list_queries", fail)
+    answer = users_site.get(path)
+    assert answer.status_code == 503 and "not enough memory" in answer.text
+
+
 @pytest.mark.parametrize("path", ["/proteofold/-/query.json?sql=select+1", "/proteofold/-/query.csv?sql=select+1"])
 def test_programs_without_an_account_are_reported_in_words_how_to_run_sql(users_site, token_of, path):
     answer = users_site.get(path)

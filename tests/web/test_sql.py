@@ -227,6 +227,23 @@ def test_what_reading_needs_continues_working(query, sql):
     assert answer.json()[0]["x"] == ALLOWED[sql]
 
 
+@pytest.mark.parametrize("name", ["printf", "format"])
+def test_printf_prints_as_that_of_sqlite(name):
+    rules, plain = sqlite3.connect(":memory:"), sqlite3.connect(":memory:")
+    guard(rules)
+    for words in (
+        "'%5.2f|%-8s|%08d|%x|%c|%%|%,d', 1.005, 'ab', 42, 255, 'cd', 1234567",
+        "'%*d|%.*f|%.*c', 9, 1, 3, 2.5, 4, 'x'",
+        "'%q %Q %w', 'a''b', 'a''b', 'a\"b'",
+        "'%s %s %d', null, x'4142', 'x'",
+        "null, 1",
+        "''",
+        "42",
+    ):
+        sql = f"select {name}({words})"
+        assert list(rules.execute(sql).fetchone()) == list(plain.execute(sql).fetchone()), words
+
+
 def test_functions_made_anew_answer_as_those_of_sqlite():
     rules, plain = sqlite3.connect(":memory:"), sqlite3.connect(":memory:")
     guard(rules)
@@ -278,6 +295,9 @@ ATTACKS = {
     "many more like": PATTERNS + "select " + ", ".join(["+".join(["(a like b)"] * 20)] * 20) + " from t",
     "like with _": PATTERNS + "select a like '%' || replace(b, 'a', '_') from t",
     "glob": PATTERNS + "select " + ", ".join(["a glob '*[b-z' || b || ']'"] * 60) + " from t",
+    "long globs": "select " + ", ".join(f"'a' glob {LONG} || {n}" for n in range(50)),
+    "long like with _": "select " + ", ".join(f"'a' like '_' || {LONG} || {n}" for n in range(50)),
+    "long like of %": "select " + ", ".join(f"{LONG} like printf('%.*c', 249000, '%') || {n}" for n in range(50)),
     "zeroes": "select length(hex(zeroblob(300000000)))",
     "text twice as long": "with recursive d(s) as (select 'a' union all select s || s from d) select length(s) from d",
     "group_concat": f"{COUNTING} length(group_concat({LONG})) from r",
@@ -296,6 +316,11 @@ ATTACKS = {
     "sort": f"{COUNTING} {LONG} || i as x from r order by x",
     "distinct": f"{COUNTING} count(distinct {LONG} || i) from r",
     "endless": "with recursive r(i) as (select 1 union select i + 1 from r) select count(*) from r",
+    "printf of letters": "select " + ", ".join(f"printf('%.*c', {2**31 - n}, 'x')" for n in range(1, 20)),
+    "format of letters": "select " + ", ".join(f"format('%.{2**31 - n}c', 'x')" for n in range(1, 20)),
+    "printf of a real": "select " + ", ".join(f"printf('%.*c', {n}e9, 'x')" for n in range(1, 20)),
+    "printf of a text": "select " + ", ".join(f"printf('%.*c', '{n}000000000', 'x')" for n in range(1, 20)),
+    "printf of many": "select printf(group_concat('%.*c', ''), 249000" + ", 'x', 249000" * 14 + ") from proteins, runs",
     "printf": COUNTING + "count(*) from r where " + " or ".join(["printf('%240000d%s', i, i) = 'x'"] * 60),
     "json": f"{COUNTING} count(*) from r, json_tree('[' || printf('%.*c', 100000, '1') || i || ']')",
     "words": "select count(*) from proteins_fts where proteins_fts match 'NEAR(" + "protein " * 500 + ", 1000000)'",

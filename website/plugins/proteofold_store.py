@@ -44,7 +44,7 @@ def startup(datasette):
         datasette.add_database(Database(datasette, path=db.path, is_mutable=True), name=DATABASE)
 
 
-@hookimpl
+@hookimpl(tryfirst=True)
 def handle_exception(datasette, request, exception):
     """SQL that met the limit of memory gets this message; Datasette would report a fault of the site."""
     if not isinstance(exception, MemoryError):

@@ -112,7 +112,8 @@ def _dotted(version):
 
 def guard(conn):
     """Have a connection read what is in its file, and do nothing else, within the limits."""
-    for name, values, function in _LINEAR:
+    printf = _printing()
+    for name, values, function in (*_LINEAR, ("printf", -1, printf), ("format", -1, printf)):
         conn.create_function(name, values, function, deterministic=True)
     tables, modules = _names(conn)
     conn.execute(f"pragma hard_heap_limit = {HEAP_BYTES}").fetchone()
@@ -197,6 +198,8 @@ class _AnswerRows:
 
 # letters of a value times letters of a pattern: 5 ms
 _STEPS = 1_000_000
+# letters of a pattern that is compiled, or wildcards of one that is not: 2 ms, and a statement can hold 600
+_MOST_OF_PATTERN = 1_000
 
 
 def _text(value):
@@ -240,6 +243,11 @@ def _check_steps(text, pattern):
         raise ValueError("too long")
 
 
+def _check_pattern(size):
+    if size > _MOST_OF_PATTERN:
+        raise ValueError("too long")
+
+
 def _like(pattern, text, *escape):
     # called for each row of a table, so what is rare comes last
     try:
@@ -252,8 +260,10 @@ def _like(pattern, text, *escape):
 def _like_test(pattern, escape=""):
     """Function: whether LIKE finds a text alike."""
     if "_" in pattern or escape:
+        _check_pattern(len(pattern))
         alike = _shell_test(pattern, _shell_pattern(pattern.lower(), escape.lower()))
         return lambda text: alike(text.lower())
+    _check_pattern(pattern.count("%"))
     first, *parts = pattern.lower().split("%")
     if not parts:
         return lambda text: text.lower() == first
@@ -301,12 +311,43 @@ def _shell_test(pattern, shell):
 
 @functools.lru_cache(100)
 def _glob_test(pattern):
+    _check_pattern(len(pattern))
     return _shell_test(pattern, pattern.replace("[^", "[!"))
 
 
 @_of_text
 def _glob(pattern, text):
     return _glob_test(pattern)(text)
+
+
+def _number(value):
+    """What SQLite at most takes a value for where it expects a number."""
+    if isinstance(value, str | bytes):
+        value = re.match(r"\s*[+-]?(\d*\.?\d*(?:e[+-]?\d+)?)", _text(value), re.IGNORECASE)[1]
+        try:
+            return float(value)
+        except ValueError:
+            return 0
+    return abs(value or 0)
+
+
+def _printing():
+    """SQLite's printf, of texts that are no longer than values may be: it counts up to two thousand million letters of
+    one that it then does not make, and nothing interrupts it."""
+    plain = sqlite3.connect(":memory:", check_same_thread=False)  # whose printf is SQLite's own
+    plain.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LIMITS[sqlite3.SQLITE_LIMIT_LENGTH])
+
+    def printf(pattern=None, *values):
+        if pattern is None:
+            return None
+        pattern = _text(pattern)
+        letters = sum(map(int, re.findall(r"\d{1,18}", pattern)))
+        letters += pattern.count("*") * max(map(_number, values), default=0)
+        if letters > LIMITS[sqlite3.SQLITE_LIMIT_LENGTH]:
+            raise ValueError("too long")
+        return plain.execute(f"select printf({', '.join('?' * (len(values) + 1))})", (pattern, *values)).fetchone()[0]
+
+    return printf
 
 
 # name, number of values, function
