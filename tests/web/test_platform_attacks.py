@@ -157,6 +157,13 @@ def test_odd_cookies_of_other_sites_are_passed_over(users_site, signed_in, cooki
         assert (answer.status_code, answer.json()["user"]) == (200, "ann")
 
 
+@pytest.mark.parametrize("name", ["_facet", "%5Ffacet", "_facet_date"])
+def test_facets_are_few_as_each_takes_a_second_of_a_large_table(users_site, name):
+    for count, status in ((10, 200), (11, 400)):
+        answer = users_site.get(f"/proteofold/proteins.json?{'&'.join([f'{name}=length'] * count)}")
+        assert answer.status_code == status, answer.text
+
+
 def test_nothing_is_sent_to_pages_that_only_read(users_site):
     for path in ("/-/messages", "/-/permissions", "/proteofold", "/nothing"):
         assert users_site.ask("POST", path, content=b"a=1").status_code == 404

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from urllib.parse import unquote_to_bytes
 
 from datasette import Response
 
@@ -12,6 +13,8 @@ from website.requests.route import API, addresses
 LONGEST_QUERY_BYTES = 16 * 1024
 # Datasette compares each with all others: 1,500 of them would stop everything for seconds
 MOST_ARGUMENTS = 100
+# each takes a second of a large table, the same one twice, too
+MOST_FACETS = 10
 # a request is ended when nothing of its body arrives for this long
 PATIENCE_S = 60
 
@@ -47,6 +50,9 @@ def gate(app, datasette, routes, hosts=()):
             most = f"{MOST_ARGUMENTS} arguments, or {LONGEST_QUERY_BYTES // 1024} kB of them"
             words = f"The address has more than {most}: shorten it."
             return await (await refusal(datasette, path, words, 414)).asgi_send(send)
+        if unquote_to_bytes(query).count(b"_facet") > MOST_FACETS:
+            words = f"The address asks for more than {MOST_FACETS} facets."
+            return await (await refusal(datasette, path, words, 400)).asgi_send(send)
         # Datasette reads forms of 100 MB before it looks at them, and changes nothing here anyway
         if scope["method"] not in _READS and not any(pattern.match(path) for pattern in ours):
             words = "Nothing can be changed at this address."
