@@ -46,9 +46,12 @@ def write_efficiency(run):
         since = starts[0][0]
     except (KeyError, TypeError, IndexError):
         return
-    starts[-1][1] = time.time()
+    ends = _ends(run, since)
+    # a run that is merged again later has not been working until then
+    if starts[-1][1] is None or (ends and ends[-1] > starts[-1][1]):
+        starts[-1][1] = time.time()
     write_aside(Path(run.folder.path, MACHINES), json.dumps(noted | {"starts": starts}, indent=2) + "\n")
-    wall_s = _wall_s(starts, _ends(run, since))
+    wall_s = _wall_s(starts, ends)
     jobs = measured_jobs(run, since)
     if jobs and kinds and wall_s > 0:
         efficiency = Efficiency(len(jobs), round(wall_s, 1), round(achieved_bound_s(jobs, kinds), 1), kinds)

@@ -297,11 +297,11 @@ def resources(data):
 
 
 def _efficiency(found):
-    """How near the last start came to what its machines could do."""
+    """How near the starts of the run came to what its machines could do."""
     cores = sum(kind.count * kind.cores for kind in found.kinds)
     return (
         f"{100 * found.part:.0f}%: no schedule of these {counted(found.jobs, 'job')} on {counted(cores, 'core')} takes "
-        f"less than {duration(found.bound_s)}; the last start took {duration(found.wall_s)}"
+        f"less than {duration(found.bound_s)}; they took {duration(found.wall_s)}"
     )
 
 
