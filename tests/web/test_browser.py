@@ -159,6 +159,22 @@ def test_on_phones_a_row_of_a_table_is_one_line(windows, address):
     assert window.locator(".rows-and-columns thead").is_visible()
 
 
+# By how many pixels the content of elements is wider and higher than what of it is seen
+CUT = """selector => [...document.querySelectorAll(selector)].map(
+  e => Math.max(e.scrollWidth - e.clientWidth, e.scrollHeight - e.clientHeight))"""
+
+
+@pytest.mark.parametrize("path", ["/-/runs", BUSY, PROTEIN])
+def test_paper_is_white_and_nothing_on_it_is_cut(browser, address, path):
+    page = browser.new_page(viewport={"width": 794, "height": 1123}, color_scheme="dark")
+    page.emulate_media(media="print")
+    page.goto(address + path)
+    assert max(page.evaluate(CUT, ".table-wrapper, .sequence")) <= 1
+    assert sideways(page) <= 0
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.close()
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_page_fits_is_readable_and_logs_nothing_in_the_console(window, address, page):
     answer = window.goto(address + PAGES[page], wait_until="load")
