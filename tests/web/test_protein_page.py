@@ -478,3 +478,21 @@ def test_what_is_not_there_is_called_so_and_asks_nobody_to_sign_in(busy_site):
     assert answer.status_code == 404
     main = answer.text.partition("<main")[2]
     assert "<h1>Not found</h1>" in main and "Sign in" not in main
+
+
+def test_a_dark_result_names_the_run_that_found_a_domain(busy_store, busy_site):
+    def first_is(coverage_class):
+        with open_store(busy_store) as conn:
+            change = "update protein_results set coverage_class = ? where run_id = 'first' and query_id = 'lonely'"
+            conn.execute(change, (coverage_class,))
+        return busy_site.get(busy_site.protein("lonely")).text
+
+    assert 'href="/-/protein/lonely?run=first">Show its result</a>' in first_is("partly")
+    assert "Show its result" not in first_is("dark")
+
+
+def test_a_fault_of_the_server_is_not_called_a_refusal(busy_site, monkeypatch):
+    monkeypatch.setattr("website.pages.run_data.counts", lambda conn, run: 1 / 0)
+    answer = busy_site.get("/-/runs/first")
+    main = answer.text.partition("<main")[2]
+    assert answer.status_code == 500 and "<h1>Server error</h1>" in main and "Sign in" not in main

@@ -181,6 +181,10 @@ async def _read_form(request, route, kind, most):
     )
 
 
+# Titles of pages of what is not the fault of a request
+_TITLES = {404: "Not found", 500: "Server error", 503: "Busy"}
+
+
 async def _refuse(datasette, request, route, refused):
     """A refusal: JSON for programs; for browsers a page, or that of signing in."""
     headers = NEVER_KEPT | refused.headers
@@ -191,15 +195,15 @@ async def _refuse(datasette, request, route, refused):
         if refused.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return Response.json({"ok": False, "error": str(refused)}, status=refused.status, headers=headers)
-    stranger, is_absent = actor is None, refused.status == 404
+    stranger = actor is None
     if route.right == READER and refused.status in (401, 403):
         raise Forbidden("You may not see this store.")
     if refused.status == 401 and stranger and request.method == "GET":
         return Response.redirect(sign_in_path(datasette, request), status=303, headers=headers)
     context = {
-        "title": "Not found" if is_absent else None,
+        "title": _TITLES.get(refused.status),
         "message": str(refused),
-        "sign_in": sign_in_path(datasette, request) if stranger and not is_absent else None,
+        "sign_in": sign_in_path(datasette, request) if stranger and refused.status in (401, 403) else None,
     }
     answer = await answers.page(datasette, request, "refused.html", context, refused.status)
     answer.headers |= headers
