@@ -120,8 +120,7 @@ def _score_against_length(figure, data, known):
     groups = _by_domains(known)
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     scales = _scale([result.length for result in known]), _scale([result.best_score for result in known])
-    titles = _WITH_AND_WITHOUT
-    for axis, group, colour, title in zip(axes, groups, (BLUE, ORANGE), titles, strict=True):
+    for axis, group, colour, title in zip(axes, groups, (BLUE, ORANGE), _WITH_AND_WITHOUT, strict=True):
         lengths, scores = [result.length for result in group], [result.best_score for result in group]
         _cloud(figure, axis, lengths, scores, colour, scales)
         axis.set_title(f"{title}: {counted(len(group))}")

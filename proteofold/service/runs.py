@@ -16,6 +16,7 @@ from proteofold.service.matching import MOST_IDS, match_ids
 from proteofold.service.places import check_name, run_folder, working_folder
 from proteofold.store.database import path_of, transaction
 from proteofold.store.queries import NotFoundError, find_run
+from proteofold.store.schema import ACTIVE
 from proteofold.system.errors import UserError
 
 _ORDER_ENDS_WITHIN_S = 15  # on a busy machine
@@ -173,11 +174,10 @@ def wait_for_order(store, platform, run_id):
     A head writes down how its run ended, then ends itself, and the runner notices a second later. Whoever sees the end
     and asks for the next thing at once is not answered that the run is running.
     """
+    if find_run(store, run_id)["status"] in ACTIVE:
+        return
     last = time.monotonic() + _ORDER_ENDS_WITHIN_S
-    while find_run(store, run_id)["status"] not in ("QUEUED", "RUNNING") and time.monotonic() < last:
-        order = order_of(platform, run_id)
-        if order is None or order["state"] != "running":
-            return
+    while (order := order_of(platform, run_id)) and order["state"] == "running" and time.monotonic() < last:
         time.sleep(0.1)
 
 

@@ -7,7 +7,8 @@ from proteofold.system.errors import UserError
 
 # protein_results.phase -> the status that is made of it
 PHASES = {"waiting": "PENDING", "submitted": "PENDING", "running": "RUNNING", "done": "SUCCESS", "failed": "FAILED"}
-RUN_STATUSES = ("QUEUED", "RUNNING", "SUCCESS", "FAILED", "INTERRUPTED")
+ACTIVE = ("QUEUED", "RUNNING")  # of runs that have not ended
+RUN_STATUSES = (*ACTIVE, "SUCCESS", "FAILED", "INTERRUPTED")
 
 _STATUS_OF_PHASE = " ".join(f"when '{phase}' then '{status}'" for phase, status in PHASES.items())
 _PHASE_IS_KNOWN = ", ".join(f"'{phase}'" for phase in PHASES)

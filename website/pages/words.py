@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from proteofold.run.states import seconds_of
+from proteofold.store import schema
 from proteofold.system.words import duration, whole_percent
 
 # The status of a run, or the phase of a protein -> what the pages call it, and the class that colours it
@@ -18,7 +19,7 @@ STATES = {
     "done": ("done", "good"),
     "failed": ("failed", "bad"),
 }
-ACTIVE = ("QUEUED", "RUNNING")
+ACTIVE = schema.ACTIVE  # templates know it by this module
 
 
 def state(name):
