@@ -33,6 +33,7 @@ printf '%s\\n' "$id" >> "{folder}/searched"
 if grep -qxF -e "$id" "{folder}/fail" 2>/dev/null; then echo "ERROR: made to fail" >&2; exit 3; fi
 if grep -qxF -e "$id" "{folder}/die" 2>/dev/null; then kill -9 $$; fi
 if [ -e "{folder}/slow" ]; then sleep 1; fi
+while grep -qxF -e "$id" "{folder}/wait" 2>/dev/null; do sleep 0.1; done
 {trouble}exec {real} "$@"
 """
 
@@ -150,7 +151,7 @@ class Bench:
         return run.search.hhr(run.members[accession].entry)
 
     def mark(self, kind, *query_ids):
-        """Have searches of these ids fail or die (kind: fail, die, slow)."""
+        """Have searches of these ids fail, die, or wait until no file says so; "slow" is for all of them."""
         (self.spy / kind).write_text("".join(f"{query_id}\n" for query_id in query_ids), encoding="utf-8")
 
     def tables(self):
