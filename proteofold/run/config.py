@@ -2,6 +2,8 @@
 
 import datetime
 import difflib
+import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,10 +113,31 @@ def _overlay(config, changes):
 def config_problems(config):
     """What the schema has against a configuration: one sentence each, naming the key and what is allowed."""
     from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
 
+    types = {"integer": _is_whole, "number": _is_number, "string": _is_text}
+    checker = Draft202012Validator.TYPE_CHECKER.redefine_many(types)
     schema = yaml.safe_load(paths.CONFIG_SCHEMA.read_text())
-    errors = Draft202012Validator(schema).iter_errors(config)
+    errors = extend(Draft202012Validator, type_checker=checker)(schema).iter_errors(config)
     return [_describe(error) for error in sorted(errors, key=lambda error: list(map(str, error.path)))]
+
+
+def _is_whole(checker, value):
+    """Whether it is written without a point: JSON schema takes 4.0, programs that are given it do not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(checker, value):
+    """Whether it is a number that JSON can hold: YAML has .nan and .inf, too."""
+    return _is_whole(checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_text(checker, value):
+    """Whether it is text that can be a path, which YAML's escapes may prevent."""
+    try:
+        return isinstance(value, str) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
 
 
 def _describe(error):
@@ -137,7 +160,7 @@ def _describe(error):
 
 def _quotes(error):
     """What to do about a value that was meant as text and that YAML takes for something else."""
-    if error.schema.get("type") in ("array", "object"):
+    if error.schema.get("type") in ("array", "object", "integer", "number"):
         return ""
     known = {bool: "true or false", (int, float): "a number", datetime.date: "a date"}
     kind = next((kind for types, kind in known.items() if isinstance(error.instance, types)), None)

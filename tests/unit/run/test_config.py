@@ -130,6 +130,37 @@ def test_text_that_yaml_takes_for_something_else_is_an_error_that_names_quotes(c
     assert problem.startswith(f"configuration, {shown} is invalid: ") and problem.endswith("put it in quotes.")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "domains: {max_evalue: .nan}",
+        "domains: {max_evalue: .inf}",
+        "domains: {min_probability: .nan}",
+        "domains: {min_covered: .nan}",
+        "domains: {min_columns: 30.0}",
+        "search: {alternatives: 4.0}",
+        "s4pred: {memory_mb: 1400.0}",
+        "msa: {database: demo, iterations: 2.0}",
+        'proteins: ["a\\0b"]',
+        'proteins: ["a\\ud800b"]',
+        'ids: "a\\0b"',
+        'templates: "a\\0b"',
+        'templates: {build: "a\\0b"}',
+        's4pred: {weights: "a\\0b"}',
+        'msa: {folder: "a\\0b"}',
+    ],
+)
+def test_numbers_and_paths_that_only_yaml_can_hold_are_refused(config_file, text):
+    (problem,) = config_problems(load_config(config_file("proteins: [a.fasta]\n"), config_file(text, "2.yaml")))
+    assert problem.startswith(f"configuration, {text.partition(':')[0]}") and " is invalid: expected " in problem
+    assert not problem.endswith("put it in quotes.")
+
+
+@pytest.mark.parametrize("changes", [{"s4pred": {"memory_mb": 5}}, {"search": {"alternatives": True}}])
+def test_error_of_a_number_that_is_invalid_names_no_quotes(changes):
+    assert not [problem for problem in problems_with(changes) if problem.endswith("put it in quotes.")]
+
+
 def test_error_of_what_is_no_text_at_all_names_no_quotes():
     for changes in ({"keep": 5}, {"proteins": True}, {"run": None}, {"run": ["a"]}, {"run": "a/b"}):
         (problem,) = problems_with(changes)
