@@ -70,20 +70,28 @@ def read_error(error):
 def read_fasta(path, comment=None, nameless=None):
     """Yield the records of a FASTA file in order; lines before them that start with ``comment`` are passed over.
 
-    Blanks inside a sequence are dropped; nothing else is changed or judged. Raises FastaError where the text
-    before the first header is not empty, a header has no id, or the file cannot be read. With ``nameless`` a record
-    without an id is passed over, and its FastaError goes to that function.
+    Blanks inside a sequence are dropped, and what does not print in a description becomes a blank; nothing else is
+    changed or judged. Raises FastaError where the text before the first header is not empty, a header has no id, or the
+    file cannot be read. With ``nameless`` a record without an id is passed over, and its FastaError goes to that
+    function.
     """
     for header, chunks, line in _parts(path, comment):
         words = header.split(maxsplit=1)
         if words:
-            description = words[1].rstrip() if len(words) > 1 else ""
+            description = _printed(words[1]) if len(words) > 1 else ""
             yield Record(words[0], description, "".join("".join(chunks).split()), line)
             continue
         error = FastaError(path, line, "a header without an id: write the id right after '>'")
         if nameless is None:
             raise error
         nameless(error)
+
+
+def _printed(text):
+    """Text without what terminals obey or databases take for its end, and without blanks at its end."""
+    if not text.isprintable():  # most are, and quickly known to be
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return text.rstrip()
 
 
 def _parts(path, comment):

@@ -69,6 +69,12 @@ def test_blank_lines_and_blanks_in_the_sequence_are_dropped(tmp_path):
     assert [(record.id, record.sequence) for record in records(tmp_path, content)] == [("a", "MKVLA"), ("b", "")]
 
 
+@pytest.mark.parametrize("mark", ["\0", "\x1b", "\x07", "\x9b", "\t", "\u2028", "\u202e", " \x7f "])
+def test_a_description_has_nothing_that_terminals_obey_or_that_ends_a_text(tmp_path, mark):
+    (record,) = records(tmp_path, f">a  red {mark}[31m é{mark}\nMKV\n".encode())
+    assert record.description.split() == ["red", "[31m", "é"] and record.description.isprintable()
+
+
 def test_empty_file_has_no_records(tmp_path):
     assert records(tmp_path, b"") == []
     assert records(tmp_path, b"\n\n") == []
