@@ -32,7 +32,7 @@ _USAGE = click.option("--usage", type=_OUTPUT, help="Write time, memory and node
 
 
 def _step(function):
-    """A command whose failure is one last line ``Error: …``, and which ends with the Snakemake that started it."""
+    """A command that ends with the Snakemake that started it; in a rule its failure is one last line ``Error: …``."""
 
     @functools.wraps(function)
     def run(*arguments, **options):
@@ -47,6 +47,8 @@ def _step(function):
         except (click.ClickException, click.exceptions.Exit):
             raise
         except UserError as error:
+            if not _in_rule():
+                raise  # the group `proteofold` shows it, one problem per line
             raise click.ClickException(" ".join(str(error).split())) from None
         except Exception as error:
             if missing_extra(error):
@@ -57,6 +59,25 @@ def _step(function):
             raise click.ClickException(" ".join(f"{type(error).__name__}: {error}".split())) from None
 
     return run
+
+
+def _in_rule():
+    """Whether a rule of the workflow runs this command, on this machine or in an image."""
+    from proteofold.run.planning import METHODS_VARIABLE
+
+    return METHODS_VARIABLE in os.environ
+
+
+def _is_written(output):
+    """Whether the output of a step is there already, so that there is nothing to do. This is reported."""
+    if not output or not os.path.exists(output):
+        return False
+    _report_written(output)
+    return True
+
+
+def _report_written(output):
+    click.echo(f"{output} exists: nothing to do. Delete it to compute it again.", err=True)
 
 
 def _refuse_other_methods():
@@ -88,9 +109,11 @@ def batch(run_folder, batch, output, proteins):
     from proteofold.science.batches import make_batch
     from proteofold.system.files import write_aside
 
-    if os.path.exists(output):
+    if _is_written(output):
         return
     wanted = {member.query_id for member in load_run(run_folder).members.values() if member.batch == batch}
+    if not wanted:
+        raise UserError(f"{run_folder} has no batch {batch}. The names are in its manifest.tsv, column batch.")
     name, text = make_batch(read_queries(proteins, wanted)[0])
     if name != batch:
         raise UserError(f"the sequences of batch {batch} have changed in {', '.join(proteins)} since the run started")
@@ -132,7 +155,7 @@ def s4pred(fasta, horiz, weights, weights_key, device, precision, threads, memor
     from proteofold.system.memory import slurm_memory_mb
     from proteofold.system.process import format_usage, own_usage, write_lost_usage
 
-    if horiz and os.path.exists(horiz):
+    if _is_written(horiz):
         write_lost_usage(usage, run)
         return
     started = time.monotonic()
@@ -176,7 +199,8 @@ def align(fasta, a3m, database, database_key, iterations, query_id, md5, threads
     queries = _queries_of(fasta)
     query = queries[_place_of(queries, fasta, query_id, md5)]
     options = {"threads": threads, "usage": usage, "run": run, "database_key": database_key}
-    align_query(query_id or query.query_id, query.sequence, a3m, database, iterations, **options)
+    if not align_query(query_id or query.query_id, query.sequence, a3m, database, iterations, **options):
+        _report_written(a3m)
 
 
 @click.command(short_help="Join a sequence and its prediction: .fas and .horiz to .a3m.")
@@ -202,7 +226,7 @@ def a3m(fasta, horiz, a3m, query_id, md5, alignment, entry, remove_damaged):
     from proteofold.formats.a3m import format_a3m, read_relatives
     from proteofold.formats.psipred import read_horiz
 
-    if a3m and os.path.exists(a3m):
+    if _is_written(a3m):
         return
     queries, predictions = _queries_of(fasta), read_horiz(horiz)
     place = _place_of(queries, fasta, query_id, md5)
@@ -265,7 +289,8 @@ def search(a3m, hhr, library, library_key, mode, alternatives, threads, memory_m
     from proteofold.science.search import search_templates
 
     options = {"threads": threads, "memory_mb": memory_mb, "attempt": attempt, "alternatives": alternatives}
-    search_templates(a3m, hhr, library, mode, usage=usage, run=run, library_key=library_key, **options)
+    if not search_templates(a3m, hhr, library, mode, usage=usage, run=run, library_key=library_key, **options):
+        _report_written(hhr)
 
 
 @click.command(short_help="Summarise the hits of a search: .hhr to .out.")
@@ -290,7 +315,7 @@ def summarise(hhr, out, query_id, entry, search_name, remove_damaged):
     from proteofold.science.summary import format_summary
     from proteofold.science.summary import summarise as summary_of
 
-    if out and os.path.exists(out):
+    if _is_written(out):
         return
     data = Path(hhr).read_bytes()
     try:

@@ -19,7 +19,9 @@ def checked_id(proteome_id):
     """A proteome's id in capitals; UserError for what is none."""
     if not _ID.fullmatch(proteome_id.upper()):
         raise UserError(
-            f"{proteome_id!r} is no id of a proteome: expected UP and nine digits, as in UP000005640.", topic="download"
+            f"{proteome_id!r} is not the id of a proteome: expected UP and nine digits, such as UP000005640 (human). "
+            "https://www.uniprot.org/proteomes lists them.",
+            topic="download",
         )
     return proteome_id.upper()
 

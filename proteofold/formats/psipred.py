@@ -57,7 +57,10 @@ def read_horiz(path):
                 continue
             field, _, value = line.strip().partition(" ")
             if parts is None and field:
-                raise UserError(f"{path}, line {number}: not PSIPRED HFORMAT: no '# PSIPRED HFORMAT' line before")
+                raise UserError(
+                    f"{path}, line {number}: not PSIPRED HFORMAT: expected '# PSIPRED HFORMAT' first, as in the .horiz "
+                    "files that 'proteofold s4pred' writes."
+                )
             if parts is not None and field in parts:
                 parts[field].append(value.strip())
         _finish(path, "the last", parts, predictions)

@@ -119,7 +119,7 @@ def config_problems(config):
     checker = Draft202012Validator.TYPE_CHECKER.redefine_many(types)
     schema = yaml.safe_load(paths.CONFIG_SCHEMA.read_text())
     errors = extend(Draft202012Validator, type_checker=checker)(schema).iter_errors(config)
-    return [_describe(error) for error in sorted(errors, key=lambda error: list(map(str, error.path)))]
+    return [_describe(error, schema) for error in sorted(errors, key=lambda error: list(map(str, error.path)))]
 
 
 def _is_whole(checker, value):
@@ -140,27 +140,36 @@ def _is_text(checker, value):
         return False
 
 
-def _describe(error):
+def _describe(error, schema):
     key = ": ".join(str(part) for part in error.path)
     where = f"configuration, {key}: " if key else "configuration: "
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
         sentences = []
         for unknown in sorted(set(map(str, error.instance)) - set(known)):
-            near = difflib.get_close_matches(unknown, known, n=1)
+            near = _sections_with(unknown, schema) or difflib.get_close_matches(unknown, known, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}."
             sentences.append(f"unknown key '{unknown}': {hint}")
         return where + " ".join(sentences)
     expected = error.schema.get("errorMessage")
     if error.validator == "required":
         return f"{where}{error.message}"
+    if not expected and error.validator == "type" and (keys := error.schema.get("properties")):
+        expected = f"expected {{{next(iter(keys))}: ...}}; its keys are {', '.join(keys)}."
     shown = str(error.instance) if isinstance(error.instance, datetime.date) else repr(error.instance)
     return f"{where}{shown} is invalid: {expected or error.message}{_quotes(error)}"
 
 
+def _sections_with(key, schema):
+    """The keys of the schema that have a key of this name below them, as 'section: key'."""
+    return [
+        f"{section}: {key}" for section, below in schema["properties"].items() if key in below.get("properties", {})
+    ]
+
+
 def _quotes(error):
     """What to do about a value that was meant as text and that YAML takes for something else."""
-    if error.schema.get("type") in ("array", "object", "integer", "number"):
+    if "enum" in error.schema or "string" not in error.schema.get("type", "string"):
         return ""
     known = {bool: "true or false", (int, float): "a number", datetime.date: "a date"}
     kind = next((kind for types, kind in known.items() if isinstance(error.instance, types)), None)
@@ -188,7 +197,7 @@ def template_choice(config):
             return TemplateChoice(hhsuite.read_library(str(folder / "pdb70"), parts))
         except UserError as error:
             raise UserError(
-                f"{error} 'proteofold fetch pdb70' brings it: docs/data.md.", topic="configuration"
+                f"{error} 'proteofold fetch pdb70' downloads it: docs/data.md.", topic="configuration"
             ) from None
     if isinstance(choice, dict):
         predict = choice.get("predict")

@@ -111,5 +111,9 @@ def _with_template(conn, text, limit):
     )
     templates = [row[0] for row in conn.execute(query, (f"{part}%", f"%{part}%", _MOST_TEMPLATES))]
     marks = ", ".join("?" * len(templates))
-    query = f"select distinct query_id from protein_results where best_hit in ({marks}) order by query_id limit ?"
+    # the best hit of a dark protein is noise
+    query = (
+        f"select distinct query_id from protein_results where best_hit in ({marks})"
+        " and coverage_class is not 'dark' order by query_id limit ?"
+    )
     return [query_id for (query_id,) in conn.execute(query, (*templates, limit))]

@@ -28,6 +28,7 @@ function show(text, percent) {
 
 function fail(text) {
   progress.hidden = true;
+  said.textContent = "";
   form.querySelector("input[type=submit]").disabled = false;
   problem.textContent = text;
   problem.hidden = false;

@@ -153,7 +153,7 @@ def test_damaged_hhr_is_removed_on_demand_only(call, tmp_path, data, content):
 def test_summary_is_written_with_what_it_belongs_to_and_only_once(call, tmp_path, data):
     out = tmp_path / "x.out"
     words = ["summarise", data / "hhblits3.hhr", out, "--entry", "P1-0a1b2c3d", "--search", "few.lean.01"]
-    assert (call(*words).exit_code, call(*words).output) == (0, "")
+    assert (call(*words).exit_code, call(*words).stdout) == (0, "")
     *table, last = out.read_text().splitlines()
     assert "".join(f"{line}\n" for line in table) == call("summarise", data / "hhblits3.hhr").stdout
     assert last.split()[:3] == ["#", "P1-0a1b2c3d", "few.lean.01"]
@@ -242,6 +242,23 @@ def test_bad_fasta_is_reported_before_the_networks_are_loaded(call, write, text,
     assert what in outcome.stderr and "p.fasta" in outcome.stderr
 
 
+def test_problems_of_a_typed_step_are_lines_and_those_of_a_rule_are_one(call, write, monkeypatch):
+    fasta = write("p.fasta", ">a\nM1K\n>b\n\n")
+    typed = call("s4pred", fasta).stderr.splitlines()
+    assert [line.partition("p.fasta, ")[2].partition(":")[0] for line in typed[:2]] == ["line 1", "line 3"]
+    assert typed[2:] == ["Help: docs/errors.md#inputs"]
+    monkeypatch.setenv("PROTEOFOLD_METHODS", METHODS)
+    (line,) = call("s4pred", fasta).stderr.splitlines()
+    assert line.startswith("Error: ") and "line 1" in line and "line 3" in line
+
+
+def test_step_reports_that_its_output_is_there_already(call, write):
+    there = write("there.horiz", "")
+    outcome = call("s4pred", write("p.fasta", FASTA), there)
+    assert outcome.exit_code == 0
+    assert (outcome.stdout, str(there) in outcome.stderr) == ("", True)
+
+
 def test_missing_weights_are_reported(call, write):
     outcome = call("s4pred", "--weights", "nowhere", write("p.fasta", FASTA))
     assert outcome.exit_code == 1
@@ -298,6 +315,12 @@ def test_batch_is_written_from_the_sequences_of_the_run_and_only_once(call, batc
     assert (call(*words).exit_code, written.read_bytes()) == (0, expected)
     written.write_text("of somebody")
     assert (call(*words).exit_code, written.read_text()) == (0, "of somebody")
+
+
+def test_batch_that_the_run_does_not_have_is_named(call, batched, tmp_path):
+    run, _, fasta = batched
+    outcome = call("batch", run.folder.path, "0123", tmp_path / "b.fas", fasta)
+    assert outcome.exit_code == 1 and "no batch 0123" in outcome.stderr
 
 
 def test_batch_is_written_whatever_else_the_input_holds(call, batched):

@@ -162,7 +162,8 @@ def test_error_of_a_number_that_is_invalid_names_no_quotes(changes):
 
 
 def test_error_of_what_is_no_text_at_all_names_no_quotes():
-    for changes in ({"keep": 5}, {"proteins": True}, {"run": None}, {"run": ["a"]}, {"run": "a/b"}):
+    number = {"search": {"mode": "lean", "alternatives": 0}}
+    for changes in ({"keep": 5}, {"proteins": True}, {"run": None}, {"run": ["a"]}, {"run": "a/b"}, number):
         (problem,) = problems_with(changes)
         assert "quotes" not in problem
 
@@ -197,7 +198,8 @@ def test_missing_file_and_folder_are_named(tmp_path):
         ({"domains": {"max_overlap": 101}}, "domains: max_overlap: 101 is invalid: expected percent"),
         ({"domains": {"overlap": 10}}, "domains: unknown key 'overlap': did you mean 'max_overlap'?"),
         ({"s4pred": None}, "configuration, s4pred: None is invalid"),
-        ({"search": "lean"}, "configuration, search: 'lean' is invalid"),
+        ({"search": "lean"}, "configuration, search: 'lean' is invalid: expected {mode: ...}; its keys are mode"),
+        ({"mode": "fast"}, "configuration: unknown key 'mode': did you mean 'search: mode'?"),
         ({"run": 5}, "configuration, run: 5 is invalid: expected a name of letters"),
         ({"run": "a/b"}, "configuration, run: 'a/b' is invalid"),
         ({"run": "../x"}, "configuration, run: '../x' is invalid"),

@@ -77,6 +77,8 @@ def test_proteins_are_found_by_the_template_of_their_best_hit(proteins, text):
         (HBA,),
     )
     assert lookup.search(proteins, text, 10) == [HBA]
+    proteins.execute("update protein_results set coverage_class = 'dark'")
+    assert lookup.search(proteins, text, 10) == [], "its best hit is noise"
 
 
 def test_names_are_read_from_an_index(proteins):
