@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -185,22 +184,28 @@ def test_warm_reads_what_every_search_reads(library, said):
         warm("nothing", "lean", said)
 
 
-def test_killed_while_copying_it_continues(tmp_path, make_library, local):
-    """kill -9 of a real process with real block sizes: what is in the journal is not copied again."""
-    prefix = make_library(tmp_path / "shared" / "big", {f"T{number}": 1_000_000 for number in range(90)})
-    command = [sys.executable, "-m", "proteofold", "fetch", "local-copy", prefix, str(local)]
-    journal = local.parent / f".{local.name}-{read_library(prefix).key}-hhm-cs219.part" / ".journal"
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not (journal.exists() and len(journal.read_text().splitlines()) > 1) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not local.exists()
-    kept = journal.read_text()
-    assert len(kept.splitlines()) > 1
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    assert same(prefix, f"{local}/big", SLIM)
+KILLED = """
+import os, signal, sys
+from proteofold.fetch import local_copy
+from proteofold.fetch.meter import Meter
+class Journal(local_copy._Journal):
+    def add(self, name, digest):
+        super().add(name, digest)
+        os.kill(os.getpid(), signal.SIGKILL)
+local_copy._Journal, local_copy._BLOCK, local_copy._PIECE = Journal, 5_000, 2_000
+local_copy.copy_library(sys.argv[1], sys.argv[2], "lean", Meter())
+"""
+
+
+def test_killed_while_copying_it_continues(library, local, said):
+    """kill -9 of a real process after each block: what is in the journal is not copied again."""
+    journal = local.parent / f".{local.name}-{read_library(library).key}-hhm-cs219.part" / ".journal"
+    for blocks in (1, 2, 3):
+        killed = subprocess.run([sys.executable, "-c", KILLED, library, local], stderr=subprocess.DEVNULL, check=False)
+        assert killed.returncode == -signal.SIGKILL and not local.exists()
+        assert len(journal.read_text().splitlines()) == 1 + blocks
+    copy_library(library, local, "lean", said)
+    assert same(library, f"{local}/pdb70", SLIM)
 
 
 def hits(search, prefix, folder):

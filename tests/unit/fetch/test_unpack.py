@@ -186,7 +186,14 @@ def test_full_disk_is_reported_and_the_checkpoint_kept(unpacker, monkeypatch):
 
 def test_killed_again_and_again_it_ends_in_the_same_state(unpacker, server):
     """kill -9 of a real process, each time a little later; what was fetched before is not asked for again."""
-    server.pause_s = 0.03
+
+    def reached():
+        try:
+            return json.loads((unpacker.folder / CHECKPOINT).read_text())["offset"]
+        except FileNotFoundError:
+            return 0
+
+    server.faults = [stalls_after(200_000)] * 20
     code = (
         "import sys; from proteofold.fetch.unpack import Unpacker; from proteofold.fetch.sources import Source;"
         "from proteofold.fetch.download import Patience; from proteofold.fetch.meter import Meter;"
@@ -196,20 +203,17 @@ def test_killed_again_and_again_it_ends_in_the_same_state(unpacker, server):
     command = [sys.executable, "-c", code, server.url("/f"), md5(PACKED), str(unpacker.folder)]
     offsets = []
     for _ in range(4):
-        asked = len(server.asked)
+        before = reached()
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
         deadline = time.monotonic() + 30
-        while len(server.asked) == asked and time.monotonic() < deadline:
+        while reached() == before and time.monotonic() < deadline:
             time.sleep(0.02)
-        time.sleep(0.15)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
-        try:
-            offsets.append(json.loads((unpacker.folder / CHECKPOINT).read_text())["offset"])
-        except FileNotFoundError:
-            offsets.append(0)
-    assert offsets == sorted(offsets)
-    assert 0 < offsets[-1] < len(PACKED)
+        offsets.append(reached())
+    assert offsets == sorted(set(offsets))
+    assert offsets[0] > 0 and offsets[-1] < len(PACKED)
+    server.faults = []
     last = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     assert int(last.stdout) == offsets[-1]
     assert server.asked[-1] == f"bytes={offsets[-1]}-"
