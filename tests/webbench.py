@@ -32,6 +32,13 @@ SHOTS_VARIABLE = "PROTEOFOLD_SCREENSHOTS"
 @contextlib.contextmanager
 def served(store, log, **variables):
     """Serve a store; yields the address. ``log`` is the file that takes what the server prints."""
+    with serving(store, log, **variables) as (url, _):
+        yield url
+
+
+@contextlib.contextmanager
+def serving(store, log, **variables):
+    """Serve a store as ``served`` does; yields the address and the process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -40,17 +47,22 @@ def served(store, log, **variables):
         server = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | variables)
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{url}/-/api/v1/session").close()
-                break
-            except urllib.error.URLError:
-                assert server.poll() is None, Path(log).read_text()
-                time.sleep(0.1)
-        yield url
+        deadline = time.monotonic() + 60
+        while not _answers(url):
+            assert server.poll() is None and time.monotonic() < deadline, Path(log).read_text()
+            time.sleep(0.1)
+        yield url, server
     finally:
         server.terminate()
         server.wait()
+
+
+def _answers(url):
+    try:
+        urllib.request.urlopen(f"{url}/-/api/v1/session").close()
+    except urllib.error.URLError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -303,14 +303,14 @@ def test_run_page_refreshes_itself_until_the_run_ends_and_reports_it(browser, ad
     with sqlite3.connect(busy_store) as conn:
         conn.execute("update protein_results set phase = 'done' where run_id = 'busy' and phase = 'running'")
     window.wait_for_function(
-        "() => document.querySelector('.tiles [data-count=running]').textContent === '0'", timeout=20_000
+        "() => document.querySelector('.tiles [data-count=running]').textContent === '0'", timeout=60_000
     )
     assert window.locator('.tiles [data-count="unknown"]').inner_text() == "2"
     assert window.locator("[role=progressbar]").get_attribute("aria-valuenow") == "3"
     window.wait_for_function("() => document.querySelector('#live').textContent.includes('refreshes by itself')")
     with sqlite3.connect(busy_store) as conn:
         conn.execute("update runs set status = 'INTERRUPTED' where run_id = 'busy'")
-    window.wait_for_function("() => document.querySelector('#live').textContent.includes('ended')", timeout=20_000)
+    window.wait_for_function("() => document.querySelector('#live').textContent.includes('ended')", timeout=60_000)
     assert window.locator("h1 .state").inner_text() == "interrupted"
     assert window.evaluate("window.stayed"), "the page was not loaded again"
     assert window.title() == "interrupted · Run busy"
@@ -342,7 +342,7 @@ def test_first_results_of_a_run_are_drawn_when_they_are_counted(browser, address
             " where run_id = 'begun'"
         )
         conn.execute("update runs set succeeded = 1 where run_id = 'begun'")
-    window.wait_for_function("() => document.querySelector('#residues').textContent.includes('100%')", timeout=20_000)
+    window.wait_for_function("() => document.querySelector('#residues').textContent.includes('100%')", timeout=60_000)
     assert window.locator("#proteome figure").count() == 2
     window.close()
     with sqlite3.connect(busy_store) as conn:
