@@ -78,15 +78,27 @@ def test_protein_that_failed_before_the_interruption_has_failed(fresh):
     assert row.startswith(MYG)
 
 
+def write_end(pipe):
+    """The descriptor of a pipe's other end, None until a process reads it."""
+    try:
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+
+
 @pytest.mark.slow
 def test_interruption_before_the_run_starts_prints_no_traceback(fresh):
+    """While its proteins are read."""
+    proteins = fresh.path / "pipe.fasta"
+    os.mkfifo(proteins)
+    fresh.config["proteins"] = [proteins.name]
     head = fresh.start()
     deadline = time.monotonic() + 60
-    while "Using workflow specific profile" not in (fresh.spy / "printed").read_text():
-        assert time.monotonic() < deadline and head.poll() is None
-        time.sleep(0.02)
-    time.sleep(1)
+    while (end := write_end(proteins)) is None:
+        assert time.monotonic() < deadline and head.poll() is None, (fresh.spy / "printed").read_text()
+        time.sleep(0.05)
     os.killpg(head.pid, signal.SIGINT)
     assert head.wait(timeout=60) != 0
+    os.close(end)
     printed = (fresh.spy / "printed").read_text()
     assert "Traceback" not in printed and printed.splitlines()[-1].startswith("Interrupted.")
