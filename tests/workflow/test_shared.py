@@ -90,12 +90,13 @@ def test_no_run_is_named_shared(fresh):
 
 
 def test_second_head_of_a_run_is_refused_in_a_sentence(fresh, finished):
-    fresh.mark("slow")
+    fresh.mark("wait", MYG)
     head = fresh.start()
     wait_for(fresh.searched)
     fresh.snakemake("--unlock", keep_count=True)
     printed = fresh.snakemake(expect=1, keep_count=True)
     assert "another Snakemake process works on" in printed and "Traceback" not in printed
+    fresh.mark("wait")
     assert head.wait(timeout=120) == 0
     assert sorted(fresh.searched()) == sorted(fresh.records)
     assert fresh.tables() == finished.tables()
@@ -148,10 +149,11 @@ def test_clean_removes_searches_of_settings_that_no_run_has(done, finished):
 
 
 def test_clean_refuses_while_a_run_is_worked_on(fresh):
-    fresh.mark("slow")
+    fresh.mark("wait", MYG)
     head = fresh.start()
     wait_for(fresh.searched)
     assert "another Snakemake process works on" in proteofold(fresh, "clean", expect=1)
+    fresh.mark("wait")
     assert head.wait(timeout=120) == 0
 
 
