@@ -13,7 +13,7 @@ from pathlib import Path
 
 from proteofold.run.failures import ERROR_MARK, must_fail_again
 from proteofold.slurm.jobs import FOLDER_VARIABLE, HEAD_VARIABLE, JobFolder, Submission, comment_of, is_at_work
-from proteofold.slurm.tools import SlurmAbsentError, SlurmError, SlurmSilentError, call
+from proteofold.slurm.tools import WITHOUT_SLURM, SlurmAbsentError, SlurmError, SlurmSilentError, call
 from proteofold.system.files import write_aside
 from proteofold.system.process import die_with
 
@@ -50,10 +50,7 @@ def _find_or_submit(script, job, job_folder, head, patience_s):
             if answered is None:
                 # before the first job of a run; later, Slurm is waited for
                 if isinstance(job_folder.error, SlurmAbsentError) and not job_folder.submissions():
-                    raise SlurmAbsentError(
-                        f"{job_folder.error}. Start on a login node of the cluster, or leave out --profile to run on "
-                        "this machine."
-                    )
+                    raise SlurmAbsentError(f"{job_folder.error}. {WITHOUT_SLURM}")
                 raise SlurmSilentError("squeue does not answer")
             mem_mb = _memory(job, earlier, jobs, job_folder)
             # also one that Slurm took although its answer to sbatch was lost

@@ -40,6 +40,9 @@ _TRANSIENT = (
     "slurm backup controller in standby mode",
 )
 
+# What to do where no jobs can be submitted.
+WITHOUT_SLURM = "Start on a login node of the cluster, or leave out --profile to run on this machine."
+
 _UNCONFIGURED = "Could not establish a configuration source"
 
 
@@ -78,3 +81,13 @@ def call(command, *, stdin=None, timeout_s=TIMEOUT_S, dies_with_us=False):
         )
     kind = SlurmSilentError if any(sign in said.lower() for sign in _TRANSIENT) else SlurmError
     raise kind(f"{command[0]}: {said}")
+
+
+def check_slurm():
+    """Raise SlurmAbsentError on a machine from which no jobs can be submitted. A Slurm that is silent is waited for."""
+    try:
+        call(["squeue", "--noheader", "--me"])
+    except SlurmAbsentError as error:
+        raise SlurmAbsentError(f"{error}. {WITHOUT_SLURM}") from None
+    except SlurmError:
+        pass

@@ -28,6 +28,7 @@ def test_nothing_but_the_named_exceptions_reaches_inside_snakemake():
     allowed = [
         "job_rate_limiter",
         "workflow.configfiles",
+        "workflow.executor_settings",
         "workflow.is_main_process",
         "workflow.resource_settings",
         "workflow.scheduler",
@@ -37,6 +38,7 @@ def test_nothing_but_the_named_exceptions_reaches_inside_snakemake():
 
 def test_snakemake_has_what_the_exceptions_use():
     assert isinstance(Workflow.is_main_process, property)
+    assert "executor_settings" in Workflow.__dataclass_fields__
     assert {"cores", "nodes"} <= ResourceSettings.__dataclass_fields__.keys()
     assert "if self.job_rate_limiter is not None:" in inspect.getsource(JobScheduler.schedule)
     assert "if self.job_rate_limiter is None:" in inspect.getsource(JobScheduler.job_selector)

@@ -29,10 +29,11 @@ def test_batch_asks_for_a_gpu_under_the_name_that_slurm_plugins_read(fresh):
     assert "gpu=1" in fresh.snakemake("--dry-run", "--until", "predict_secondary_structure")
 
 
-def test_run_on_a_machine_that_belongs_to_no_cluster_fails_at_its_first_job(fresh):
+def test_run_on_a_machine_that_belongs_to_no_cluster_is_refused_before_its_first_job(fresh):
     squeue = fresh.spy / "squeue"
     squeue.write_text("#!/bin/sh\necho 'fatal: Could not establish a configuration source' >&2\nexit 1\n")
     squeue.chmod(0o755)
     printed = fresh.snakemake("--profile", ROOT / "profiles" / "cluster", expect=1)
-    assert "belongs to no Slurm cluster" in printed and "login node" in printed
-    assert "is submitted again" not in printed
+    assert printed.count("belongs to no Slurm cluster") == printed.count("login node") == 1, printed
+    assert "Help: docs/errors.md#slurm" in printed
+    assert not list(fresh.path.glob("results/shared/predictions/*/logs/*"))

@@ -27,6 +27,7 @@ from proteofold.run.merge import MERGED
 from proteofold.report.draw import REPORT_FILES, REPORT_VERSION, cut_files
 from proteofold.slurm.cancel import cancel_head
 from proteofold.slurm.jobs import HEAD_VARIABLE, become_head
+from proteofold.slurm.tools import check_slurm
 
 
 include: "snakemake.smk"
@@ -203,6 +204,8 @@ def begin_run():
     without_limit_of_starts()
     interruption.notice_termination()
     try:
+        if submits_to_slurm():
+            check_slurm()
         claim_run(RUN.folder.path)
         runs.write_run(RUN)
         if ON_CLUSTER:

@@ -17,6 +17,13 @@ IS_HEAD = workflow.is_main_process
 ON_CLUSTER = workflow.resource_settings.nodes is not None
 
 
+
+
+def submits_to_slurm():
+    """Whether the jobs of this run are submitted by proteofold.slurm.submit, as profiles/cluster names it."""
+    return "proteofold.slurm.submit" in (getattr(workflow.executor_settings, "submit_cmd", None) or "")
+
+
 # The files of --configfile: what is wrong in one is reported with its line.
 CONFIG_FILES = workflow.configfiles
 
