@@ -17,8 +17,6 @@ IS_HEAD = workflow.is_main_process
 ON_CLUSTER = workflow.resource_settings.nodes is not None
 
 
-
-
 def submits_to_slurm():
     """Whether the jobs of this run are submitted by proteofold.slurm.submit, as profiles/cluster names it."""
     return "proteofold.slurm.submit" in (getattr(workflow.executor_settings, "submit_cmd", None) or "")
