@@ -4,6 +4,7 @@ import io
 import os
 import time
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 from proteofold.report.draw import REPORT_FILES
@@ -18,6 +19,7 @@ from proteofold.system.files import open_unlinked
 
 _LONGEST_LOG = 256 << 10
 _PIECE = 1 << 20
+_FIRST_DATE, _LAST_DATE = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)
 _REPORT_NAMES = frozenset(file.name for file in REPORT_FILES)
 
 _TOLD = {
@@ -146,16 +148,19 @@ def _add_proteins(archive, folder):
     except (UserError, OSError):
         return
     finished = run.done()
+    # where names differ in case only, one would take the place of the other on Windows and macOS
+    with_name = Counter(member.protein.lower() for member in run.members.values())
     for member in sorted(run.members.values(), key=lambda member: member.batch):
         if member.entry not in finished:
             continue
         try:
             alignments = read_packed_hhr(run.search, member.entry, read_out(run.search, member.entry))
             made = run.search.hhr(member.entry).stat().st_mtime
-            stored = zip_entry(f"{folder.name}/alignments/{member.protein}.hhr.gz", made)
+            name = member.protein if with_name[member.protein.lower()] == 1 else member.entry
+            stored = zip_entry(f"{folder.name}/alignments/{name}.hhr.gz", made)
             stored.compress_type = zipfile.ZIP_STORED
             archive.writestr(stored, alignments)
-            archive.writestr(zip_entry(f"{folder.name}/predictions/{member.protein}.a3m", made), a3m_of(run, member))
+            archive.writestr(zip_entry(f"{folder.name}/predictions/{name}.a3m", made), a3m_of(run, member))
         except (DamagedError, NotFoundError, OSError):
             continue
 
@@ -167,7 +172,9 @@ def open_zip(stream):
 
 def zip_entry(name, seconds):
     """A file of a zip, by its name and when it was changed, in seconds since 1970."""
-    entry = zipfile.ZipInfo(name, time.gmtime(seconds)[:6])
+    # a zip holds no other dates; a clock that was wrong must not cost the download
+    changed = min(max(time.gmtime(seconds)[:6], _FIRST_DATE), _LAST_DATE)
+    entry = zipfile.ZipInfo(name, changed)
     entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
     return entry
 

@@ -246,6 +246,26 @@ def test_zip_has_tables_report_and_a_readme_and_no_links(tmp_path):
         run_zip(tmp_path, io.BytesIO())
 
 
+@pytest.mark.parametrize("seconds", [-86_400, 0, 7_258_118_400])
+def test_dates_that_no_zip_can_hold_do_not_cost_the_download(tmp_path, seconds):
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / "merge_results.csv").write_text("query_id\n")
+    os.utime(folder / "merge_results.csv", (seconds, seconds))
+    run_zip(folder, stream := io.BytesIO())
+    assert zipfile.ZipFile(stream).read("demo/merge_results.csv") == b"query_id\n"
+
+
+def test_names_in_a_zip_differ_in_more_than_case(results):
+    run = results.plan("demo", ["abc", "ABC", "Ab"])
+    for protein in ("abc", "ABC", "Ab"):
+        results.finish(run, protein)
+    (run.folder.path / "failed.csv").write_text("query_id\n")
+    run_zip(run.folder.path, stream := io.BytesIO())
+    names = [name.lower() for name in zipfile.ZipFile(stream).namelist()]
+    assert len(set(names)) == len(names) == 2 + 2 * 3 and "demo/alignments/ab.hhr.gz" in names
+
+
 def test_zip_holds_alignments_and_predictions_of_the_finished_proteins(results):
     run = results.plan("demo", ["P1", "P2", "P3", "damaged"])
     for protein in ("P1", "P2", "damaged"):
