@@ -107,9 +107,10 @@ def _check_stored(conn, upload, shown, user, most):
 
 
 def shown_name(name):
-    """The name that a browser gave a file, fit to be shown and kept: no folders, no control characters."""
+    """The name that a browser gave a file, fit to be shown and kept: no folders, control characters or formulas."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    return "".join(letter if letter.isprintable() else "?" for letter in last).strip()[:_LONGEST_NAME] or "upload"
+    shown = "".join(letter if letter.isprintable() else "?" for letter in last)
+    return shown.lstrip(f"{_BEGINS_FORMULA} ").rstrip()[:_LONGEST_NAME] or "upload"
 
 
 # --- before anything is parsed: is it a bomb? -------------------------------------------------------

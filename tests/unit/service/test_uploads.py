@@ -176,6 +176,9 @@ def test_zip_bomb_ends_early_with_little_memory(tmp_path):
         ("", "upload"),
         ("/", "upload"),
         ("x" * 300, "x" * 200),
+        ("=cmd|' /C calc'!A0.fa", "cmd|' /C calc'!A0.fa"),
+        (" -@ +\uff1d1.fa", "1.fa"),
+        ("=", "upload"),
     ],
 )
 def test_names_of_files_are_made_fit_to_be_shown(given, shown):
