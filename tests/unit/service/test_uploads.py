@@ -176,7 +176,7 @@ def test_zip_bomb_ends_early_with_little_memory(tmp_path):
         ("", "upload"),
         ("/", "upload"),
         ("x" * 300, "x" * 200),
-        ("=cmd|' /C calc'!A0.fa", "cmd|' /C calc'!A0.fa"),
+        ("=cmd|'C calc'!A0.fa", "cmd|'C calc'!A0.fa"),
         (" -@ +\uff1d1.fa", "1.fa"),
         ("=", "upload"),
     ],
