@@ -141,6 +141,10 @@ class Client:
         token = token or os.environ.get(TOKEN_VARIABLE)
         if not url:
             raise UserError(f"no site is named: set {URL_VARIABLE}=https://..., or give its address.", topic="platform")
+        if not url.startswith(("http://", "https://")):
+            raise UserError(
+                f"{url!r} is not the address of a site: it must begin with https:// or http://.", topic="platform"
+            )
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         try:
             self._http = httpx2.Client(

@@ -28,7 +28,10 @@ def make_table(header, rows, width):
     from rich.table import Table
     from rich.text import Text
 
-    columns = {name: [_shown(row[place]) for row in rows] for place, name in enumerate(header)}
+    columns = {
+        name: [_shown_evalue(row[place]) if name == "E-value" else _shown(row[place]) for row in rows]
+        for place, name in enumerate(header)
+    }
     if "description" in columns:
         # a template's description is long, and --json has all of it; other columns are shown in full
         others = sum(max(map(len, (name, *texts))) + _GAP for name, texts in columns.items() if name != "description")
@@ -56,6 +59,11 @@ def print_facts(facts):
 def _shown(value):
     text = "" if value is None else str(value)
     return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def _shown_evalue(value):
+    """An E-value; zero, which is below the smallest number that hhsearch prints, is shown as a bound."""
+    return "< 1e-300" if value == 0 else _shown(value)
 
 
 def time_shown(text):

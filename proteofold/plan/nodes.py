@@ -40,7 +40,7 @@ def read_nodes(path):
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not YAML: {error}") from None
     if not isinstance(root, yaml.SequenceNode) or not root.value:
-        raise UserError(f"{path}: expected a list of node kinds, one a line: {_EXAMPLE}")
+        raise UserError(f"{path}: expected a list of node kinds, one per line, such as {_EXAMPLE}")
     problems, kinds = [], []
     for item in root.value:
         entry = _read_entry(item, problems)
@@ -55,7 +55,7 @@ def read_nodes(path):
 def _read_entry(item, problems):
     """The values of one entry by key; None, with what is wrong added to the problems, where they are invalid."""
     if not isinstance(item, yaml.MappingNode):
-        problems.append(f"line {_line(item)}: expected the keys {', '.join(_KEYS)}: {_EXAMPLE}")
+        problems.append(f"line {_line(item)}: expected the keys {', '.join(_KEYS)}, such as {_EXAMPLE}")
         return None
     before, entry = len(problems), {}
     for key, value in item.value:
@@ -78,7 +78,7 @@ def _read_entry(item, problems):
                 problems.append(f"{where}: {_shown(value)} is invalid: expected a whole number of at least 1.")
     missing = [key for key in _KEYS if key not in entry]
     if missing and len(problems) == before:
-        problems.append(f"line {_line(item)}: {', '.join(missing)} is missing: {_EXAMPLE}")
+        problems.append(f"line {_line(item)}: missing {', '.join(missing)}; expected {_EXAMPLE}")
     return entry if len(problems) == before else None
 
 

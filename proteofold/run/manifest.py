@@ -203,8 +203,8 @@ def read_settings(folder):
         settings = json.loads(folder.settings.read_text())
     except FileNotFoundError:
         raise UserError(
-            f"{folder.path} is not the folder of a run: {folder.settings} is missing. A workflow that imports"
-            " proteofold as a module has to call its onstart (docs/usage.md).",
+            f"{folder.path} is not the folder of a run: {folder.settings} is missing. Name the folder of one run, such"
+            " as results/demo. A workflow that imports proteofold as a module has to call its onstart (docs/usage.md).",
             topic="damaged-run",
         ) from None
     except ValueError:

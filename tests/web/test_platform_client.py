@@ -129,6 +129,8 @@ def test_a_site_that_does_not_answer_is_an_error_in_words(monkeypatch, tmp_path)
     monkeypatch.delenv("PROTEOFOLD_URL", raising=False)
     with pytest.raises(UserError, match="PROTEOFOLD_URL"):
         Client()
+    with pytest.raises(UserError, match="'127.0.0.1:8001' is not the address of a site"):
+        Client("127.0.0.1:8001")
 
 
 def test_a_download_that_breaks_leaves_no_file(tmp_path):

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from runfolders import span_hit
 
 from proteofold.cli.main import cli
+from proteofold.cli.output import print_table
 from proteofold.run.merge import merge_run
 from proteofold.store.run_files import PROTEIN_FILES
 
@@ -58,6 +59,11 @@ def test_run_is_shown_with_failures_and_best_hits(demo, call):
 def test_tables_fit_a_terminal_of_80_columns(demo, call):
     for words in (["runs"], ["show", "demo"], ["protein", "P69905"]):
         assert max(map(len, call(*words).output.splitlines())) <= 80
+
+
+def test_evalue_of_zero_is_shown_as_a_bound(capsys):
+    print_table(("E-value", "score"), [[0.0, 0.0]])
+    assert capsys.readouterr().out.splitlines()[-1].split("   ") == ["< 1e-300", "  0.0"]
 
 
 def test_long_descriptions_leave_room_for_the_other_columns(results, call, make):
