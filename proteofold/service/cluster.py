@@ -74,10 +74,10 @@ def _slurm(store):
     nodes = node_states()
     if nodes is None:
         return {"kind": "slurm", "words": "Slurm does not answer", "nodes": [], "queue": [], "other_queue": 0}
-    jobs = _slurm_jobs()
-    runs = {run_id for (run_id,) in store.execute("select run_id from runs")}
-    ours = [job for job in jobs or () if job["run_id"] in runs]
-    others = [job for job in jobs or () if job["run_id"] not in runs]
+    searches = dict(store.execute("select run_id, search from runs"))
+    jobs = _slurm_jobs(searches)
+    ours = [job for job in jobs or () if job["run_id"] in searches]
+    others = [job for job in jobs or () if job["run_id"] not in searches]
     shown = [
         {
             "name": node["node"],
@@ -106,19 +106,19 @@ def _works_on(job, node):
     return job["node"] == node["node"] and job["state"] in AT_WORK
 
 
-def _slurm_jobs():
-    """The first jobs that Slurm has, as dicts; None if it does not answer."""
+def _slurm_jobs(searches):
+    """The first jobs that Slurm has, as dicts; None if it does not answer. ``searches``: run -> name of its search."""
     try:
         lines = call(_QUESTION, timeout_s=_PATIENCE_S).splitlines()
     except SlurmError:
         return None
-    return [_job(line) for line in lines[:_MOST_JOBS] if line.count("|") >= 9]
+    return [_job(line, searches) for line in lines[:_MOST_JOBS] if line.count("|") >= 9]
 
 
-def _job(line):
+def _job(line, searches):
     job_id, state, node, cores, memory, started, reason, user, comment, name = line.strip().split("|", 9)
     run_id, _ = read_comment(comment)
-    step, stem = _step_and_stem(name) if run_id else (None, name)
+    step, stem = _step_and_stem(name, searches.get(run_id)) if run_id else (None, name)
     try:
         seconds = round(time.time() - time.mktime(time.strptime(started, "%Y-%m-%dT%H:%M:%S")))
     except ValueError:
@@ -138,11 +138,14 @@ def _job(line):
     }
 
 
-def _step_and_stem(name):
-    """What a job of ours does, and the protein or batch it does it for, by its name in Slurm (rules/resources.smk)."""
-    made = name.rpartition(":")[2]
+def _step_and_stem(name, search):
+    """What a job of ours does, and the protein or batch it does it for, by its name in Slurm (rules/resources.smk).
+
+    ``search`` is the name of its run's search, None where that is not known.
+    """
+    folder, _, made = name.rpartition(":")
     if entry := _ENTRY.fullmatch(made):
-        return "search", entry[1]
+        return "search" if search in (folder, None) else "alignment", entry[1]
     return ("secondary_structure" if _BATCH.fullmatch(made) else None), made
 
 

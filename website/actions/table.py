@@ -51,7 +51,7 @@ PAGE = Query("page", schemas.PAGE, "Which page of the list")
 LOGS = (
     Query("protein", schemas.TEXT, "A protein of the run; without it the log of the run itself"),
     Query("job", schemas.TEXT, "A job of the run, by the name of its files"),
-    Query("step", schemas.TEXT, "The step of this job: search or secondary_structure"),
+    Query("step", schemas.TEXT, "The step of this job: search, alignment or secondary_structure"),
 )
 
 PAGES = (
