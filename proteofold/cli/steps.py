@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from proteofold.science import hhsuite
 from proteofold.science.weights import MEMORY_MB
 from proteofold.system.errors import UserError, help_line, missing_extra, replaced
 
@@ -257,7 +258,7 @@ def a3m(fasta, horiz, a3m, query_id, md5, alignment, entry, remove_damaged):
 @click.option("--library-key", help="Fail if the library has another checksum: it was replaced while a run works.")
 @click.option(
     "--mode",
-    type=click.Choice(["reference", "lean", "fast", "hybrid"]),
+    type=click.Choice(list(hhsuite.SEARCH_MODES)),
     default="lean",
     show_default=True,
     help="How the library is searched: config/README.md.",
@@ -265,7 +266,7 @@ def a3m(fasta, horiz, a3m, query_id, md5, alignment, entry, remove_damaged):
 @click.option(
     "--alternatives",
     type=click.IntRange(1),
-    default=4,
+    default=hhsuite.ALTERNATIVES,
     show_default=True,
     help="Largest number of alignments reported per template.",
 )

@@ -6,9 +6,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from proteofold.run.layout import SHARED, RunFolder
+from proteofold.run.layout import ALIGNMENTS, PREDICTIONS, SEARCHES, SHARED, RunFolder
 from proteofold.run.lock import claim_run
 from proteofold.run.manifest import load_run
+
+# Of the files in the shared folders (layout.py); those that end another one come later.
+_ENDINGS = (
+    *(".hhr.gz", ".a3m.gz", ".search.log", ".summary.log", ".align.log"),
+    *(".out", ".tsv", ".log", ".fas", ".horiz"),
+)
 
 
 @dataclass
@@ -46,7 +52,7 @@ def find_unlisted(results):
             if run.alignments:
                 listed.setdefault(run.alignments.path.name, set()).update(run.by_entry)
     unlisted = Unlisted()
-    for kind, folder in (("results", "searches"), ("predictions",) * 2, ("alignments",) * 2):
+    for kind, folder in (("results", SEARCHES), ("predictions", PREDICTIONS), ("alignments", ALIGNMENTS)):
         for path in sorted((results / SHARED / folder).glob("*")):
             for name, files in _files_by_name(path).items():
                 if name not in listed.get(path.name, ()):
@@ -77,18 +83,7 @@ def _files_by_name(folder):
         for name in names:
             if parent != str(folder):  # settings.json
                 stem = name.lstrip(".")
-                for ending in (
-                    ".hhr.gz",
-                    ".a3m.gz",
-                    ".search.log",
-                    ".summary.log",
-                    ".align.log",
-                    ".out",
-                    ".tsv",
-                    ".log",
-                    ".fas",
-                    ".horiz",
-                ):
+                for ending in _ENDINGS:
                     stem = stem.removesuffix(ending)
                 found.setdefault(stem, []).append(Path(parent, name))
     return found

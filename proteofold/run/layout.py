@@ -11,6 +11,7 @@ from proteofold.science.summary import SUMMARY_VERSION
 
 RESULTS = Path("results")
 SHARED = "shared"  # no name for a run
+PREDICTIONS, ALIGNMENTS, SEARCHES = "predictions", "alignments", "searches"  # what is shared
 LIBRARY_LOG = "logs/build_template_library.log"  # in a run's folder
 
 _NOT_IN_FOLDER_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
@@ -121,15 +122,15 @@ class RunFolder:
 
     def search(self, name):
         """The SearchFolder of this name that all runs share."""
-        return SearchFolder(self.shared / "searches" / name)
+        return SearchFolder(self.shared / SEARCHES / name)
 
     def predictions(self, name):
         """The PredictionFolder of this name that all runs share."""
-        return PredictionFolder(self.shared / "predictions" / name)
+        return PredictionFolder(self.shared / PREDICTIONS / name)
 
     def alignments(self, name):
         """The AlignmentFolder of this name that all runs share."""
-        return AlignmentFolder(self.shared / "alignments" / name)
+        return AlignmentFolder(self.shared / ALIGNMENTS / name)
 
     def a3m(self, made_of, entry):
         """What is searched with; ``made_of`` names what it depends on."""
