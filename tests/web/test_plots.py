@@ -104,6 +104,13 @@ def test_each_protein_is_in_one_bar_of_coverage_and_of_domains():
     assert 'class="dark"' in coverage.panels[0].svg and 'class="partly"' in coverage.panels[0].svg
 
 
+def test_a_bar_of_as_many_proteins_of_two_classes_has_the_colour_of_the_better_one():
+    verdicts = [(0.75, 1, "partly"), (0.75, 1, "covered")]
+    for rows in (verdicts, verdicts[::-1]):
+        found = proteome([(*ONE, *verdict) for verdict in rows], DomainThresholds())
+        assert re.findall('<rect class="([a-z]+)"', found.coverage[0].panels[0].svg) == ["covered"]
+
+
 def test_a_run_whose_coverage_is_not_known_has_no_figures_of_it():
     found = proteome([(*ONE, None, None, None)], DomainThresholds())
     assert found.coverage == [] and found.residues == 0 and found.figures

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy
 
 from proteofold.report.evalue_bins import evalue_bins
+from proteofold.science.verdict import COVERAGE_CLASSES
 from proteofold.store.database import path_of
 from proteofold.system.words import counted, duration
 from website.drawing import plots
@@ -144,9 +145,8 @@ def _coverage(coverage, classes):
     for place in range(11):
         part = percent == place
         name = "no domain" if place == 0 else f"{10 * place - 10} to {10 * place}%"
-        kinds = classes[part]
         # a bar has the colour of most of its proteins
-        kind = max(set(kinds), key=list(kinds).count) if len(kinds) else "covered"
+        kind = max(COVERAGE_CLASSES, key=[*classes[part]].count)
         bars.append((kind, int(part.sum()), f"{name}: {counted(int(part.sum()))}"))
         rows.append((name, f"{int(part.sum()):,}"))
     words = f"Half of the proteins have {numpy.median(100 * coverage):.0f}% or more of their residues in domains."
