@@ -206,7 +206,7 @@ def local_copy(prefix, folder, mode, link_a3m, peers):
     it is complete. Its files are then in the page cache.
 
     Nodes named by --from, whose rsync offers the folder that FOLDER is in, are asked first for their copy of the same
-    library, and again while they are busy with others, until one gives it or none has it.
+    library, and again while they are busy with others, until one provides it or none has it.
 
     \b
     Examples:

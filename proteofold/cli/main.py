@@ -112,7 +112,7 @@ def check(config_files):
 
 @cli.command(short_help="Cut a large run into parts.")
 @click.argument("config_files", metavar="CONFIGFILE...", type=_FILE, nargs=-1, required=True)
-@click.option("--size", type=click.IntRange(1), default=40_000, show_default=True, help="Most proteins in a part.")
+@click.option("--size", type=click.IntRange(1), default=40_000, show_default=True, help="Most proteins per part.")
 @click.option("--folder", type=click.Path(file_okay=False), default="parts", show_default=True, help="Where to write.")
 def parts(config_files, size, folder):
     """Write configurations of ordinary runs over slices of the proteins of CONFIGFILE, for hundreds of thousands.

@@ -222,9 +222,16 @@ def delete_protein(query_id, why, store_path):
 
 
 @admin.command("delete-runs", short_help="Delete runs that ended long ago.")
-@click.option("--older-than", "days", type=click.IntRange(1), required=True, metavar="DAYS", help="Ended before.")
+@click.option(
+    "--older-than",
+    "days",
+    type=click.IntRange(1),
+    required=True,
+    metavar="DAYS",
+    help="Only runs that ended longer ago.",
+)
 @click.option("--author", help="Only those that this user started.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @store_option
 def delete_runs(days, author, yes, store_path):
     """Delete runs that ended more than DAYS ago: tables, report and rows in the store.
@@ -287,7 +294,7 @@ def events(limit, user, kind, store_path, as_json):
 )
 @click.option("--socket", metavar="PATH", help="Have runs started as another user, by the service at this socket.")
 @click.option("--once", is_flag=True, help="Exit when no run is queued or running.")
-@click.option("--resume", is_flag=True, help="First queue again the runs that were interrupted with an earlier runner.")
+@click.option("--resume", is_flag=True, help="Requeue the runs that were interrupted when the last runner ended.")
 def runner(store_path, parallel, profile, cores, directory, socket, once, resume):
     """Run the service that starts, watches and stops the runs that are ordered on the platform.
 

@@ -125,7 +125,7 @@ def batch(run_folder, batch, output, proteins):
 @click.argument("fasta", type=_FILE)
 @click.argument("horiz", type=_OUTPUT, required=False)
 @click.option("--weights", default="demo", show_default=True, help="demo, official or a folder of weights.")
-@click.option("--weights-key", help="Fail if the weights have another SHA-256: they were replaced while a run works.")
+@click.option("--weights-key", help="Fail if the weights have another SHA-256: they were replaced during a run.")
 @click.option("--device", type=click.Choice(["cpu", "gpu", "auto"]), default="cpu", show_default=True)
 @click.option(
     "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True, help="bf16 is not identical."
@@ -140,7 +140,7 @@ def s4pred(fasta, horiz, weights, weights_key, device, precision, threads, memor
     """Predict the secondary structure of each sequence of FASTA with S4PRED, in PSIPRED's HFORMAT.
 
     Sequences are checked and corrected as in a run: upper case, no '*' at the end, letters of amino acids only. Writes
-    HORIZ, or prints if it is not given.
+    HORIZ, or prints the result if it is not given.
 
     \b
     Example:
@@ -178,7 +178,7 @@ def s4pred(fasta, horiz, weights, weights_key, device, precision, threads, memor
 @click.argument("fasta", type=_FILE)
 @click.argument("a3m", type=_OUTPUT)
 @click.option("--database", required=True, help="An HH-suite database of sequences, without _cs219.ffdata and so on.")
-@click.option("--database-key", help="Fail if the database has another checksum: it was replaced while a run works.")
+@click.option("--database-key", help="Fail if the database has another checksum: it was replaced during a run.")
 @click.option("--iterations", type=click.IntRange(1, 8), default=2, show_default=True, help="Searches of the database.")
 @_ID
 @_MD5
@@ -211,14 +211,14 @@ def align(fasta, a3m, database, database_key, iterations, query_id, md5, threads
 @_ID
 @_MD5
 @click.option("--alignment", type=click.Path(), help="A3M file of the sequence and its relatives, used for the search.")
-@click.option("--entry", help="Fail if this name stands for another alignment: it was replaced while a run works.")
+@click.option("--entry", help="Fail if this name stands for another alignment: it was replaced during a run.")
 @click.option("--remove-damaged", is_flag=True, help="Delete a damaged alignment, so that it is recomputed.")
 @_step
 def a3m(fasta, horiz, a3m, query_id, md5, alignment, entry, remove_damaged):
     """Write the A3M file that hhsearch reads: secondary structure, its confidence, and the sequence of FASTA.
 
     HORIZ holds the predictions of the records of FASTA, in the same order. Sequences are corrected as by 's4pred'.
-    Writes A3M, or prints if it is not given.
+    Writes A3M, or prints the result if it is not given.
 
     \b
     Example:
@@ -255,7 +255,7 @@ def a3m(fasta, horiz, a3m, query_id, md5, alignment, entry, remove_damaged):
 @click.argument("a3m", type=_FILE)
 @click.argument("hhr", type=_OUTPUT)
 @click.option("--library", required=True, help="An HH-suite database, without _hhm.ffdata and so on.")
-@click.option("--library-key", help="Fail if the library has another checksum: it was replaced while a run works.")
+@click.option("--library-key", help="Fail if the library has another checksum: it was replaced during a run.")
 @click.option(
     "--mode",
     type=click.Choice(list(hhsuite.SEARCH_MODES)),
@@ -305,7 +305,7 @@ def search(a3m, hhr, library, library_key, mode, alternatives, threads, memory_m
 def summarise(hhr, out, query_id, entry, search_name, remove_damaged):
     """Summarise the hits in HHR, of HH-suite 2 or 3 or the HHpred server, compressed or not: header and row.
 
-    Writes OUT, or prints if it is not given.
+    Writes OUT, or prints the result if it is not given.
 
     \b
     Example:

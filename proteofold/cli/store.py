@@ -383,15 +383,15 @@ def store():
 
 @store.command("import", short_help="Make the rows of runs from their folders.")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False))
-@click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one a core, at most 4]")
+@click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one per core, at most 4]")
 @store_option
 @json_option
 def import_(folders, jobs, store_path, as_json):
-    """Make the rows of runs from their FOLDERS; what the store had of these runs is replaced.
+    """Fill the store with runs from their FOLDERS; earlier rows of these runs are replaced.
 
-    Folders without settings.json are no runs and an error, but results/shared is passed over; a store that was lost is
-    made again by importing all. A damaged result is removed, so that rerunning its run makes it again, unless that
-    is running; exit code 1 then.
+    To rebuild a lost store, import all folders. results/shared is skipped; any other folder without settings.json is an
+    error. A damaged result is removed, so that rerunning the run recomputes it, unless the run is in progress; the exit
+    code is then 1.
 
     \b
     Examples:

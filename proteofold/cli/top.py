@@ -12,15 +12,15 @@ _ROWS = 20
 
 @click.command(short_help="Watch a run: progress, nodes, jobs, time left.")
 @click.argument("run")
-@click.option("--every", type=click.FloatRange(1), default=3, show_default=True, help="Seconds between two looks.")
-@click.option("--once", is_flag=True, help="Show it once and end; so does output that is no terminal.")
+@click.option("--every", type=click.FloatRange(1), default=3, show_default=True, help="Seconds between updates.")
+@click.option("--once", is_flag=True, help="Show it once and exit, as if the output were not a terminal.")
 @store_option
 @json_option
 def top(run, every, once, store_path, as_json):
     """Watch RUN until it ends: how many proteins are done, the pace, the time left, what runs on which node.
 
-    On a Slurm cluster the nodes are shown, too, with their state, free cores and memory. Ctrl-C ends the watching, not
-    the run. Exit code 3 if the store has no such run.
+    On a Slurm cluster the nodes are shown, too, with their state, free cores and memory. Ctrl-C stops watching;
+    the run continues. Exit code 3 if the store has no such run.
 
     \b
     Examples:
