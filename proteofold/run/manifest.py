@@ -207,11 +207,22 @@ def read_settings(folder):
             " as results/demo. A workflow that imports proteofold as a module has to call its onstart (docs/usage.md).",
             topic="damaged-run",
         ) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         settings = None
-    if not isinstance(settings, dict) or not settings.keys() >= _NEEDED_SETTINGS:
+    if not _are_settings(settings):
         raise UserError(f"{folder.settings} is damaged. {_REWRITE}", topic="damaged-run")
     return settings
+
+
+def _are_settings(settings):
+    """Whether it has what readers need, and names of folders that lead nowhere else: jobs write in a run's folder."""
+    if not isinstance(settings, dict) or not settings.keys() >= _NEEDED_SETTINGS:
+        return False
+    msa = settings.get("msa", {})
+    if not isinstance(settings["library"], dict) or not isinstance(msa, dict):
+        return False
+    names = (settings["search"], settings["predictions"], msa.get("alignments") or "none")
+    return all(isinstance(name, str) and "/" not in name and name not in ("", "..") for name in names)
 
 
 def write_run(run):
@@ -251,6 +262,8 @@ def read_members(path):
     for number, line in enumerate(lines[1:-1], 2):
         try:
             query_id, protein, length, md5, entry, batch, description = line.decode().split("\t")
+            if "/" in protein + entry + batch:  # names of files, which lead nowhere else
+                raise ValueError
             members.append(Member(query_id, protein, int(length), md5, entry, batch, description))
         except ValueError:
             columns = ", ".join(MANIFEST_COLUMNS)

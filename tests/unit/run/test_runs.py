@@ -1,5 +1,6 @@
 """A run's folder: what is written of a run is read again, what is damaged is named, and blocks have stable names."""
 
+import json
 import shutil
 
 import pytest
@@ -79,6 +80,32 @@ def test_damaged_settings_are_named_with_what_to_do(plan, settings):
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        *(
+            {name: value}
+            for name in ("search", "predictions")
+            for value in (None, 5, {}, "", "..", "/etc", "../x", "a/b")
+        ),
+        *({"library": value} for value in (None, "x", [])),
+        *({"msa": value} for value in (None, "x", {"alignments": 5}, {"alignments": "../x"})),
+    ],
+)
+def test_settings_that_lead_elsewhere_or_hold_values_of_another_kind_are_damaged(plan, change):
+    run = plan()
+    run.folder.settings.write_text(json.dumps(run.settings | change))
+    with pytest.raises(UserError, match=r"settings\.json is damaged"):
+        load_run(run.folder.path)
+
+
+def test_settings_of_any_depth_are_damaged_and_no_fault(plan):
+    folder = plan().folder
+    folder.settings.write_text('{"a":' + "[" * 100_000)
+    with pytest.raises(UserError, match=r"settings\.json is damaged"):
+        load_run(folder.path)
+
+
+@pytest.mark.parametrize(
     ("change", "line"),
     [
         (lambda data: b"", 1),
@@ -88,6 +115,9 @@ def test_damaged_settings_are_named_with_what_to_do(plan, settings):
         (lambda data: data.replace(b"description", b"key"), 1),
         (lambda data: b"\0" * len(data), 1),
         (lambda data: data + b"a\tb\n", 5),
+        (lambda data: data + b"a\t../a\t5\t0\ta-12345678\t0\t\n", 5),
+        (lambda data: data + b"a\ta\t5\t0\t/etc/a-12345678\t0\t\n", 5),
+        (lambda data: data + b"a\ta\t5\t0\ta-12345678\t../0\t\n", 5),
         (lambda data: data + b"<<<<<<< HEAD\n", 5),
         (lambda data: data + b"\n", 5),
         (lambda data: data.replace(b"\t3\t", b"\tthree\t", 1), 2),
