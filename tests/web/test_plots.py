@@ -91,7 +91,7 @@ def test_bars_of_evalues_count_each_protein_once():
     values = [0.0, 1e-300, 1e-20, 9.9e-4, 1.1e-3, 0.5, 70.0]
     (figure,) = (figure for figure in figures([(value, *ONE[1:]) for value in values]) if figure.name == "evalues")
     assert sum(int(count) for _, count in figure.rows) == len(values)
-    assert "that of 4 of them has E < 0.001" in figure.words
+    assert "4 of them with E < 0.001" in figure.words
 
 
 def test_each_protein_is_in_one_bar_of_coverage_and_of_domains():

@@ -146,7 +146,7 @@ def test_downloads_are_datasettes_rows_of_the_run(busy_site, names):
 def test_plots_have_a_text_alternative_and_their_numbers(site):
     page = site.get("/-/runs/first").text
     labels = re.findall(r'<svg class="plot" role="img" aria-label="([^"]*)"', page)
-    assert any("2 proteins with a hit; that of 1 of them" in unescape(label) for label in labels)
+    assert any("2 proteins with a hit, 1 of them with E" in unescape(label) for label in labels)
     assert {label.split(":")[0] for label in labels} >= {"CPU time and length", "Memory and length"}
     assert page.count("<summary>Numbers</summary>") == page.count("<figcaption>") > 5
 

@@ -51,6 +51,11 @@ def test_results_of_other_runs_took_no_time_of_this_one(run_of):
     assert run_of([("done", "a", 0, HOUR, "first")]) is None
 
 
+def test_time_of_a_short_run_is_its_own_and_not_that_of_the_axis(run_of):
+    found = run_of([("done", "a", 0, 5, "busy")])
+    assert found.figures[0].words.endswith("in 5.0 s.")
+
+
 def test_each_node_that_worked_has_a_lane_with_its_searches(run_of):
     found = run_of([("done", "a", 0, HOUR, "busy"), ("failed", "b", 0, 2 * HOUR, None), ("done", "b", 0, HOUR, None)])
     finished, nodes = found.figures

@@ -149,7 +149,10 @@ def _coverage(coverage, classes):
         kind = max(COVERAGE_CLASSES, key=[*classes[part]].count)
         bars.append((kind, int(part.sum()), f"{name}: {counted(int(part.sum()))}"))
         rows.append((name, f"{int(part.sum()):,}"))
-    words = f"Half of the proteins have {numpy.median(100 * coverage):.0f}% or more of their residues in domains."
+    if middle := round(float(numpy.median(100 * coverage))):
+        words = f"Half of the proteins have {middle}% or more of their residues in domains."
+    else:
+        words = "At least half of the proteins have no domain."
     # on phones there is room for one sign
     named = {20: "20", 40: "40", 60: "60", 80: "80", 100: "100%"}
     ticks = [(0.5 / 11, "none"), *(((1 + limit / 10) / 11, name) for limit, name in named.items())]
@@ -210,7 +213,7 @@ def _evalues(measures, max_evalue):
 
     below = int((values < max_evalue).sum())
     words = (
-        f"{counted(len(values))} with a hit; that of {below:,} of them has E < {max_evalue:g}. "
+        f"{counted(len(values))} with a hit, {below:,} of them with E < {max_evalue:g}. "
         f"Half of the best hits have an E-value of {evalue(float(numpy.median(values)))} or less."
     )
     svg = plots.histogram(

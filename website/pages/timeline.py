@@ -54,7 +54,7 @@ def drawn_timeline(conn, run):
     edges = numpy.linspace(first, max(last, first + 60), BINS + 1)
     is_search = numpy.isin([step for _, _, step, *_ in rows], _SEARCH)  # others run for many proteins at once
     known = (ends > starts) & is_search  # false where the start is not known
-    figures = [_finished(edges, numpy.sort(ends[is_finished]))]
+    figures = [_finished(edges, numpy.sort(ends[is_finished]), last - first)]
     if known.any():
         figures.append(_busy(edges, nodes[known], starts[known], ends[known]))
     return Timeline(figures, _slowest(rows, ends - starts, known & is_finished))
@@ -69,10 +69,9 @@ def _seconds(texts, unknown):
     return found
 
 
-def _finished(edges, ends):
+def _finished(edges, ends, span_s):
     counts = numpy.searchsorted(ends, edges, side="right")
-    span = duration(float(edges[-1] - edges[0]))
-    words = f"{counted(len(ends))} finished or failed in {span}."
+    words = f"{counted(len(ends))} finished or failed in {duration(span_s)}."
     quarters = [(part, float(numpy.quantile(ends, part / 100))) for part in (25, 50, 75, 100)]
     rows = [(f"{part}%", duration(at - float(edges[0]))) for part, at in quarters]
     svg = lanes.finished_over_time(f"Proteins finished over time. {words}", edges, counts)
