@@ -23,6 +23,19 @@ def start_four_searches(cluster, seconds):
     return head
 
 
+def start_waiting_searches(cluster):
+    """Start a head and wait until all four stand-ins for hhsearch search, until ``let_go``; returns the head."""
+    cluster.mark("wait", *cluster.records)
+    head = cluster.start()
+    wait_until(lambda: len(cluster.searched()) == 4, 120, "four running searches")
+    return head
+
+
+def let_go(cluster):
+    """Let the searches that wait go on, and those that begin from now on."""
+    cluster.mark("wait")
+
+
 def test_run_on_three_nodes_gives_the_tables_of_one_machine(cluster, finished):
     cluster.mark("slow")
     cluster.snakemake()
@@ -240,15 +253,15 @@ def test_job_gets_no_more_than_the_largest_node_has(cluster, finished):
 
 
 def test_adopted_job_that_its_owner_cancels_is_submitted_again_with_the_same_memory(cluster, finished):
-    head = start_four_searches(cluster, 30)
+    head = start_waiting_searches(cluster)
     os.killpg(head.pid, signal.SIGKILL)
     head.wait()
-    cluster.mark("very_slow", "0")
     head = cluster.start()
     # the first head submitted five, the prediction too; the second notes only its own
     wait_until(lambda: len(cluster.submissions()) == 4, 120, "adopted jobs")
     for job_id, *_ in cluster.searches():
         cluster.slurm.call("scancel", job_id)
+    let_go(cluster)
     assert head.wait(timeout=200) == 0
     assert cluster.tables() == finished.tables()
     for protein in ("P69905", "P02144", "P61626", "P99999"):
@@ -270,14 +283,14 @@ def test_protein_that_two_runs_want_at_once_is_searched_once(cluster, finished):
 
 
 def test_ctrl_c_of_one_run_does_not_end_the_other(cluster, finished):
-    head = start_four_searches(cluster, 20)
+    head = start_waiting_searches(cluster)
     cluster.write_second_run()
     words, environment = cluster.command("--configfile", "second.yaml")
     second = subprocess.Popen(words, cwd=cluster.path, env=environment, stdout=subprocess.DEVNULL)
     wait_until(lambda: len(cluster.submissions("second")) == 4, 120, "adopted jobs")
-    cluster.mark("very_slow", "0")
     os.kill(head.pid, signal.SIGINT)
     head.wait(timeout=120)
+    let_go(cluster)
     assert second.wait(timeout=200) == 0
     for name in ("merge_results.csv", "best_hits.csv"):
         assert (cluster.path / "results" / "second" / name).read_bytes() == finished.tables()[name]
