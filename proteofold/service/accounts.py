@@ -9,9 +9,8 @@ import time
 from dataclasses import dataclass
 
 from proteofold.run.states import timestamp
-from proteofold.service.database import dicts
 from proteofold.service.passwords import NO_PASSWORD, check_password, hash_password, is_password
-from proteofold.store.database import transaction
+from proteofold.store.database import dicts, transaction
 from proteofold.system.errors import UserError
 
 IDLE_S = 12 * 3600

@@ -9,14 +9,13 @@ from pathlib import Path
 from proteofold.plan.efficiency import read_efficiency
 from proteofold.run.states import seconds_of
 from proteofold.service.cache import cached
-from proteofold.service.database import dicts
 from proteofold.service.places import run_folder
 from proteofold.service.runner import runner_of
 from proteofold.slurm.jobs import read_comment
 from proteofold.slurm.nodes import node_states
 from proteofold.slurm.states import AT_WORK
 from proteofold.slurm.tools import SlurmError, call
-from proteofold.store.database import path_of
+from proteofold.store.database import dicts, path_of
 
 _SECONDS = 5
 _SECONDS_OF_FINISHED = 30  # a second's work with twenty runs of a proteome

@@ -186,10 +186,3 @@ def platform_of(store_path):
     """A connection to the platform's database of a store, closed at the end of the block."""
     with contextlib.closing(open_platform(platform_path(store_path))) as conn:
         yield conn
-
-
-def dicts(conn, query, values=()):
-    """The rows of a query as dicts by column."""
-    cursor = conn.execute(query, values)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]

@@ -7,8 +7,7 @@ account, because people type passwords where their name belongs.
 import time
 
 from proteofold.service.accounts import when
-from proteofold.service.database import dicts
-from proteofold.store.database import transaction
+from proteofold.store.database import dicts, transaction
 
 KINDS = (
     *("sign-in", "sign-in failed", "sign-in refused", "sign-out", "session ended", "password changed"),

@@ -14,11 +14,11 @@ import yaml
 from proteofold.run.layout import RESULTS
 from proteofold.run.lock import head_is_alive
 from proteofold.run.progress import TIMES_VARIABLE
-from proteofold.service.database import dicts, private_mode
+from proteofold.service.database import private_mode
 from proteofold.service.places import files_of, heads_folder, order_folder, order_lock, run_folder, working_folder
 from proteofold.service.runs import NewRun, config_of, ids_of
 from proteofold.service.starter import RemoteCommand, start_command
-from proteofold.store.database import path_of
+from proteofold.store.database import dicts, path_of
 from proteofold.store.proteins import format_protein
 from proteofold.system import paths
 from proteofold.system.errors import UserError

@@ -14,11 +14,11 @@ from proteofold.run.lock import head_is_alive
 from proteofold.run.manifest import load_run
 from proteofold.run.states import seconds_of
 from proteofold.service import heads
-from proteofold.service.database import dicts
 from proteofold.service.deletion import finish_deletion
 from proteofold.service.places import order_lock, run_folder
 from proteofold.service.runs import show_queued, show_queued_again, show_stopped
 from proteofold.store import Event, finish_run, import_run, mark_interrupted, record_events, transaction
+from proteofold.store.database import dicts
 from proteofold.store.journal import note_end, read_history
 from proteofold.system.errors import UserError
 

@@ -15,6 +15,7 @@ from proteofold.service.database import open_platform, platform_path
 from proteofold.service.heads import PROFILES, HeadSettings
 from proteofold.service.places import default_working_folder
 from proteofold.store import interrupt_dead_runs, open_store, transaction
+from proteofold.store.database import dicts
 from proteofold.system.errors import UserError
 from proteofold.system.memory import available_mb
 
@@ -114,13 +115,10 @@ def runner_of(platform):
     None before the first runner. ``is_alive`` is true while it looks after its orders; times are seconds since 1970,
     ``ended_at`` is None of a runner that is running or was killed.
     """
-    cursor = platform.execute(
-        "select pid, working, profile, parallel, cores, started_at, beat_at, ended_at from runner where number = 1"
-    )
-    row = cursor.fetchone()
-    if row is None:
+    query = "select pid, working, profile, parallel, cores, started_at, beat_at, ended_at from runner where number = 1"
+    known = next(iter(dicts(platform, query)), None)
+    if known is None:
         return None
-    known = dict(zip((column[0] for column in cursor.description), row, strict=True))
     return known | {"is_alive": known["ended_at"] is None and time.time() - known["beat_at"] < ALIVE_S}
 
 

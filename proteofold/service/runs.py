@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from proteofold.service import choices
 from proteofold.service.accounts import when
-from proteofold.service.database import PLATFORM_NAME, dicts
+from proteofold.service.database import PLATFORM_NAME
 from proteofold.service.matching import MOST_IDS, match_ids
 from proteofold.service.places import check_name, run_folder, working_folder
-from proteofold.store.database import path_of, transaction
+from proteofold.store.database import dicts, path_of, transaction
 from proteofold.store.queries import NotFoundError, find_run
 from proteofold.store.schema import ACTIVE
 from proteofold.system.errors import UserError

@@ -4,8 +4,7 @@ import secrets
 import time
 
 from proteofold.service.accounts import User, digest, when
-from proteofold.service.database import dicts
-from proteofold.store.database import transaction
+from proteofold.store.database import dicts, transaction
 from proteofold.system.errors import UserError
 
 RIGHTS = ("read", "upload", "run")

@@ -131,6 +131,13 @@ def importing_alone(conn, wait=True):
         yield held
 
 
+def dicts(conn, query, values=()):
+    """The rows of a query as dicts by column; ``values`` in order, or by name."""
+    cursor = conn.execute(query, values)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
 def path_of(conn):
     """The path of the store that a connection has open."""
     return next(file for _, name, file in conn.execute("pragma database_list") if name == "main")

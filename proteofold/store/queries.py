@@ -2,6 +2,7 @@
 
 import json
 
+from proteofold.store.database import dicts
 from proteofold.system.errors import UserError
 
 
@@ -10,9 +11,7 @@ class NotFoundError(UserError):
 
 
 def _rows(conn, query, *values):
-    cursor = conn.execute(query, values)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+    return dicts(conn, query, values)
 
 
 def list_runs(conn):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from proteofold.science.verdict import COVERAGE_CLASSES
 from proteofold.store import queries
+from proteofold.store.database import dicts
 
 PAGE_ROWS = 50
 
@@ -50,9 +51,7 @@ RUNS_SHOWN = {
 
 def rows(conn, query, *values, **named):
     """The rows of a query with values in order, or named."""
-    cursor = conn.execute(query, named or values)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+    return dicts(conn, query, named or values)
 
 
 def count(conn, query, *values):
