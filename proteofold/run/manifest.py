@@ -201,6 +201,7 @@ def read_settings(folder):
     """The settings in a RunFolder; UserError where they are missing or damaged."""
     try:
         settings = json.loads(folder.settings.read_text())
+        json.dumps(settings, ensure_ascii=False, allow_nan=False).encode()  # neither NaN nor half a surrogate pair
     except FileNotFoundError:
         raise UserError(
             f"{folder.path} is not the folder of a run: {folder.settings} is missing. Name the folder of one run, such"

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from proteofold.run.states import Event, State, apply_event, timestamp
+from proteofold.store.schema import RUN_STATUSES
 from proteofold.system.files import open_unlinked
 
 JOURNAL = "events.jsonl"
@@ -50,6 +51,7 @@ class History:
         return self.states.setdefault(protein, State())
 
     def _take_up(self, record):
+        _check(record)
         at = record["at"]
         kind = record.get("run")
         if kind == _STARTED:
@@ -69,15 +71,26 @@ class History:
         self.last_at = max(self.last_at, at)
 
 
+def _check(record):
+    """Raise one of the errors that read_history passes over for values of other kinds than are written."""
+    timestamp(record["at"])
+    "".join(value for name, value in record.items() if name != "at" and value is not None).encode()
+    if record.get("run") not in (None, _STARTED, *RUN_STATUSES):
+        raise ValueError
+
+
 def read_history(folder):
-    """Read the journal of a run folder; a line that a killed process left half written is passed over."""
+    """Read the journal of a run folder; a line that a killed process left half written is passed over.
+
+    So is one of which the store could not hold the values: jobs write in the folder, too.
+    """
     history = History()
     try:
         with open_unlinked(Path(folder) / JOURNAL, "r", encoding="utf-8", errors="replace", newline="\n") as lines:
             for line in lines:
                 try:
                     history._take_up(json.loads(line))
-                except (ValueError, KeyError, TypeError, AttributeError):
+                except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                     continue
     except FileNotFoundError:
         pass

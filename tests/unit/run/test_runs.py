@@ -88,6 +88,7 @@ def test_damaged_settings_are_named_with_what_to_do(plan, settings):
             for value in (None, 5, {}, "", "..", "/etc", "../x", "a/b")
         ),
         *({"library": value} for value in (None, "x", [])),
+        *({"mode": value} for value in ("\ud800", float("nan"), [float("inf")])),
         *({"msa": value} for value in (None, "x", {"alignments": 5}, {"alignments": "../x"})),
     ],
 )

@@ -328,6 +328,21 @@ def test_half_a_line_at_the_end_of_the_journal_is_passed_over(store, recorded, r
     assert last.startswith('{"at": 2000000000.0')
 
 
+@pytest.mark.parametrize("at", ["1e400", "NaN", "1" + "0" * 30, '"now"', "null", "[2e9]", "2e9"])
+@pytest.mark.parametrize("value", ["{}", "[1]", "5", '"\\ud800"', '"odd"', "[" * 100_000], ids=lambda value: value[:9])
+def test_lines_of_a_journal_that_no_store_can_hold_are_passed_over(store, recorded, rows, tmp_path, at, value):
+    run, _ = recorded
+    with open(run.folder.path / "events.jsonl", "a") as journal:
+        journal.write(f'{{"at": {at}, "run": {value}}}\n')
+        journal.write(f'{{"at": {at}, "protein": "P1", "phase": {value}}}\n')
+        if value != '"odd"':  # any text can be a name
+            journal.write(f'{{"at": {at}, "run": "STARTED", "author": {value}}}\n')
+            journal.write(f'{{"at": {at}, "protein": "P1", "phase": "running", "node": {value}}}\n')
+    other = open_store(tmp_path / "other.db")
+    import_run(other, run.folder.path)
+    assert rows(other) == rows(store)
+
+
 def test_prediction_of_a_batch_is_no_attempt_of_its_proteins(make):
     state = State()
     apply_event(state, Event("P", "running", 1, step="secondary_structure", node="a"))
