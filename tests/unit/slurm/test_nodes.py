@@ -46,7 +46,7 @@ GOOD = "- {name: a, count: 1, cores: 1, mem_mb: 1000}\n"
         ("[" * 100_000, "not YAML"),
         (b"\xff\xfe\xfa", "not YAML"),
         ("- worker\n", "line 1: expected the keys name, count, cores, mem_mb"),
-        (GOOD + "- {name: b, count: 1, cores: 1}\n", "line 2: mem_mb is missing"),
+        (GOOD + "- {name: b, count: 1, cores: 1}\n", "line 2: missing mem_mb"),
         (GOOD + "- {name: b, count: 1, cores: 1, mem: 5}\n", "line 2: unknown key 'mem': did you mean 'mem_mb'?"),
         (GOOD + "- {name: b, count: 1, cores: 1, mem_mb: 5, gpu: 1}\n", "unknown key 'gpu': known keys: name, count"),
         ("- name: a\n  count: 0\n  cores: 1\n  mem_mb: 9\n", "line 2, count: '0' is invalid: expected a whole"),
