@@ -412,7 +412,8 @@ def migrate(conn, migrations=None):
                 conn.execute(f"pragma user_version = {version}")
             conn.execute("commit")
         except BaseException:
-            conn.execute("rollback")
+            if conn.in_transaction:
+                conn.execute("rollback")
             raise
     if version > len(migrations):
         raise UserError(

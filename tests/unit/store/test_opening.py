@@ -90,6 +90,14 @@ def test_absent_store_is_not_made_by_reading(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_error_that_ended_the_transaction_of_a_migration_is_the_one_that_is_raised(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as conn:
+        # as SQLite does by itself where the disk is full
+        with pytest.raises(sqlite3.OperationalError, match="no such table: x"):
+            migrate(conn, [("rollback", "select * from x")])
+        assert version(conn) == 0
+
+
 def test_full_disk_is_not_called_damage(store, tmp_path):
     store.execute(f"pragma max_page_count = {store.execute('pragma page_count').fetchone()[0]}")
     with pytest.raises(sqlite3.OperationalError) as full, database.transaction(store):
