@@ -143,12 +143,29 @@ def estimate(context, ids, templates, mode, weights, as_json):
     answer = _client(context).estimate(read_ids(ids.read()), templates, mode, weights)
     if as_json:
         return print_json(answer)
-    facts = ("total", "new", "already_predicted", "residues", "cpu_hours", "expected_s", "machine", "ahead")
-    print_facts({fact.replace("_", " "): answer[fact] for fact in facts} | {"longest": answer["longest"]["query_id"]})
+    cpu_s = None if answer["cpu_hours"] is None else 3600 * answer["cpu_hours"]
+    print_facts(
+        {
+            "proteins": f"{answer['total']:,} ({answer['new']:,} to be computed, {answer['already_predicted']:,} done)",
+            "residues": f"{answer['residues']:,}",
+            "longest": f"{answer['longest']['query_id']}, {answer['longest']['length']:,} residues",
+            "time": _span(answer["expected_s"]),
+            "CPU time": _span(cpu_s),
+            "machine": answer["machine"],
+            "queued before": answer["ahead"] or None,
+        }
+    )
     for one in answer["not_fitting"]:
         click.echo(f"does not fit: {one['query_id']} needs {one['mem_mb']} MB", err=True)
     for name in answer["absent"]:
         click.echo(f"absent: {name['id']}: {name['reason']}", err=True)
+
+
+def _span(seconds):
+    """A time span in words; None where it is not known."""
+    from proteofold.system.words import duration
+
+    return None if seconds is None else duration(seconds)
 
 
 @_command("start", "Start a run with the proteins of a list.", "my-run --ids ids.txt --watch")

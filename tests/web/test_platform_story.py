@@ -170,6 +170,8 @@ def test_a_token_made_on_the_page_serves_the_command_line(ann, bench, tmp_path):
     assert "more1" in remote("search", "more1")
     (tmp_path / "ids.txt").write_text("more1, P69905\nabsent\n")
     assert "absent" in remote("estimate", "--ids", "ids.txt", "--json")
+    estimate = remote("estimate", "--ids", "ids.txt")
+    assert "to be computed" in estimate and not re.search(r"\d\.\d\d", estimate), estimate
     remote("start", "remote", "--ids", "ids.txt", expect=1)
     assert "2 of 2" in remote("start", "remote", "--ids", "ids.txt", "--without-absent", "--watch")
     assert json.loads(remote("show", "remote", "--json"))["run"]["author"] == "ann"
