@@ -60,6 +60,7 @@ class History:
             else:
                 self.worked_s = self.duration_s
             self.last_start, self.author, self.ended = at, record.get("author"), None
+            self.last_at = at  # also where the clock was set back meanwhile
             for state in self.states.values():
                 if state.phase != "done":  # whether that still holds, the result files show
                     state.wait_again()

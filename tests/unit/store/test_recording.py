@@ -10,7 +10,7 @@ from runfolders import CATH_NAMES, add_classification, span_hit
 
 from proteofold.run.layout import digits_of
 from proteofold.run.merge import merge_run
-from proteofold.run.states import State, apply_event
+from proteofold.run.states import State, apply_event, timestamp
 from proteofold.store import (
     Event,
     add_fasta,
@@ -211,6 +211,16 @@ def test_resumed_run_counts_on_and_equals_its_import(store, recorded, results, r
     other = open_store(tmp_path / "other.db")
     import_run(other, run.folder.path)
     assert rows(other) | {"proteins": []} == rows(store) | {"proteins": []}
+
+
+def test_clock_that_is_set_back_between_starts_is_no_run_time(store, results):
+    run = results.plan()
+    start_run(store, run, at=2e9)
+    finish_run(store, run, "INTERRUPTED", at=2e9 + 5)
+    start_run(store, run, at=1.9e9)
+    finish_run(store, run, "FAILED", at=1.9e9 + 10)
+    duration, finished = store.execute("select duration_s, date_finished from runs").fetchone()
+    assert duration == 15 and finished == timestamp(1.9e9 + 10)
 
 
 def test_changed_sequence_or_settings_make_a_protein_wait_again(store, results, make):
