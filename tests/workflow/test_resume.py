@@ -272,14 +272,15 @@ def test_run_that_is_cut_short_and_started_again_ends_in_identical_files(fresh, 
 
 
 def test_searches_die_with_the_head(fresh):
-    fresh.mark("slow")
+    fresh.mark("wait", *fresh.records)
     head = fresh.start()
-    while not fresh.searched():
-        time.sleep(0.05)
+    wait_for_searches(fresh, head, 1)
+    assert processes_in(fresh.path) != []
     kill_head_only(head)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while (left := processes_in(fresh.path)) and time.monotonic() < deadline:
         time.sleep(0.1)
+    fresh.mark("wait")
     assert left == []
 
 

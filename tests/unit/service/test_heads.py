@@ -64,6 +64,15 @@ def wait_for_end(process):
     process.wait(timeout=30)
 
 
+def wait_until_ready(platform, process):
+    """Wait until a head says that it is ready; returns what it has printed."""
+    deadline = time.monotonic() + 60
+    while "ready" not in (words := heads.last_words(platform, orders._read(platform, "one"))):
+        assert process.poll() is None and time.monotonic() < deadline, words
+        time.sleep(0.05)
+    return words
+
+
 def status(store):
     return store.execute("select status from runs where run_id = 'one'").fetchone()[0]
 
@@ -73,8 +82,7 @@ def test_head_holds_the_lock_as_long_as_it_lives_and_hands_it_to_no_child(head, 
     process = head(script)
     with order_lock(platform, "one") as lock:
         assert lock is None
-    while "ready" not in heads.last_words(platform, orders._read(platform, "one")):
-        time.sleep(0.05)
+    wait_until_ready(platform, process)
     assert look() == [] and order_of(platform, "one")["state"] == "running"
     process.kill()
     process.wait()
@@ -143,8 +151,7 @@ def test_proteins_of_an_order_keep_their_headers(store):
 
 def test_stubborn_head_is_asked_then_terminated_then_killed(head, platform, store, users, look, monkeypatch):
     process = head(STUBBORN)
-    while "ready" not in heads.last_words(platform, orders._read(platform, "one")):
-        time.sleep(0.05)
+    wait_until_ready(platform, process)
     ask_stop(store, platform, "one", users["alice"])
     with transaction(platform):
         platform.execute("update orders set stop_asked_at = stop_asked_at - 1000")  # no runner was there meanwhile
@@ -191,9 +198,7 @@ def test_head_that_a_service_starts_is_watched_and_can_be_stopped(head, store, p
     settings, _ = service
     script = "import os, time; print(os.getpid()); print('ready', flush=True); time.sleep(60)"
     process = head(script, settings)
-    while "ready" not in (words := heads.last_words(platform, orders._read(platform, "one"))):
-        assert process.poll() is None, words
-        time.sleep(0.05)
+    words = wait_until_ready(platform, process)
     assert words.split()[0] == str(process.pid)
     assert heads.lives(platform, "one") and heads.began(platform, orders._read(platform, "one"))
     ask_stop(store, platform, "one", users["alice"])

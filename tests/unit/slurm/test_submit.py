@@ -180,7 +180,9 @@ def test_submission_that_slurm_does_not_take_ends_with_its_head(slurm):
     slurm.fail("sbatch", *["sbatch: error: Socket timed out on send/recv operation"] * 1000)
     words = shlex.join([sys.executable, "-m", "proteofold.slurm.submit", *options(slurm)])
     head = subprocess.Popen(["sh", "-c", f"{words}; true"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
     while not slurm.calls("sbatch"):
+        assert head.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     head.send_signal(signal.SIGKILL)
     assert head.communicate(timeout=20)[0] == b""  # the pipe is closed when its last process is gone
