@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from proteofold.run.planning import METHODS, METHODS_VARIABLE
 from proteofold.science import hhsuite, library_build
 from proteofold.science.weights import WEIGHT_FILES
 
@@ -36,6 +37,12 @@ def pytest_make_parametrize_id(val):
 def data():
     """Folder of the example files."""
     return DATA
+
+
+@pytest.fixture
+def in_rule(monkeypatch):
+    """Steps are run as the rules of the workflow run them: an error is one line."""
+    monkeypatch.setenv(METHODS_VARIABLE, METHODS)
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_official_checksum_of_the_weights_is_asked_for(call, server):
         (("pdb70", "--url", "http://h/a b"), "blanks and the like as %20"),
         (("pdb70", "--url", "http://h/a\nb"), "expected http://"),
         (("weights", "--checksum", "e04ad7"), "expected md5:<32 hex digits>"),
-        (("proteome", "9606"), "no id of a proteome"),
+        (("proteome", "9606"), "not the id of a proteome"),
         (("local-copy", "nothing/pdb70", "local"), "nothing/pdb70_hhm.ffdata"),
     ],
 )

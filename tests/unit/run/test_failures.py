@@ -138,7 +138,7 @@ def test_row_has_the_columns_of_the_table(run, member):
 @pytest.mark.parametrize(
     ("script", "again"), [("exit 3", True), ("kill -ABRT $$", True), ("kill -TERM $$", False), ("kill -KILL $$", False)]
 )
-def test_only_an_error_of_the_tool_itself_would_be_repeated(tmp_path, script, again):
+def test_only_an_error_of_the_tool_itself_would_be_repeated(tmp_path, in_rule, script, again):
     """A time limit ends the tool first and the process around it later: the log then has a signal as the reason."""
     log = tmp_path / "log"
     step = "import click\nfrom proteofold.cli import steps\nfrom proteofold.system.process import run_tool\n"
@@ -167,7 +167,7 @@ def test_library_that_could_not_be_built_is_the_reason(run, member, runs):
 STEP = "import sys; from proteofold.cli.main import main; sys.argv[0] = 'proteofold'; main()"
 
 
-def test_step_whose_result_a_full_disk_does_not_take_names_the_disk(tmp_path, data):
+def test_step_whose_result_a_full_disk_does_not_take_names_the_disk(tmp_path, in_rule, data):
     log = tmp_path / "log"
     script = "from proteofold.system import files\n"
     script += "files.os.replace = lambda *_: (_ for _ in ()).throw(OSError(28, 'full'))\n"

@@ -33,7 +33,7 @@ def source(tmp_path):
 
 
 @pytest.fixture
-def build(source, tmp_path):
+def build(source, tmp_path, in_rule):
     """Function that builds the library of the folder as the rule does; returns the message if that failed."""
     prefix = tmp_path / "libraries" / "my" / "db"
 
