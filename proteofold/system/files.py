@@ -37,6 +37,8 @@ def replacing(path):
     except OSError as error:
         from proteofold.system.disks import disk_error  # here, because a search that goes well would pay for it
 
+        if error.filename == aside:  # a name that no user knows
+            error.filename = os.fspath(path)
         raise disk_error(error, path) or error from None
     finally:
         if os.path.lexists(aside):

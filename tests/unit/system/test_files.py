@@ -54,6 +54,13 @@ def test_file_in_the_current_folder_is_written(tmp_path, monkeypatch):
     assert (tmp_path / "x").read_text() == "text\n"
 
 
+def test_error_of_writing_names_the_file_that_was_asked_for(tmp_path):
+    path = tmp_path / ("x" * 250)  # too long with what is added to the name of the unfinished file
+    with pytest.raises(OSError) as caught:
+        write_aside(path, "text")
+    assert caught.value.filename == str(path)
+
+
 def test_only_changed_files_are_written(tmp_path):
     path = tmp_path / "x"
     write_if_changed(path, "text\n")
