@@ -2,6 +2,9 @@
 
 Snakemake finds it by its name; profiles switch it on with ``logger: proteofold``. The full job texts are still
 written to Snakemake's own log file, whose path is shown at the end of a run; ``-p`` shows them on the terminal.
+
+The Snakemake of each job on a node imports this module as well and uses nothing of it: what takes long to import waits
+until it is needed.
 """
 
 import logging
@@ -21,11 +24,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from proteofold.run.failures import disk_failure, is_unfinished, last_words
 from proteofold.run.interruption import interrupt_jobs, interrupted, note_interruption
-from proteofold.run.progress import Progress
 from proteofold.run.states import Event
 from proteofold.slurm.jobs import FOLDER_VARIABLE, JobFolder
-from proteofold.slurm.watch import Watch
-from proteofold.store.recorder import Recorder
 
 # Lines of Snakemake that are useful to a user of proteofold. All else is about single jobs, and in the log file.
 _SHOWN = ("Building DAG of jobs", "Nothing to be done", "Unlocking", "Complete log")
@@ -68,6 +68,8 @@ class LogHandler(LogHandlerBase):
     needs_rulegraph = False
 
     def __post_init__(self):
+        from proteofold.run.progress import Progress
+
         settings = self.common_settings
         quiet = set(settings.quiet or ())
         self.filter_shown = DefaultFilter(
@@ -144,6 +146,9 @@ class LogHandler(LogHandlerBase):
         return interrupted(wait_s=0.5 if record.jobid in self.local else 0)
 
     def _record(self, run):
+        from proteofold.slurm.watch import Watch
+        from proteofold.store.recorder import Recorder
+
         self.folders = [run.folder.path, os.getcwd()]
         logging.raiseExceptions = False  # on a full disk Snakemake's log would have a traceback printed for each line
         for member in run.members.values():

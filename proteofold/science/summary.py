@@ -46,10 +46,10 @@ def summarise(query_id, hits):
 
 def _statistics(scores):
     """Mean, population standard deviation and geometric mean; nan where there is no score, or no such mean."""
-    import numpy  # here: this module is also read for the names of columns
-
     if not scores:
         return math.nan, math.nan, math.nan
+    import numpy  # here: it takes longer to import than a summary to compute, and nothing else here needs it
+
     values = numpy.array(scores)
     with numpy.errstate(divide="ignore", invalid="ignore"):
         geometric = numpy.exp(numpy.log(values).mean())

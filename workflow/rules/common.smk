@@ -40,6 +40,9 @@ config = with_defaults(config)
 PYTHON = shlex.join(paths.PYTHON)  # Snakemake fills it into the submit command of profiles/cluster
 PROTEOFOLD = [*paths.PYTHON, "-m", "proteofold"]
 os.environ.update(paths.SAFE_PATH)
+# Wherever numpy is imported, also by the Snakemake of a job on a node, it would start a thread for each core. That costs
+# more than the few sums for which a step needs it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # In the commands of the rules `proteofold` is that of this Python, whatever is on PATH, and takes the place of the
 # shell. It ends when this process dies, whatever kills it (proteofold.system.process). In a rule's container it is the

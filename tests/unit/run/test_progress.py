@@ -5,6 +5,8 @@ import io
 import logging
 import os
 import re
+import subprocess
+import sys
 import tempfile
 from types import SimpleNamespace
 
@@ -185,11 +187,18 @@ def test_time_is_reported_in_the_unit_that_matters(seconds, text):
     assert rough_duration(seconds) == text
 
 
+def test_job_on_a_node_does_not_import_what_shows_or_records_a_run():
+    pytest.importorskip("snakemake")
+    script = "import sys, snakemake_logger_plugin_proteofold; print({'rich', 'yaml', 'numpy'} & sys.modules.keys())"
+    outcome = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert outcome.stdout == "set()\n"
+
+
 @pytest.fixture
 def handler(shown, monkeypatch):
     """Snakemake's side: the plugin's handler, without Snakemake."""
     plugin = pytest.importorskip("snakemake_logger_plugin_proteofold")
-    monkeypatch.setattr(plugin, "Progress", lambda quiet: Progress(file=shown, quiet=quiet))
+    monkeypatch.setattr("proteofold.run.progress.Progress", lambda quiet: Progress(file=shown, quiet=quiet))
     common = SimpleNamespace(
         dryrun=False, verbose=False, printshellcmds=False, debug_dag=False, nocolor=True, quiet=None
     )
