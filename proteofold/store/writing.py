@@ -18,13 +18,15 @@ from proteofold.run.states import STATE_COLUMNS, State, apply_event, seconds_of
 from proteofold.store.database import importing_alone, transaction
 from proteofold.store.journal import note_end, note_events, note_start, read_history
 from proteofold.store.proteins import add_members, member_rows, write_members
-from proteofold.store.results import RunFiles, run_id_of
+from proteofold.store.results import RESULT_COLUMNS, RunFiles, run_id_of
 from proteofold.store.rows import count_run, write_rows, write_run
 from proteofold.system.errors import UserError
 
 # Rows of one transaction: about 0.1 s.
 ROWS_AT_ONCE = 500
 
+_READ_UNFINISHED = f"select {', '.join(RESULT_COLUMNS)} from protein_results where run_id = ? and phase <> 'done'"
+_QUERY_ID = RESULT_COLUMNS.index("query_id")
 _READ_STATE = f"select position, {', '.join(STATE_COLUMNS)} from protein_results where run_id = ? and query_id = ?"
 
 
@@ -250,7 +252,10 @@ def remove_others(conn, run):
 
 
 def _write_in_batches(conn, run, rows):
-    while batch := list(islice(rows, ROWS_AT_ONCE)):
+    """Write (row, Result or None) pairs, but for rows without a result that the store has already."""
+    stored = {row[_QUERY_ID]: row for row in conn.execute(_READ_UNFINISHED, (run_id_of(run),))}
+    changed = ((row, result) for row, result in rows if result or row != stored.get(row[_QUERY_ID]))
+    while batch := list(islice(changed, ROWS_AT_ONCE)):
         with transaction(conn):
             write_rows(conn, run, batch)
 

@@ -106,6 +106,19 @@ def test_sequences_are_there_once_their_batch_is_predicted_or_the_run_ends(resul
     assert None not in column(store, "sequence", "proteins")
 
 
+def test_rows_that_stay_as_they_are_are_not_written_again(results, store, make, events):
+    run = results.plan(proteins={f"P{number}": "MKV" for number in range(300)})
+    start_run(store, run, at=make.start)
+    record_events(store, run, [events("P7", "running", 1)])
+    before = store.total_changes
+    finish_run(store, run, "INTERRUPTED", at=make.start + 9)
+    assert store.total_changes - before < 30
+    start_run(store, run, at=make.start + 10)
+    assert store.total_changes - before < 60
+    assert set(column(store, "phase")) == {"waiting"}
+    assert column(store, "attempts").count(1) == 1
+
+
 def test_each_phase_is_reported_with_its_node(results, store, make, events):
     run = results.plan()
     start_run(store, run, at=make.start)
