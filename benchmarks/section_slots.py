@@ -1,9 +1,13 @@
 """How busy one machine's head keeps its slots, and how soon Ctrl-C and a restart take effect in a large run."""
 
+import contextlib
 import os
+import resource
 import signal
+import statistics
 import subprocess
 import time
+from pathlib import Path
 
 from made_runs import predicted_run
 from measure import SNAKEMAKE, measure, table
@@ -22,25 +26,50 @@ def run(folder, options):
     predicted_run(folder, "stopped", PROTEINS)
     measure([*SNAKEMAKE, "--configfile", "slots.yaml", "--cores", "1", "--until", "build_template_library"], folder)
     environment = os.environ | write_stub(folder, SEARCH_S)
-    whole = measure([*SNAKEMAKE, "--configfile", "slots.yaml", "--cores", SLOTS], folder, environment)
+    cpu_s, counts = _counted_run([*SNAKEMAKE, "--configfile", "slots.yaml", "--cores", SLOTS], folder, environment)
+    busy, searching = _busy(folder, counts)
     write_stub(folder)
     ends, begins = _stopped_and_started(folder, environment)
     rows = [
-        [f"part of the time that {SLOTS} slots are busy, searches of {SEARCH_S} s", f"**{_busy(folder):.2f}**"],
-        ["— CPU s a protein, start of the run and tables included", f"{whole.cpu_s / SEARCHES:.2f}"],
+        [f"part of the time that {SLOTS} slots are busy, searches of {SEARCH_S} s", f"**{busy:.2f}**"],
+        ["— with the search itself, not with its Python, `.a3m` or summary", f"{searching:.2f}"],
+        ["— CPU s a protein, start of the run and tables included", f"{cpu_s / SEARCHES:.2f}"],
         [f"Ctrl-C at {STOPPED_AT} of {PROTEINS:,} done, to the end of the command", f"{ends:.0f} s"],
         ["started again, to the first result", f"{begins:.0f} s"],
     ]
     return table([f"{SEARCHES} made proteins, one machine of {os.cpu_count()} cores", ""], rows)
 
 
-def _busy(folder):
-    """Seconds of searches, over the seconds that the slots had between the first's begin and the last's end."""
+def _counted_run(command, folder, environment):
+    """(CPU seconds of a run, [(time, jobs at work)] ten times a second)."""
+    used, counts = resource.getrusage(resource.RUSAGE_CHILDREN), []
+    head = _start(list(map(str, command)), folder, environment)
+    while head.poll() is None:
+        counts.append((time.time(), _children(head.pid)))
+        time.sleep(0.1)
+    if head.returncode:
+        raise SystemExit(f"the run ended with exit code {head.returncode}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime, counts
+
+
+def _children(pid):
+    """How many processes the threads of a process have started and not ended."""
+    count = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            count += len(path.read_text().split())
+    return count
+
+
+def _busy(folder, counts):
+    """Parts of the slots' time from the first search's begin to the last one's end: with a job, with a search."""
     made = load_run(folder / "results" / "slots")
     seconds = [read_usage(made.search.usage(entry)).wall_s for entry in made.by_entry]
     ends = [made.search.hhr(entry).stat().st_mtime for entry in made.by_entry]
-    begin = min(end - second for end, second in zip(ends, seconds, strict=True))
-    return sum(seconds) / (SLOTS * (max(ends) - begin))
+    begin, end = min(end - second for end, second in zip(ends, seconds, strict=True)), max(ends)
+    jobs = [min(count, SLOTS) for at, count in counts if begin <= at <= end]
+    return statistics.mean(jobs) / SLOTS, sum(seconds) / (SLOTS * (end - begin))
 
 
 def _stopped_and_started(folder, environment):
