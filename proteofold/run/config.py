@@ -62,6 +62,8 @@ def _load(path):
         raise UserError(f"configuration {path}: cannot be read ({error.strerror}).", topic="configuration") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: wrong encoding, or a date like 2024-13-45
         raise UserError(_not_yaml(path, error), topic="configuration") from None
+    except RecursionError:
+        raise UserError(f"configuration {path}: nested too deeply.", topic="configuration") from None
     if loaded is not None and not isinstance(loaded, dict):
         raise UserError(f"configuration {path}: expected 'key: value' lines.", topic="configuration")
     if repeated:

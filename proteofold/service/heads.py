@@ -77,7 +77,7 @@ def _are_whole(order, proteins, config):
         loaded = yaml.safe_load(config.read_text(encoding="utf-8"))
         same = isinstance(loaded, dict) and loaded.get("run") == order["run_id"]
         return same and proteins.read_bytes().count(b">") >= order["proteins"]
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return False
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -109,6 +110,19 @@ def test_jobs_of_a_killed_head_are_adopted_and_no_protein_is_searched_twice(clus
     head.wait()
     cluster.mark("very_slow", "0")
     time.sleep(2)
+    cluster.snakemake(keep_count=True)
+    assert sorted(cluster.searched()) == sorted([HBA, MYG, LYS, CYC])
+    assert cluster.tables() == finished.tables()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_head_killed_at_a_random_moment_costs_no_search(cluster, finished, seed):
+    cluster.mark("very_slow", "4")
+    head = cluster.start()
+    time.sleep(random.Random(seed).uniform(2, 25))
+    with contextlib.suppress(ProcessLookupError):  # it may have ended
+        os.killpg(head.pid, signal.SIGKILL)
+    head.wait()
     cluster.snakemake(keep_count=True)
     assert sorted(cluster.searched()) == sorted([HBA, MYG, LYS, CYC])
     assert cluster.tables() == finished.tables()

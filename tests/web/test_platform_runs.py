@@ -203,7 +203,7 @@ def call(users_site, token_of):
 def test_a_queued_run_does_not_count_proteins_that_it_cannot_list_yet(ann):
     started(ann, "queued", "P02144")
     page = ann.get("/-/runs/queued").text
-    assert "The proteins are listed when the run has started." in page and "1 to 1 of 1" not in page
+    assert "The proteins are listed when the run has started." in page and "1 of 1" not in page
     ann.send("/-/runs/queued/stop")
     ann.send("/-/runs/queued/delete")
 

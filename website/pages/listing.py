@@ -59,11 +59,12 @@ class Pager:
 
     def links(self, path):
         """What a template shows: the rows on this page, and the addresses of others; ``path(page)`` makes one."""
-        last = min(self.offset + self.most, self.total)
+        first, last = self.offset + 1, min(self.offset + self.most, self.total)
+        shown = f"{first:,} to {last:,}" if first < last else f"{first:,}"
         turns = [("First", 1, self.page > 2), ("Previous", self.page - 1, self.page > 1)]
         turns += [("Next", self.page + 1, self.page < self.pages), ("Last", self.pages, self.page < self.pages - 1)]
         return {
-            "rows": f"{self.offset + 1:,} to {last:,} of {self.total:,}" if self.total else "",
+            "rows": f"{shown} of {self.total:,}" if self.total else "",
             "page": f"page {self.page:,} of {self.pages:,}",
             "turns": [(word, path(page)) for word, page, there in turns if there],
         }

@@ -75,6 +75,7 @@ def test_empty_file_and_byte_order_mark_do_no_harm(config_file):
         ("run: x\nproteins: [a.fasta\n", "line 3: not YAML: .* that begins in line 2"),
         ("run:\tx\n\ty: 1\n", "line 1: not YAML"),
         (b"run: caf\xe9\n", "not YAML"),
+        pytest.param("run: " + "[" * 3000 + "]" * 3000, "nested too deeply", id="nested"),
         ("run: 2024-13-45\n", "not YAML"),
         ("run: !!python/object:os.system x\n", "not YAML"),
         ("- run\n", "expected 'key: value' lines"),
