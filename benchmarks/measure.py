@@ -1,5 +1,6 @@
 """Measuring whole commands with GNU time, and the inputs that the sections share."""
 
+import contextlib
 import os
 import random
 import re
@@ -67,13 +68,18 @@ def measure_private(command):
     return measured, highest / 1024
 
 
+def children(pid):
+    """The processes that the threads of a process have started and that have not ended."""
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            found += path.read_text().split()
+    return found
+
+
 def _family(pid):
     """A process and those that it started, and so on."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:  # ended meanwhile
-        children = []
-    return [pid, *(one for child in children for one in _family(child))]
+    return [pid, *(one for child in children(pid) for one in _family(child))]
 
 
 def _private_kb(pid):

@@ -1,16 +1,14 @@
 """How busy one machine's head keeps its slots, and how soon Ctrl-C and a restart take effect in a large run."""
 
-import contextlib
 import os
 import resource
 import signal
 import statistics
 import subprocess
 import time
-from pathlib import Path
 
 from made_runs import predicted_run
-from measure import SNAKEMAKE, measure, table
+from measure import SNAKEMAKE, children, measure, table
 from stub_search import write_stub
 
 from proteofold.run.manifest import load_run
@@ -45,21 +43,12 @@ def _counted_run(command, folder, environment):
     used, counts = resource.getrusage(resource.RUSAGE_CHILDREN), []
     head = _start(list(map(str, command)), folder, environment)
     while head.poll() is None:
-        counts.append((time.time(), _children(head.pid)))
+        counts.append((time.time(), len(children(head.pid))))
         time.sleep(0.1)
     if head.returncode:
         raise SystemExit(f"the run ended with exit code {head.returncode}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime, counts
-
-
-def _children(pid):
-    """How many processes the threads of a process have started and not ended."""
-    count = 0
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):  # the thread has ended
-            count += len(path.read_text().split())
-    return count
 
 
 def _busy(folder, counts):
