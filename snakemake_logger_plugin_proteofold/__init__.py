@@ -108,7 +108,8 @@ class LogHandler(LogHandlerBase):
     def _hear(self, record):
         event = getattr(record, "event", None)
         if plan := getattr(record, "proteofold_plan", None):
-            self.progress.plan({member.entry: member.length for member in plan.run.members.values()})
+            lengths = {member.entry: member.length for member in plan.run.members.values()}
+            self.progress.plan(lengths, len(plan.missing))
         elif run := getattr(record, "proteofold_run", None):
             self._record(run)
         elif (status := getattr(record, "proteofold_end", None)) and self.recorder:

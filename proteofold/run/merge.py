@@ -74,7 +74,8 @@ def collect_block(path, name):
 def merge_run(path, marks=(), interrupted=False):
     """Write the merged files of a run from what is there; returns the counts of proteins, which add up.
 
-    ``marks`` are names of the files that stand for what the tables are made of; marks of other names are removed.
+    ``marks`` are names of the files that stand for what the tables are made of, given where all proteins are done;
+    marks of other names are removed, and ``.a3m`` files that are not kept.
 
     A protein without a result becomes a row of failed.csv, one whose result is damaged, too: it is removed. What a part
     of the run (parts.py) says of a protein counts where the run itself has not started it. In an ``interrupted`` run
@@ -137,6 +138,8 @@ def merge_run(path, marks=(), interrupted=False):
     _remove_others(folder.blocks, of_blocks)
     if marks:
         _remove_others(folder.marks, marks)
+        if "a3m" not in run.settings["keep"]:  # those that a killed start has left: all searches are done
+            shutil.rmtree(folder.a3m_folder, ignore_errors=True)
     return dict(counts)
 
 

@@ -32,19 +32,22 @@ class Progress:
         self.console = Console(file=file or sys.stderr, highlight=False, soft_wrap=True)
         self.quiet = quiet  # about progress; errors are reported all the same
         self.lengths = {}
-        self.total = self.due = self.succeeded = 0
+        self.total = self.missing = self.due = self.succeeded = 0
         self.failures = set()  # proteins; one that succeeds at a later attempt leaves it
         self.batches = self.batches_done = 0
         self.work = self.work_done = 0
         self.began = self.last_line = None
         self.live = None
 
-    def plan(self, lengths):
-        """Take up the proteins of the run: entry -> length."""
-        self.lengths, self.total = lengths, len(lengths)
+    def plan(self, lengths, missing):
+        """Take up the proteins of the run, entry -> length, and how many of them have no result yet."""
+        self.lengths, self.total, self.missing = lengths, len(lengths), missing
 
     def jobs(self, counts):
-        """Take up how many jobs of each rule Snakemake has found to be due."""
+        """Take up how many jobs of each rule Snakemake has found to be due.
+
+        With --until or files by name these are fewer than what is missing, with --forcerun they are more.
+        """
         self.due, self.batches = counts.get("summarise_hits", 0), counts.get("predict_secondary_structure", 0)
         whole = sum(SEARCH_BASE_RESIDUES + length for length in self.lengths.values())
         self.work = whole * self.due / max(self.total, 1)
@@ -52,7 +55,7 @@ class Progress:
     @property
     def done(self):
         """Proteins that have their result."""
-        return self.total - self.due + self.succeeded
+        return self.total - max(self.due, self.missing) + self.succeeded
 
     def started(self, rule, wildcards):
         """A job begins (on a cluster: is submitted)."""

@@ -74,6 +74,31 @@ def test_any_file_of_the_chain_can_be_asked_for_by_name(fresh, finished):
     assert not (fresh.path / run.search.out(entry).relative_to(finished.path)).exists()
 
 
+def test_run_of_which_only_a_part_was_requested_is_unfinished_until_the_rest_is_made(fresh, finished):
+    hhr = finished.hhr("P02144").relative_to(finished.path)
+    for request in (("--until", "predict_secondary_structure"), ("--", str(hhr))):
+        assert "0 of 4 proteins done" in fresh.snakemake(*request)
+        assert _in_store(fresh) == ("INTERRUPTED", {"waiting": 4})
+    assert "4 of 4 proteins done" in fresh.snakemake()
+    assert len(fresh.searched()) == 3
+    assert _in_store(fresh) == ("SUCCESS", {"done": 4})
+    fresh.out("P02144").unlink()
+    assert "4 of 4 proteins done" in fresh.snakemake("--until", "collect_block")
+    assert _in_store(fresh) == ("INTERRUPTED", {"done": 4})  # tables are older than what is there
+
+
+def _in_store(bench):
+    with contextlib.closing(sqlite3.connect(bench.path / "results" / "proteofold.db")) as conn:
+        (status,) = conn.execute("select status from runs where run_id = 'test'").fetchone()
+        return status, dict(conn.execute("select phase, count(*) from protein_results group by phase"))
+
+
+def test_a3m_that_was_requested_by_name_is_kept(done):
+    wanted = done.run.a3m(done.run.members["P02144"].entry)
+    done.snakemake("--", str(wanted.relative_to(done.path)))
+    assert wanted.read_text().startswith(">ss_pred\n")
+
+
 def test_files_that_are_not_of_the_run_are_refused_in_a_sentence(done):
     out, batch = done.out("P02144").relative_to(done.path), done.run.predictions.path.relative_to(done.path)
     for foreign, kind in (

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 import subprocess
 
 from snakemake.logging import logger
@@ -202,6 +201,18 @@ def report_files():
     return [run_file(f"report/{file.name}") for file in REPORT_FILES]
 
 
+def whole_run():
+    """All files that `all` requests."""
+    return [*missing_results(), *kept_a3m(), *merge_inputs(), *merged_tables(), *report_files()]
+
+
+def is_whole():
+    """Whether the run has all its files, and tables of its newest results: a start may request less than `all`."""
+    if not all(map(os.path.exists, whole_run())):
+        return False
+    return min(map(os.path.getmtime, merged_tables())) >= max(map(os.path.getmtime, merge_inputs()))
+
+
 def begin_run():
     """Become the one head of the run, and write down what was asked for."""
     without_limit_of_starts()
@@ -231,11 +242,12 @@ def cancel_jobs():
 
 
 def end_run(status):
-    """Tidy up, and report how the run ended."""
+    """Report how the run ended."""
     if IS_HEAD:
         interruption.note_end_of_jobs()
-        if status == "SUCCESS" and "a3m" not in RUN.settings["keep"]:
-            shutil.rmtree(RUN.folder.a3m_folder, ignore_errors=True)
+        if status == "SUCCESS" and not is_whole():
+            status = "INTERRUPTED"
+            logger.warning("note: what was requested is there. Start without --until and file names for the rest.")
         logger.info("run ends", extra={"proteofold_end": status})
 
 

@@ -35,7 +35,7 @@ def shown():
 def run(shown, clock):
     """Progress of a run of five proteins in two batches, one of them done before."""
     started = Progress(file=shown)
-    started.plan({"a": 100, "b": 200, "c": 300, "d": 400, "e": 500})
+    started.plan({"a": 100, "b": 200, "c": 300, "d": 400, "e": 500}, missing=4)
     started.jobs({"search_templates": 4, "summarise_hits": 4, "predict_secondary_structure": 2, "merge_results": 1})
     started.started("predict_secondary_structure", {"batch": "0001"})
     return started
@@ -124,7 +124,7 @@ def test_bar_leaves_room_for_the_text_on_a_terminal_of_80_columns(monkeypatch, s
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(shown, "isatty", lambda: True, raising=False)
     run = Progress(file=shown)
-    run.plan({str(number): 100 for number in range(12345)})
+    run.plan({str(number): 100 for number in range(12345)}, missing=12345)
     run.jobs({"summarise_hits": 12345, "predict_secondary_structure": 321})
     run.started("predict_secondary_structure", {"batch": "0001"})
     run.stop()
@@ -157,9 +157,18 @@ def test_lines_of_a_platform_log_have_the_time_and_the_step(run, shown, monkeypa
     assert "search_templates a finished" in lines[0] and "search_templates b" in lines[-1]
 
 
+def test_proteins_that_are_missing_and_not_requested_do_not_count_as_done(shown):
+    start = Progress(file=shown)
+    start.plan({"a": 100, "b": 200, "c": 300}, missing=2)
+    start.jobs({"summarise_hits": 1})
+    assert start.text() == "1 of 3 proteins done"
+    search(start, "a")
+    assert start.text(ended=True) == "2 of 3 proteins done"
+
+
 def test_run_with_nothing_to_do_shows_nothing(shown):
     idle = Progress(file=shown)
-    idle.plan({"a": 100})
+    idle.plan({"a": 100}, missing=0)
     idle.jobs({})
     idle.stop()
     assert (shown.getvalue(), idle.text()) == ("", "1 of 1 proteins done")
@@ -220,7 +229,7 @@ def event(name, **extra):
 def plan_of(**lengths):
     """What the Snakefile hands over when the run is planned."""
     members = {entry: SimpleNamespace(entry=entry, length=length) for entry, length in lengths.items()}
-    return record(proteofold_plan=SimpleNamespace(run=SimpleNamespace(members=members)))
+    return record(proteofold_plan=SimpleNamespace(run=SimpleNamespace(members=members), missing=list(lengths)))
 
 
 def start(handler, jobid, rule, **wildcards):
