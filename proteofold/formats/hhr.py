@@ -158,7 +158,9 @@ def _ss_agreement(text, start, end):
     query = rows.get("Q ss_pred", "").translate(THREE_STATES)
     for label in ("T ss_dssp", "T ss_pred"):  # a structure may have no observed states in what is aligned
         template = rows.get(label, "").translate(THREE_STATES)
-        pairs = Counter(zip(query, template, strict=False)) if len(query) == len(template) else Counter()
+        if not template or len(query) != len(template):
+            continue
+        pairs = Counter(zip(query, template, strict=True))
         if known := sum(count for pair, count in pairs.items() if not _UNKNOWN.intersection(pair)):
             return round(100 * sum(pairs[state, state] for state in "HEC") / known, 1)
     return None
