@@ -22,6 +22,17 @@ settings.load_profile("proteofold")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_addoption(parser):
+    """``--kills 20`` kills runs at more moments than the tests of every day do."""
+    parser.addoption("--kills", type=int, default=4, help="random moments at which runs are killed (default: 4)")
+
+
+def pytest_generate_tests(metafunc):
+    """Give a test that kills a run at a random moment its seeds."""
+    if "kill_seed" in metafunc.fixturenames:
+        metafunc.parametrize("kill_seed", range(metafunc.config.getoption("kills")))
+
+
 def pytest_runtest_setup(item):
     """Skip what needs hhsearch where it is not installed."""
     if item.get_closest_marker("hhsuite") and not shutil.which("hhsearch"):

@@ -115,11 +115,10 @@ def test_jobs_of_a_killed_head_are_adopted_and_no_protein_is_searched_twice(clus
     assert cluster.tables() == finished.tables()
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_head_killed_at_a_random_moment_costs_no_search(cluster, finished, seed):
+def test_head_killed_at_a_random_moment_costs_no_search(cluster, finished, kill_seed):
     cluster.mark("very_slow", "4")
     head = cluster.start()
-    time.sleep(random.Random(seed).uniform(2, 25))
+    time.sleep(random.Random(kill_seed).uniform(2, 25))
     with contextlib.suppress(ProcessLookupError):  # it may have ended
         os.killpg(head.pid, signal.SIGKILL)
     head.wait()
