@@ -58,7 +58,8 @@ class LogHandler(LogHandlerBase):
     """Turns what Snakemake logs into progress and into rows of the store.
 
     The Snakefile hands over what a log record cannot say, as attributes of records: ``proteofold_plan`` when the run
-    is planned, ``proteofold_run`` when it starts, ``proteofold_end`` with its status when it ends.
+    is planned, ``proteofold_run`` when it starts, ``proteofold_end`` with its status and the number of proteins that
+    are done when it ends.
     """
 
     writes_to_stream = True
@@ -112,8 +113,11 @@ class LogHandler(LogHandlerBase):
             self.progress.plan(lengths, len(plan.missing))
         elif run := getattr(record, "proteofold_run", None):
             self._record(run)
-        elif (status := getattr(record, "proteofold_end", None)) and self.recorder:
-            self.recorder.end(status)
+        elif end := getattr(record, "proteofold_end", None):
+            status, done = end
+            self.progress.count(done)
+            if self.recorder:
+                self.recorder.end(status)
         elif event == LogEvent.RUN_INFO:
             self.progress.jobs(record.stats)
         elif event == LogEvent.JOB_INFO and not self.common_settings.dryrun:

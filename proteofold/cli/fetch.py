@@ -47,7 +47,7 @@ def fetch():
 @_checksum_option
 @_stall_option
 def pdb70(parts, folder, url, checksum, stall):
-    """Fetch PDB70 and unpack it during the download: 78 GB on disk, or 4 GB with --parts hhm,cs219.
+    """Fetch PDB70 and unpack it during the download: 78 GB on disk, or 4.6 GB with --parts hhm,cs219.
 
     hhm and cs219 are all that the modes lean, fast and hybrid read; reference also needs a3m. A release is in
     pdb70-<release>, and pdb70 is a link to the one in use.

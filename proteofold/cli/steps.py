@@ -17,7 +17,6 @@ from proteofold.system.errors import UserError, help_line, missing_extra, replac
 
 _FILE = click.Path(exists=True, dir_okay=False)
 _OUTPUT = click.Path(dir_okay=False)
-_REMOVE = click.option("--remove-damaged", is_flag=True, help="Delete a damaged input, so that it is recomputed.")
 _SHOWN = 10  # ids in a message
 _RUN = click.option("--run", default="", help="Name of the run, noted in --usage.")
 _ID = click.option("--id", "query_id", help="The record to take when FASTA has several.")
@@ -134,9 +133,9 @@ def batch(run_folder, batch, output, proteins):
 @_MEMORY
 @_RUN
 @_USAGE
-@_REMOVE
+@click.option("--check-name", is_flag=True, help="Fail if FASTA is not the batch that its name stands for: damaged.")
 @_step
-def s4pred(fasta, horiz, weights, weights_key, device, precision, threads, memory_mb, run, usage, remove_damaged):
+def s4pred(fasta, horiz, weights, weights_key, device, precision, threads, memory_mb, run, usage, check_name):
     """Predict the secondary structure of each sequence of FASTA with S4PRED, in PSIPRED's HFORMAT.
 
     Sequences are checked and corrected as in a run: upper case, no '*' at the end, letters of amino acids only. Writes
@@ -160,8 +159,8 @@ def s4pred(fasta, horiz, weights, weights_key, device, precision, threads, memor
         write_lost_usage(usage, run)
         return
     started = time.monotonic()
-    if remove_damaged and read_batch(Path(fasta)) is None:
-        raise UserError(_removed(fasta))
+    if check_name and read_batch(Path(fasta)) is None:
+        raise UserError(f"{fasta}: damaged, not the batch that its name stands for")
     folder = weights_folder(weights)
     sequences = [query.sequence for query in _queries_of(fasta)]
     memory_mb = min(memory_mb, slurm_memory_mb() or memory_mb)  # where no node has as much as the rule asks for
@@ -248,7 +247,8 @@ def a3m(fasta, horiz, a3m, query_id, md5, alignment, entry, remove_damaged):
             raise UserError(_removed(alignment, error)) from None
         if entry and _entry_with(alignment, query_id or query.query_id, query) != entry:
             raise replaced(f"the alignment {alignment} was")
-    _write(a3m, format_a3m(query_id or query.query_id, query.sequence, predictions[place], relatives))
+    # nothing checks it later: with one cut short by a power cut, a search would succeed and report other hits
+    _write(a3m, format_a3m(query_id or query.query_id, query.sequence, predictions[place], relatives), sync=True)
 
 
 @click.command(short_help="Search a template library: .a3m to .hhr.gz.")
@@ -300,7 +300,7 @@ def search(a3m, hhr, library, library_key, mode, alternatives, threads, memory_m
 @click.option("--id", "query_id", help="The query's id, if it is longer than HHR has it.")
 @click.option("--entry", help="Name of the protein's results, noted in OUT.")
 @click.option("--search", "search_name", default="", help="Name of the search, noted in OUT.")
-@_REMOVE
+@click.option("--remove-damaged", is_flag=True, help="Delete a damaged HHR, so that it is recomputed.")
 @_step
 def summarise(hhr, out, query_id, entry, search_name, remove_damaged):
     """Summarise the hits in HHR, of HH-suite 2 or 3 or the HHpred server, compressed or not: header and row.
@@ -413,6 +413,9 @@ def merge(run_folder, config_files, block, marks, report, interrupted):
 
         draw_report(run_folder)
     succeeded = counts["with_hit"] + counts["without_hit"]
+    if marks and succeeded < counts["proteins"]:  # in a rule all were there
+        lacking = counts["proteins"] - succeeded
+        raise UserError(f"{lacking} of {counts['proteins']} results cannot be read: see {run_folder}/failed.csv; rerun")
     click.echo(f"{succeeded} of {counts['proteins']} proteins merged into {run_folder}/merge_results.csv")
     if counts["failed"]:
         again = "rerun the parts, then merge" if config_files else "rerun the same command"
@@ -485,20 +488,19 @@ def _queries_of(fasta):
     return queries
 
 
-def _removed(path, error=""):
+def _removed(path, error):
     """Remove a damaged file; returns the reason of the failed step. What was wrong with it is shown before."""
     from proteofold.run.failures import DAMAGED
 
-    if error:
-        print(error, file=sys.stderr)
+    print(error, file=sys.stderr)
     os.unlink(path)
     return f"{path}: {DAMAGED}"
 
 
-def _write(path, text):
+def _write(path, text, sync=False):
     from proteofold.system.files import write_aside
 
     if path:
-        write_aside(path, text)
+        write_aside(path, text, sync)
     else:
         click.echo(text, nl=False)

@@ -74,8 +74,9 @@ def _starts(noted):
 
 
 def _ends(run, since):
-    """When the searches of a run ended, sorted."""
-    ends = (run.search.usage(entry).stat().st_mtime for entry in search_usages(run, run.done()))
+    """When the searches that a run did itself ended, sorted."""
+    usages = search_usages(run, run.done()).items()
+    ends = (run.search.usage(entry).stat().st_mtime for entry, used in usages if used.run == run.name)
     return sorted(end for end in ends if end >= since)
 
 

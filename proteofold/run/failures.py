@@ -37,7 +37,7 @@ def failure_of(run, member):
         logs = {
             "batch": run.folder.log("write_batch", member.batch),
             "secondary_structure": run.predictions.log(member.batch),
-            "a3m": logs["a3m"],  # which removes a damaged prediction
+            "a3m": logs["a3m"],  # which finds a damaged prediction, for the merge to remove
         }
     elif not Path(f"{run.library.prefix}_cs219.ffindex").exists():
         logs = {"template_library": run.folder.path / LIBRARY_LOG, **logs}

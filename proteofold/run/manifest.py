@@ -12,6 +12,7 @@ from proteofold.run.alignments import given_alignment
 from proteofold.run.layout import RunFolder
 from proteofold.run.results import done
 from proteofold.science import hhsuite
+from proteofold.science.batches import read_batch
 from proteofold.science.classification import open_classification
 from proteofold.science.domains import DomainThresholds
 from proteofold.science.weights import MEMORY_MB, batch_mem_mb
@@ -134,8 +135,16 @@ class Run:
         return sizes
 
     def batch_size(self, batch):
-        """(residues, longest) of a batch, counting the members of this run."""
-        return self._batch_sizes[batch]
+        """(residues, longest) of a batch: of its file, which another run may have written, else of the members."""
+        size = self._batch_sizes[batch]
+        if batch not in self._sizes_of_files and (records := _records_of(self.predictions.fasta(batch))):
+            lengths = [len(record.sequence) for record in records]
+            self._sizes_of_files[batch] = sum(lengths), max(lengths)
+        return self._sizes_of_files.get(batch, size)
+
+    @cached_property
+    def _sizes_of_files(self):
+        return {}
 
     def batch_mem_mb(self, batch):
         """Memory in MB of predicting a batch."""
@@ -184,6 +193,14 @@ class Run:
         lines = ["\t".join(MANIFEST_COLUMNS)]
         lines += ["\t".join(map(str, _row_of(member))) for member in self.members.values()]
         return "\n".join(lines) + "\n"
+
+
+def _records_of(path):
+    """The records of a batch's file; None where it is damaged or not there yet."""
+    try:
+        return read_batch(path)
+    except OSError:
+        return None
 
 
 # What readers of a run's folder cannot do without.

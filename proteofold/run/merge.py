@@ -130,6 +130,9 @@ def merge_run(path, marks=(), interrupted=False):
                 else:
                     failed.writerow(failure)
                     counts["failed"] += 1
+                    if failure[1] == "search":  # its .a3m may be damaged, which a search cannot always tell
+                        with contextlib.suppress(OSError):
+                            run.a3m(member.entry).unlink()
     write_aside(folder.path / "profile_output.csv", f"ave_std,ave_gmean\n{std},{gmean}\n")
     proteome.write(run)
     overview = dict(counts) | {"sha256": {name: _checksum(folder.path / name) for name in MERGED}}
@@ -147,7 +150,8 @@ def _outs_with_hits(run, name, finished, all_hits):
     """By entry, the Outs of a block's members, the rows of failed.csv of damaged ones, and what is Judged of the Outs.
 
     The hits of all members with an Out are written to a file. They are taken from the block where it is whole and none
-    is missing, and so are the verdicts; where it is not, the block is written.
+    is missing, and so are the verdicts; where it is not, the block is written. One of which a result is missing is
+    removed, because its tables lack that result: the next start merges again.
     """
     block, members = run.folder.block(name), run.blocks[name]
     outs, damaged, collected, verdicts = {}, {}, [], {}
@@ -179,6 +183,8 @@ def _outs_with_hits(run, name, finished, all_hits):
     if len(outs) == len(members):
         write_aside(run.folder.block_verdicts(name), b"".join(map(pack_judged, verdicts.values())))
         write_aside(block, b"".join(collected))
+    else:
+        block.unlink(missing_ok=True)
     return outs, damaged, verdicts
 
 

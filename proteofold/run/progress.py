@@ -33,6 +33,7 @@ class Progress:
         self.quiet = quiet  # about progress; errors are reported all the same
         self.lengths = {}
         self.total = self.missing = self.due = self.succeeded = 0
+        self.counted = None  # proteins that have their result, once the run has ended
         self.failures = set()  # proteins; one that succeeds at a later attempt leaves it
         self.batches = self.batches_done = 0
         self.work = self.work_done = 0
@@ -55,6 +56,8 @@ class Progress:
     @property
     def done(self):
         """Proteins that have their result."""
+        if self.counted is not None:
+            return self.counted
         return self.total - max(self.due, self.missing) + self.succeeded
 
     def started(self, rule, wildcards):
@@ -111,6 +114,10 @@ class Progress:
         if self.succeeded < _ESTIMATE_AFTER or self.began is None or self.done >= self.total:
             return None
         return (time.monotonic() - self.began) * max(self.work / self.work_done - 1, 0)
+
+    def count(self, done):
+        """Take up how many proteins have their result at the end: the merge may have removed damaged ones."""
+        self.counted = done
 
     def print(self, text):
         """Show a line above the moving one; in the log of a platform's run with the time (UTC)."""

@@ -101,13 +101,24 @@ def read_search(search, entry, out=None, most=None):
 def remove(search, entry, why):
     """Remove the damaged result of an entry, so that the next start makes it again; its log keeps the reason.
 
-    Where only the ``.out`` is damaged a whole ``.hhr.gz`` of this protein stays, and no search is needed again.
+    Where only the ``.out`` is damaged a whole ``.hhr.gz`` of this protein stays, and no search is needed again. A
+    result that another run has made again since the damage was seen stays.
     """
+    if _is_whole(search, entry):
+        return
     keep_hhr = _out_is_damaged(search, entry) and _hhr_is_whole(search, entry)
     search.out(entry).unlink(missing_ok=True)
     if not keep_hhr:
         search.hhr(entry).unlink(missing_ok=True)
     write_aside(search.log("summary", entry), f"{why}\n{ERROR_MARK}{DAMAGED}\n")
+
+
+def _is_whole(search, entry):
+    try:
+        read_search(search, entry, read_out(search, entry))
+    except (DamagedError, OSError):
+        return False
+    return True
 
 
 def _out_is_damaged(search, entry):

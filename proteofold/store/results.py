@@ -129,10 +129,10 @@ class RunFiles:
         texts = {hit.template: hit.description for hit in hits}
         texts |= {domain["template"]: domain["description"] for domain in domains}
         descriptions = {template: text for template, text in texts.items() if template not in self.described}
-        flat = [None if value in _INFINITE else value for hit in hits for value in _hit_values(hit)]
+        flat = [value for hit in hits for value in _finite(_hit_values(hit))]
         times = timestamp(finished - (wall_s or 0)), timestamp(finished)
         rows = [
-            [*(None if value in _INFINITE else value for value in _domain_values(domain)), _superfamily(found)]
+            [*_finite(_domain_values(domain)), _superfamily(found)]
             for domain, found in zip(domains, classes, strict=True)
         ]
         nodes = node_names(self.run.classification, classes)
@@ -235,6 +235,11 @@ def prediction_in_files(folder, query_id):
         return None
     states, confidence = RunFiles(run).prediction(member)
     return {"md5": member.md5, "secondary_structure": states, "confidence": confidence} if states else None
+
+
+def _finite(values):
+    """Values as SQLite takes them: None in the place of what is infinite."""
+    return values if _INFINITE.isdisjoint(values) else [None if value in _INFINITE else value for value in values]
 
 
 def _superfamily(found):

@@ -193,36 +193,40 @@ def status_at_end(run, history):
     if history.ended:
         return history.ended
     try:
-        # only a merge of all proteins writes it
-        merged_at = os.stat(run.folder.path / "overview.json").st_mtime
-    except OSError:
+        merged_at = os.stat(run.folder.overview).st_mtime
+        counts = json.loads(run.folder.overview.read_text())
+        is_whole = counts["with_hit"] + counts["without_hit"] == counts["proteins"] == len(run.members)
+    except (OSError, ValueError, KeyError, TypeError):
         return "INTERRUPTED"
-    return "SUCCESS" if merged_at >= history.last_at else "INTERRUPTED"
+    return "SUCCESS" if is_whole and merged_at >= history.last_at else "INTERRUPTED"
 
 
 def write_ended(conn, run, ended):
     """Bring the rows of a run to what its journal and its files contain, now that it has ended with this status."""
     run_id, files, history = run_id_of(run), RunFiles(run, from_blocks=True), read_history(run.folder.path)
-    query = "select query_id, position from protein_results where run_id = ? and phase <> 'done'"
-    unsettled = dict(conn.execute(query, (run_id,)).fetchall())
+    query = "select query_id, position, phase from protein_results where run_id = ?"
+    stored = {query_id: (position, phase) for query_id, position, phase in conn.execute(query, (run_id,))}
     add_members(conn, run)  # with the sequences of batches that were written since the run began
 
     def rows():
         for _, member in files.by_batch():
-            if position := unsettled.get(member.query_id):
+            position, phase = stored.get(member.query_id, (None, None))
+            # a merge may have removed the result of a protein that was done
+            if position and not (phase == "done" and files.has_result(member)):
                 result = files.result(member)
                 yield files.row(position, member, history.state(member.protein), ended, result), result
 
     _write_in_batches(conn, run, rows())
     with transaction(conn):
-        write_run(conn, run, history, ended)
+        if read_history(run.folder.path).last_start == history.last_start:  # else another head has begun meanwhile
+            write_run(conn, run, history, ended)
         count_run(conn, run_id)
 
 
 def _stored_results(conn, run):
     """query_id -> (position, entry, finished_at) of the finished proteins that the store has, of the same search.
 
-    None if their domains were chosen with other thresholds, or have superfamilies of another classification.
+    Empty if their domains were chosen with other thresholds, or have superfamilies of another classification.
     """
     found = conn.execute("select settings from runs where run_id = ?", (run_id_of(run),)).fetchone()
     stored = json.loads(found[0] or "{}") if found else {}

@@ -45,13 +45,17 @@ def replacing(path):
             os.unlink(aside)
 
 
-def write_aside(path, content):
+def write_aside(path, content, sync=False):
     """Write text or bytes beside the target, then move it there: the file is whole or not there at all.
 
-    Raises a DiskError, which names the disk, if that takes no more.
+    After a power cut it may be empty or cut short, unless ``sync`` waits until the disk has it. Raises a DiskError,
+    which names the disk, if that takes no more.
     """
     with replacing(path) as aside, open_unlinked(aside, "wb") as handle:
         handle.write(content.encode() if isinstance(content, str) else content)
+        if sync:
+            handle.flush()
+            os.fsync(handle.fileno())
 
 
 def write_if_changed(path, content):

@@ -267,7 +267,7 @@ def test_slurm_conf_is_the_same_everywhere_and_keeps_memory_back(rendered):
     assert len(texts) == 1
     lines = [line for line in texts.pop().splitlines() if line.startswith("NodeName=")]
     assert lines == [
-        "NodeName=client NodeHostname=client NodeAddr=10.0.0.10 CPUs=3 RealMemory=12928 Weight=100",
+        "NodeName=client NodeHostname=client NodeAddr=10.0.0.10 CPUs=3 RealMemory=11904 Weight=100",
         "NodeName=worker1 NodeHostname=worker1 NodeAddr=10.0.0.11 CPUs=4 RealMemory=7488",
         "NodeName=worker2 NodeHostname=worker2 NodeAddr=10.0.0.12 CPUs=1 RealMemory=7488",
     ]
@@ -455,7 +455,7 @@ def site_unit(rendered):
 
 def test_memory_of_the_site_is_limited(site_unit):
     (most,) = site_unit["MemoryMax"]
-    assert re.fullmatch(r"[1-9]\d*M", most) and int(most[:-1]) < 3072  # what Slurm leaves to the client's services
+    assert re.fullmatch(r"[1-9]\d*M", most) and int(most[:-1]) < 4096  # what Slurm leaves to the client's services
     assert site_unit["OOMPolicy"] == ["continue"]
 
 

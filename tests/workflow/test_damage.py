@@ -1,8 +1,10 @@
 """Damaged and foreign files: never merged, removed, listed, and made again by the next start."""
 
+import contextlib
 import csv
 import os
 import shutil
+import sqlite3
 
 import pytest
 
@@ -32,18 +34,69 @@ def failed(bench):
 def have_merged_again(bench):
     """Have the next start merge, as when a protein is removed."""
     (bench.results / "merge_results.csv").unlink()
+
+
+def have_collected_again(bench):
+    """Have the next start read all hits again and merge."""
+    have_merged_again(bench)
     shutil.rmtree(bench.results / "blocks")
 
 
 @pytest.mark.parametrize("kind, damage", [("out", empty), ("out", cut), ("hhr", overwrite), ("hhr", cut)])
 def test_damaged_result_is_listed_and_made_again(done, finished, kind, damage):
     damage(getattr(done, kind)("P02144"))
-    have_merged_again(done)
+    have_merged_again(done) if kind == "out" else have_collected_again(done)
     done.snakemake(expect=1)
     assert failed(done) == {MYG: DAMAGED}
     assert [row.split(",")[0] for row in done.rows("merge_results.csv")] == [HBA, LYS, CYC]
     done.snakemake()
     assert done.searched() == ([MYG] if kind == "hhr" else [])  # an .out is made again from its .hhr.gz
+    assert done.tables() == finished.tables()
+
+
+def test_removed_result_is_reported_at_the_end_and_in_the_store(done):
+    cut(done.out("P02144"))
+    have_merged_again(done)
+    printed = done.snakemake(expect=1)
+    assert "1 of 4 results cannot be read" in printed and "3 of 4 proteins done" in printed
+    with contextlib.closing(sqlite3.connect(done.path / "results" / "proteofold.db")) as conn:
+        rows = dict(conn.execute("select query_id, ifnull(reason, phase) from protein_results"))
+    assert rows == {HBA: "done", MYG: DAMAGED, LYS: "done", CYC: "done"}
+
+
+def test_tables_that_lack_a_result_are_made_again_when_another_run_has_made_it(done, finished):
+    empty(done.out("P02144"))
+    have_merged_again(done)
+    done.snakemake(expect=1)
+    done.config["run"] = "second"
+    done.snakemake()
+    done.config["run"] = "test"
+    assert "Nothing to be done" not in done.snakemake()
+    assert done.searched() == [] and done.tables() == finished.tables()
+
+
+def test_damaged_result_does_not_end_a_run_that_tries_steps_again(done, finished):
+    """As on a cluster, where steps are tried three times."""
+    for accession in ("P02144", "P69905"):
+        done.out(accession).unlink()
+    done.hhr("P69905").unlink()
+    cut(done.hhr("P02144"))
+    done.snakemake("--retries", "2", expect=1)
+    assert list(failed(done)) == [MYG] and failed(done)[MYG].endswith(DAMAGED)
+    assert done.searched() == [HBA]
+    done.snakemake("--retries", "2")
+    assert done.searched() == [MYG] and done.tables() == finished.tables()
+
+
+def test_a3m_that_a_power_cut_has_emptied_is_written_again(done, finished):
+    path = done.run.a3m(done.run.members["P02144"].entry)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    for part in (done.out, done.hhr):
+        part("P02144").unlink()
+    done.snakemake(expect=1)
+    assert list(failed(done)) == [MYG]
+    done.snakemake()
     assert done.tables() == finished.tables()
 
 

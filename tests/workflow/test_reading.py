@@ -91,6 +91,12 @@ def test_graph_of_the_rules_is_that_of_the_documents(fresh):
     assert {name for name, target in arrows if target == "search_templates"} == {"write_a3m"}  # the library is there
 
 
+def test_node_knows_the_rule_of_a_library_that_was_built_meanwhile(done):
+    """The job that builds it may have been submitted twice."""
+    assert "build_template_library" in read(done, "--mode", "remote", "--list-rules").split()
+    assert "build_template_library" not in read(done, "--list-rules").split()
+
+
 def test_linter_finds_nothing_but_that_python_comes_without_conda(fresh):
     """The steps run in the Python that Snakemake runs in: bin/setup installs it, with the hashes of all packages."""
     fresh.write_inputs()

@@ -85,6 +85,8 @@ def test_run_of_which_only_a_part_was_requested_is_unfinished_until_the_rest_is_
     fresh.out("P02144").unlink()
     assert "4 of 4 proteins done" in fresh.snakemake("--until", "collect_block")
     assert _in_store(fresh) == ("INTERRUPTED", {"done": 4})  # tables are older than what is there
+    fresh.snakemake("--until", "merge_results")
+    assert _in_store(fresh) == ("INTERRUPTED", {"done": 4})  # and so is the report
 
 
 def _in_store(bench):

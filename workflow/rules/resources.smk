@@ -83,7 +83,7 @@ def _minutes(expected_s, attempt):
 def prediction_gpus(wildcards):
     """One where the configuration wants a GPU, or takes one if the cluster has any."""
     device = RUN.settings["device"]
-    return int(device == "gpu" or (device == "auto" and ON_CLUSTER and nodes.cluster_has_gpus()))
+    return int(device == "gpu" or (device == "auto" and ON_CLUSTER and cluster_has_gpus()))
 
 
 def attempt_number(wildcards, attempt):

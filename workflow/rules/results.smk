@@ -14,6 +14,7 @@ rule collect_block:
         verdicts=run_file("blocks/{block}.verdicts.jsonl.gz"),
     log:
         run_file("logs/collect_block/{block}.log"),
+    retries: 0
     localrule: True
     params:
         run=run_folder,
@@ -25,6 +26,7 @@ rule write_mark:
     """Write an empty file whose name stands for something that the merge depends on."""
     output:
         touch(run_file("marks/{mark}")),
+    retries: 0
     localrule: True
 
 
@@ -36,6 +38,7 @@ rule merge_results:
         merged_tables(),
     log:
         run_file("logs/merge_results.log"),
+    retries: 0
     localrule: True
     params:
         run=run_folder,
@@ -55,6 +58,7 @@ rule draw_report:
         ],
     log:
         run_file("logs/draw_report.log"),
+    retries: 0
     localrule: True
     params:
         run=run_folder,

@@ -10,6 +10,7 @@ rule write_batch:
     log:
         run_file("logs/write_batch/{batch}.log"),
     priority: batch_priority
+    retries: 0
     localrule: True
     params:
         run=run_folder,
@@ -52,7 +53,7 @@ rule predict_secondary_structure:
         " --memory-mb {params.memory_mb}"
         " --usage {output.usage:q}"
         " --run {params.run:q}"
-        " --remove-damaged"
+        " --check-name"
         " 2> {log:q}"
 
 
@@ -67,6 +68,7 @@ rule write_a3m:
     log:
         run_file("logs/write_a3m/{entry}.log"),
     priority: protein_priority
+    retries: 0
     localrule: True
     params:
         query_id=lambda wildcards: member(wildcards).query_id,

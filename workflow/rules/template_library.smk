@@ -3,8 +3,8 @@
 from proteofold.science.library_build import is_built
 
 # What stands is never out of date: its folder carries the checksum of its text. Without a rule for it nothing asks
-# whether one of its files was touched.
-if RUN.settings["library_source"] is not None and not is_built(RUN.library.prefix):
+# whether one of its files was touched. On a node, where the job of the rule runs, it may have been built meanwhile.
+if RUN.settings["library_source"] is not None and not (IS_HEAD and is_built(RUN.library.prefix)):
 
     rule build_template_library:
         """Build a template library: alignments, a profile of each, and each as one letter a column."""

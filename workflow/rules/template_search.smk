@@ -54,6 +54,8 @@ rule summarise_hits:
     log:
         str(SEARCH.path / "logs/{xx}/{entry}.summary.log"),
     priority: summary_priority
+    # It removes a damaged input. At another try Snakemake would miss that, and end the run.
+    retries: 0
     localrule: True
     params:
         query_id=lambda wildcards: member(wildcards).query_id,

@@ -284,14 +284,14 @@ def test_failed_prediction_writes_nothing(call, write, tmp_path):
 
 
 @pytest.mark.parametrize("damage", [lambda text: "", lambda text: text[:-3], lambda text: text.replace("M", "W", 1)])
-def test_damaged_batch_is_removed_on_demand(call, batched, tiny_networks, damage):
+def test_damaged_batch_is_not_predicted(call, batched, tiny_networks, damage):
     run, batch, _ = batched
     fasta, horiz = run.predictions.fasta(batch), run.predictions.horiz(batch)
     horiz.unlink()
     fasta.write_text(damage(fasta.read_text()))
-    outcome = call("s4pred", "--weights", tiny_networks, fasta, horiz, "--remove-damaged")
-    assert outcome.exit_code == 1 and not fasta.exists() and not horiz.exists()
-    assert outcome.stderr.splitlines()[-1] == f"Error: {fasta}: damaged, removed; rerun"
+    outcome = call("s4pred", "--weights", tiny_networks, fasta, horiz, "--check-name")
+    assert outcome.exit_code == 1 and not horiz.exists()
+    assert str(fasta) in outcome.stderr.splitlines()[-1]
 
 
 @pytest.fixture

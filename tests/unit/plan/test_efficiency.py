@@ -40,5 +40,7 @@ def test_a_run_that_is_merged_again_later_has_not_become_slower(tmp_path):
     noted.write_text(json.dumps(json.loads(noted.read_text()) | {"starts": [[begun, begun + 100]]}))
     runs.finish(run, "P1", at=begun + 50)
     assert taken() == 100
+    runs.finish(run, "P3", at=begun + 200, computed_in="another")
+    assert taken() == 100, "a search of another run does not count"
     runs.finish(run, "P2", at=begun + 200)
     assert taken() > 4000, "a search that ended since counts"

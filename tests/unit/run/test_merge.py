@@ -367,6 +367,32 @@ def test_result_that_is_removed_stays_out_of_all_tables_though_its_block_was_col
     assert complete.search.hhr(entry(complete, 0)).exists()  # the summary alone is to be made again
 
 
+@pytest.mark.parametrize("damaged", [True, False])
+def test_block_with_a_result_that_the_tables_lack_is_removed(complete, runs, damaged):
+    collect(complete)
+    out = complete.search.out(entry(complete, 0))
+    out.write_bytes(b"") if damaged else out.unlink()
+    merge_run(complete.folder.path)
+    assert list(complete.folder.blocks.glob("*.csv.gz")) == []  # so that the next start collects it, and merges
+
+
+def test_a3m_of_a_failed_search_is_removed(complete, runs):
+    names = [entry(complete, number) for number in (0, 1)]
+    for name in names:
+        complete.a3m(name).parent.mkdir(parents=True, exist_ok=True)
+        complete.a3m(name).touch()
+    complete.search.out(names[0]).unlink()
+    runs.fail(complete, complete.by_entry[names[0]].protein)
+    merge_run(complete.folder.path)
+    assert [complete.a3m(name).exists() for name in names] == [False, True]
+
+
+def test_result_that_was_made_again_since_its_damage_was_seen_is_not_removed(complete):
+    name = entry(complete, 1)
+    remove(complete.search, name, "damaged a minute ago")
+    assert complete.search.out(name).exists() and complete.search.hhr(name).exists()
+
+
 @pytest.mark.parametrize("kind", ["block", "block_verdicts"])
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_damaged_block_is_not_merged(complete, damage, kind):
@@ -559,6 +585,7 @@ def test_template_with_an_odd_name_comes_through_the_out(complete):
 
 def test_removed_result_is_not_done_and_its_log_has_the_reason(complete):
     name = entry(complete, 0)
+    complete.search.hhr(name).write_bytes(b"")
     remove(complete.search, name, "why it was")
     assert name not in done(complete.search, complete.by_entry)
     assert not complete.search.hhr(name).exists()

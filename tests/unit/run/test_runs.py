@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -155,6 +156,15 @@ def test_done_are_the_entries_whose_result_is_there(plan, tmp_path):
     assert run.done() == set()
     FolderOfRuns(tmp_path).finish(run, "P2")
     assert run.done() == {run.members["P2"].entry}
+
+
+def test_size_of_a_batch_of_another_run_counts_all_that_its_file_holds(plan):
+    other = plan("other", {"P1": "MKV", "P2": "MKVLLA" * 10})
+    run = plan("mine", {"P1": "MKV"})
+    batch = other.members["P1"].batch
+    run.members["P1"] = replace(run.members["P1"], batch=batch)
+    assert run.batch_size(batch) == (63, 60)
+    assert run.batch_mem_mb(batch) == other.batch_mem_mb(batch)
 
 
 def test_size_of_a_batch_counts_the_members_of_the_run(plan):

@@ -9,6 +9,7 @@ import pytest
 from runfolders import CATH_NAMES, add_classification, span_hit
 
 from proteofold.run.layout import digits_of
+from proteofold.run.manifest import load_run
 from proteofold.run.merge import merge_run
 from proteofold.run.states import State, apply_event, timestamp
 from proteofold.store import (
@@ -23,6 +24,7 @@ from proteofold.store import (
     queries,
     record_events,
     start_run,
+    writing,
 )
 from proteofold.store import recorder as recorder_module
 from proteofold.store.recorder import Recorder
@@ -502,6 +504,43 @@ def test_run_that_was_merged_to_its_end_is_not_called_interrupted_without_a_jour
     merge_run(run.folder.path)
     assert interrupt_dead_runs(store, results.path) == []
     assert run_row(store)[:4] == ("SUCCESS", 3, 3, 0)
+
+
+def test_killed_head_of_which_a_part_was_merged_leaves_the_run_interrupted(results, store, make):
+    run = results.plan()
+    start_run(store, run, at=make.start)
+    results.finish(run, "P1", at=make.start + 4)
+    merge_run(run.folder.path)
+    assert interrupt_dead_runs(store, results.path) == ["demo"]
+    assert run_row(store)[:4] == ("INTERRUPTED", 3, 1, 0)
+    assert phases(store)["P2"][0] == "waiting"
+
+
+def test_result_that_the_merge_removed_is_no_longer_done_at_the_end(results, store, make):
+    run = results.plan()
+    for protein in run.members:
+        results.finish(run, protein)
+    start_run(store, run, at=make.start)
+    assert run_row(store)[:3] == ("RUNNING", 3, 3)
+    run.search.hhr(run.members["P2"].entry).write_bytes(b"")
+    merge_run(run.folder.path)
+    finish_run(store, load_run(run.folder.path), "FAILED")
+    assert run_row(store)[:4] == ("FAILED", 3, 2, 1)
+    assert phases(store)["P2"][0] == "failed"
+    assert "damaged, removed; rerun" in column(store, "reason")
+
+
+def test_end_of_a_killed_head_is_not_written_over_the_start_of_the_next(results, store, make, monkeypatch):
+    run = results.plan()
+    start_run(store, run, at=make.start)
+
+    def next_head_begins(conn, run):
+        monkeypatch.undo()
+        start_run(conn, run, at=make.start + 100)
+
+    monkeypatch.setattr(writing, "add_members", next_head_begins)
+    assert interrupt_dead_runs(store, results.path) == ["demo"]
+    assert run_row(store)[0] == "RUNNING"
 
 
 def test_killed_head_of_a_run_that_was_complete_before_leaves_it_interrupted(results, store):
