@@ -83,6 +83,7 @@ class LogHandler(LogHandlerBase):
         self.jobs = {}  # jobid -> (rule, wildcards)
         self.local = set()  # jobids of jobs of this machine
         self.closed = False
+        self.status = None  # with which the run ended
         signal.signal(_INTERRUPT, interrupt_jobs)
         self.cache = _find_place_for_cache()
         self.folders = []  # what the run writes into
@@ -101,7 +102,7 @@ class LogHandler(LogHandlerBase):
         if self.recorder:
             self.recorder.close()
             self.recorder = None
-        if interrupted() and not (self.closed or self.stop):
+        if interrupted() and self.status != "SUCCESS" and not (self.closed or self.stop):
             self.progress.print("Interrupted. Rerun the same command to resume.")
         self.closed = True  # Python closes it once more when it exits
         super().close()
@@ -114,10 +115,10 @@ class LogHandler(LogHandlerBase):
         elif run := getattr(record, "proteofold_run", None):
             self._record(run)
         elif end := getattr(record, "proteofold_end", None):
-            status, done = end
+            self.status, done = end
             self.progress.count(done)
             if self.recorder:
-                self.recorder.end(status)
+                self.recorder.end(self.status)
         elif event == LogEvent.RUN_INFO:
             self.progress.jobs(record.stats)
         elif event == LogEvent.JOB_INFO and not self.common_settings.dryrun:

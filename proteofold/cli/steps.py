@@ -407,7 +407,10 @@ def merge(run_folder, config_files, block, marks, report, interrupted):
             raise UserError("; ".join([*shown, *(["..."] if len(failed) > _SHOWN else [])]))
         return
     counts = merge_run(run_folder, marks, interrupted)
-    write_efficiency(load_run(run_folder))
+    try:
+        write_efficiency(load_run(run_folder))
+    except UserError as error:
+        click.echo(f"note: how well the machines were used is not known: {error}", err=True)
     if report:
         from proteofold.report.draw import draw_report
 

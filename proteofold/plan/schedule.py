@@ -65,8 +65,11 @@ def _shared_out(jobs, kinds):
 
 def _solve(pulp, program):
     """Solve with the CBC that comes with PuLP."""
+    solver = pulp.COIN_CMD(path=pulp.PULP_CBC_CMD.pulp_cbc_path, msg=False)
+    if len(solver.tmpDir.split()) > 1:  # PuLP splits the command of CBC at blanks
+        solver.tmpDir = "/tmp"
     try:
-        status = program.solve(pulp.COIN_CMD(path=pulp.PULP_CBC_CMD.pulp_cbc_path, msg=False))
+        status = program.solve(solver)
     except pulp.PulpSolverError as error:
         raise UserError(f"PuLP cannot start its solver CBC: {error}. Run bin/setup again.") from None
     if pulp.LpStatus[status] != "Optimal":

@@ -119,7 +119,7 @@ def config_problems(config):
 
     types = {"integer": _is_whole, "number": _is_number, "string": _is_text}
     checker = Draft202012Validator.TYPE_CHECKER.redefine_many(types)
-    schema = yaml.safe_load(paths.CONFIG_SCHEMA.read_text())
+    schema = yaml.safe_load(paths.CONFIG_SCHEMA.read_text(encoding="utf-8"))
     errors = extend(Draft202012Validator, type_checker=checker)(schema).iter_errors(config)
     return [_describe(error, schema) for error in sorted(errors, key=lambda error: list(map(str, error.path)))]
 

@@ -12,7 +12,7 @@ from proteofold.formats.a3m import is_annotation
 from proteofold.formats.fasta import READ_ERRORS, FastaError, open_text, protein_stem, read_error, read_fasta
 from proteofold.run.alignments import given_alignment
 from proteofold.run.config import config_problems, database_choice, template_choice, weights_folder
-from proteofold.run.layout import ALIGNMENTS, PREDICTIONS, RESULTS, SEARCHES, SHARED
+from proteofold.run.layout import ALIGNMENTS, PREDICTIONS, RESULTS, SEARCHES, SHARED, RunFolder
 from proteofold.science import hhsuite
 from proteofold.science.template_source import ENDINGS, skipped
 from proteofold.science.weights import check_tensors, weight_files
@@ -106,7 +106,9 @@ def check_inputs(config, read_weights=False):
         checked.weights = folder
     _check_paths(config, checked)
     shared = [RESULTS / SHARED, *(RESULTS / SHARED / name for name in (PREDICTIONS, ALIGNMENTS, SEARCHES))]
-    for folder in (RESULTS, RESULTS / config["run"], *shared, paths.RESOURCES, _SNAKEMAKE):
+    run = RunFolder(RESULTS / config["run"])
+    own = (run.path, run.path / "logs", run.a3m_folder, run.blocks, run.marks, run.report, run.slurm)
+    for folder in (RESULTS, *own, *shared, paths.RESOURCES, _SNAKEMAKE):
         if os.path.lexists(folder) and not folder.is_dir():
             checked.errors.append(f"{folder}: a run needs a folder of this name. Move or rename what is there.")
     _check_programs(config, checked)

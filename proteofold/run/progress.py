@@ -1,5 +1,6 @@
 """How far a run is, in proteins: one moving line in a terminal, a line now and then in a file."""
 
+import contextlib
 import os
 import sys
 import time
@@ -25,11 +26,18 @@ _BAR_LENGTH = 24
 _ESTIMATE_AFTER = 3  # searches
 
 
+class _Terminal(Console):
+    """Standard error, which may go away while a run goes on: its terminal is closed, or the reader of its pipe ends."""
+
+    def on_broken_pipe(self):
+        self.quiet = True
+
+
 class Progress:
     """Counts the events of a run and shows them on standard error."""
 
     def __init__(self, file=None, quiet=False):
-        self.console = Console(file=file or sys.stderr, highlight=False, soft_wrap=True)
+        self.console = _Terminal(file=file or sys.stderr, highlight=False, soft_wrap=True)
         self.quiet = quiet  # about progress; errors are reported all the same
         self.lengths = {}
         self.total = self.missing = self.due = self.succeeded = 0
@@ -123,7 +131,8 @@ class Progress:
         """Show a line above the moving one; in the log of a platform's run with the time (UTC)."""
         if _with_times():
             text = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}  {text}"
-        self.console.print(Text(text))
+        with contextlib.suppress(OSError):  # its log may be on a full disk
+            self.console.print(Text(text))
 
     def stop(self):
         """Take the moving line away and leave the last state."""

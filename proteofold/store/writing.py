@@ -204,15 +204,13 @@ def status_at_end(run, history):
 def write_ended(conn, run, ended):
     """Bring the rows of a run to what its journal and its files contain, now that it has ended with this status."""
     run_id, files, history = run_id_of(run), RunFiles(run, from_blocks=True), read_history(run.folder.path)
-    query = "select query_id, position, phase from protein_results where run_id = ?"
-    stored = {query_id: (position, phase) for query_id, position, phase in conn.execute(query, (run_id,))}
+    phases = dict(conn.execute("select query_id, phase from protein_results where run_id = ?", (run_id,)).fetchall())
     add_members(conn, run)  # with the sequences of batches that were written since the run began
 
     def rows():
-        for _, member in files.by_batch():
-            position, phase = stored.get(member.query_id, (None, None))
+        for position, member in files.by_batch():
             # a merge may have removed the result of a protein that was done
-            if position and not (phase == "done" and files.has_result(member)):
+            if not (phases.get(member.query_id) == "done" and files.has_result(member)):
                 result = files.result(member)
                 yield files.row(position, member, history.state(member.protein), ended, result), result
 

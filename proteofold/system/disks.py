@@ -41,7 +41,9 @@ def disk_error(error, path):
 
 
 def describe(error):
-    """What an OSError about a file means, as a sentence; None if it is about none."""
+    """What an OSError about a file or a disk means, as a sentence; None if it is about none."""
+    if not error.filename and error.errno in _ADVICE:
+        return f"the output {NOT_WRITTEN}: {error.strerror}. {_ADVICE[error.errno]}"
     if not error.filename or not error.strerror:
         return None
     path = error.filename2 or error.filename  # of moving a file its new place, as a user does not know the old one

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sqlite3
+import subprocess
 import time
 
 import pytest
@@ -102,3 +103,29 @@ def test_interruption_before_the_run_starts_prints_no_traceback(fresh):
     os.close(end)
     printed = (fresh.spy / "printed").read_text()
     assert "Traceback" not in printed and printed.splitlines()[-1].startswith("Interrupted.")
+
+
+@pytest.mark.slow
+def test_run_that_is_interrupted_when_its_tables_are_there_is_complete(fresh, finished):
+    head = fresh.start()
+    deadline = time.monotonic() + 60
+    while not (fresh.results / "overview.json").exists():
+        assert time.monotonic() < deadline and head.poll() is None, (fresh.spy / "printed").read_text()
+        time.sleep(0.02)
+    send_to_group(head, signal.SIGINT)
+    head.wait(timeout=60)
+    if stored_run(fresh) != ("SUCCESS", 0):  # the rest is made by the next start
+        assert "Nothing to be done" not in fresh.snakemake()
+    assert stored_run(fresh) == ("SUCCESS", 0)
+    assert fresh.tables() == finished.tables()
+
+
+@pytest.mark.slow
+def test_run_goes_on_and_is_recorded_when_the_reader_of_its_output_ends(fresh):
+    fresh.write_inputs()
+    words, environment = fresh.command()
+    head = subprocess.Popen(words, cwd=fresh.path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    head.stdout.readline()
+    head.stdout.close()
+    assert head.wait(timeout=120) == 0
+    assert stored_run(fresh) == ("SUCCESS", 0)

@@ -1,6 +1,7 @@
 """Files and folders that are not what a run needs: a sentence, or another place, and no traceback."""
 
 import os
+import shutil
 
 import pytest
 
@@ -46,13 +47,21 @@ def test_links_to_nothing_in_place_of_results_are_named_and_left(done):
     assert "proteins done" in done.snakemake()
 
 
-@pytest.mark.parametrize("place", ["shared", "shared/searches"])
+@pytest.mark.parametrize("place", ["shared", "shared/searches", "test/marks", "test/logs"])
 def test_shared_folder_on_a_disk_that_is_not_mounted_is_named(done, place):
     folder = done.path / "results" / place
     folder.rename(done.path / "elsewhere")
     folder.symlink_to("/mnt/not-mounted")
     assert f"results/{place}: a run needs a folder of this name" in done.snakemake(expect=1)
     assert folder.is_symlink()
+
+
+def test_braces_in_the_name_of_a_fasta_file_are_no_wildcards(fresh):
+    fresh.write_inputs()
+    shutil.copy(fresh.path / "proteins.fasta", fresh.path / "p{batch} {x}.fasta")
+    fresh.config["proteins"] = ["p{batch} {x}.fasta"]
+    fresh.snakemake("--until", "write_batch")
+    assert len(list(fresh.path.glob("results/shared/predictions/*/fas/*"))) == 1
 
 
 @pytest.mark.parametrize("home", ["/proc", None])

@@ -251,12 +251,14 @@ def cancel_jobs():
             logger.warning(f"jobs may be left in Slurm: {error}")
 
 
-def end_run(status):
-    """Report how the run ended."""
+def end_run(succeeded):
+    """Report how the run ended. What an error or an interruption of the last steps has left undone may be there now."""
     if IS_HEAD:
         interruption.note_end_of_jobs()
-        if status == "SUCCESS" and not is_whole():
+        status = "SUCCESS" if is_whole() else "FAILED"
+        if status == "FAILED" and (succeeded or interruption.interrupted()):
             status = "INTERRUPTED"
+        if status == "INTERRUPTED" and succeeded:
             logger.warning("note: what was requested is there. Start without --until and file names for the rest.")
         logger.info("run ends", extra={"proteofold_end": (status, len(RUN.done()))})
 

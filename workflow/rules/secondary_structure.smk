@@ -14,7 +14,7 @@ rule write_batch:
     localrule: True
     params:
         run=run_folder,
-        proteins=config["proteins"],
+        proteins=lambda wildcards: config["proteins"],  # names of files, in which braces are no wildcards
     shell:
         "proteofold batch {params.run:q} {wildcards.batch} {output:q} {params.proteins:q} 2> {log:q}"
 

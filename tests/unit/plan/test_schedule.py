@@ -21,6 +21,12 @@ def test_nothing_takes_no_time():
     assert both([Job(0, 100)], WORKERS) == (0, 0)
 
 
+def test_temporary_folder_may_have_blanks_in_its_name(monkeypatch, tmp_path):
+    (tmp_path / "t m p").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "t m p"))
+    assert lower_bound([Job(10, 100)] * 12, [WORKERS, CLIENT]) == pytest.approx(10)
+
+
 def test_even_work_takes_work_over_cores():
     assert both([Job(10, 100)] * 12, WORKERS, CLIENT) == pytest.approx((10, 10))
     assert both([Job(10, 100)] * 24, WORKERS, CLIENT) == pytest.approx((20, 20))

@@ -174,6 +174,21 @@ def test_run_with_nothing_to_do_shows_nothing(shown):
     assert (shown.getvalue(), idle.text()) == ("", "1 of 1 proteins done")
 
 
+@pytest.mark.parametrize("error", [BrokenPipeError, OSError])
+def test_run_goes_on_when_nobody_reads_its_progress_any_more(error, clock):
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise error
+
+    run = Progress(file=Gone())
+    run.plan({"a": 100, "b": 200}, missing=2)
+    run.jobs({"summarise_hits": 2})
+    search(run, "a")
+    run.failed("search_templates", {"entry": "b", "xx": "ab"}, [])
+    run.stop()
+    assert run.done == 1
+
+
 def test_long_lines_are_not_broken(run, shown):
     run.print("x" * 500)
     assert shown.getvalue() == "x" * 500 + "\n"

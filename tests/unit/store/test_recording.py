@@ -516,6 +516,18 @@ def test_killed_head_of_which_a_part_was_merged_leaves_the_run_interrupted(resul
     assert phases(store)["P2"][0] == "waiting"
 
 
+def test_run_of_which_the_store_has_no_protein_gets_them_all_at_its_end(results, store, make):
+    """Its disk was full when the run began."""
+    run = results.plan()
+    with database.transaction(store):
+        writing.write_run(store, run, writing.read_history(run.folder.path), None)
+    for protein in run.members:
+        results.finish(run, protein)
+    merge_run(run.folder.path)
+    assert interrupt_dead_runs(store, results.path) == []
+    assert run_row(store)[:4] == ("SUCCESS", 3, 3, 0)
+
+
 def test_result_that_the_merge_removed_is_no_longer_done_at_the_end(results, store, make):
     run = results.plan()
     for protein in run.members:

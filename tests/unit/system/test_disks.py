@@ -26,3 +26,10 @@ def test_file_that_cannot_take_its_place_is_reported_by_that_place(tmp_path):
     with pytest.raises(OSError) as caught:
         write_aside(tmp_path / "table.csv", "a,b\n")
     assert disks.describe(caught.value) == f"{tmp_path / 'table.csv'}: Is a directory."
+
+
+def test_output_that_a_full_disk_does_not_take_is_reported_without_a_name():
+    with pytest.raises(OSError) as caught, open("/dev/full", "w") as full:
+        full.write("x")
+        full.flush()
+    assert disks.describe(caught.value).startswith("the output cannot be written to disk: No space left on device.")
