@@ -65,6 +65,8 @@ def collect_block(path, name):
     A damaged result is removed. Where one fails the block is not written.
     """
     run = load_run(path)
+    if name not in run.blocks:
+        raise UserError(f"{path} has no block {name}: its manifest lists other proteins than the run that was started.")
     run.folder.block(name).unlink(missing_ok=True)
     outs, failures, _ = _outs_with_hits(run, name, run.done(), io.BytesIO())
     failed = [member for member in run.blocks[name] if member.entry not in outs]

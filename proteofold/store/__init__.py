@@ -8,7 +8,6 @@ from proteofold.store.database import open_store, transaction
 from proteofold.store.exporting import export_run
 from proteofold.store.importing import import_order, import_run
 from proteofold.store.proteins import add_fasta
-from proteofold.store.results import read_result
 from proteofold.store.writing import finish_run, interrupt_dead_runs, mark_interrupted, record_events, start_run
 
 __all__ = [
@@ -21,7 +20,6 @@ __all__ = [
     "interrupt_dead_runs",
     "mark_interrupted",
     "open_store",
-    "read_result",
     "record_events",
     "start_run",
     "transaction",

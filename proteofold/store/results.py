@@ -218,11 +218,6 @@ class RunFiles:
         state.updated_at = state.updated_at or state.finished_at
 
 
-def read_result(run, member):
-    """The Result of one member of a run, or None."""
-    return RunFiles(run).read(member)
-
-
 def prediction_in_files(folder, query_id):
     """The prediction for a protein in the files of a run, as a row of ``predictions`` would have it; None if none.
 

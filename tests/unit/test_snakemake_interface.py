@@ -36,6 +36,20 @@ def test_nothing_but_the_named_exceptions_reaches_inside_snakemake():
     assert found == {EXCEPTIONS.relative_to(ROOT): allowed}
 
 
+def test_only_named_parts_of_snakemake_are_imported():
+    imported = set()
+    for path in CODE:
+        for module, names in re.findall(r"from (snakemake\.[\w.]+) import ([\w, ]+)", path.read_text(errors="replace")):
+            imported |= {f"{module}.{name.strip()}" for name in names.split(",")}
+    assert imported == {
+        "snakemake.exceptions.WorkflowError",
+        "snakemake.logging.DefaultFilter",
+        "snakemake.logging.logger",
+        "snakemake.settings.enums.Quietness",
+        "snakemake.utils.min_version",
+    }
+
+
 def test_snakemake_has_what_the_exceptions_use():
     assert isinstance(Workflow.is_main_process, property)
     assert "executor_settings" in Workflow.__dataclass_fields__

@@ -27,7 +27,7 @@ def test_folder_where_a_run_needs_a_file_is_named(done):
     (done.results / "overview.json").unlink()
     (done.results / "overview.json").mkdir()
     printed = done.snakemake(expect=1)
-    assert "results/test/overview.json: Is a directory." in printed
+    assert "results/test/overview.json: Is a directory." in printed and "Help: docs/errors.md#damaged-run" in printed
     assert "Errno" not in printed and "Traceback" not in printed
 
 

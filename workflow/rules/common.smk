@@ -58,6 +58,13 @@ shell.prefix(
 )
 
 
+def workflow_error(error):
+    """A UserError, or an OSError about a file of the run, as Snakemake's error."""
+    if isinstance(error, OSError):
+        error = UserError(disks.describe(error) or str(error), topic="damaged-run")
+    return WorkflowError(with_help(error))
+
+
 def planned():
     """The Plan of the configuration; on a node, where nothing is planned, the run as the head wrote it down."""
     if not IS_HEAD:
@@ -68,10 +75,8 @@ def planned():
         check_records()
         plan = planning.plan_run(config)
         plan.changed += cut_files(plan.run.folder.path)
-    except UserError as error:
-        raise WorkflowError(with_help(error)) from None
-    except OSError as error:
-        raise WorkflowError(disks.describe(error) or str(error)) from None
+    except (UserError, OSError) as error:
+        raise workflow_error(error) from None
     for note in plan.notes:
         logger.warning(f"note: {note}")
     logger.info(f"{len(plan.run.members)} proteins", extra={"proteofold_plan": plan})
@@ -235,10 +240,8 @@ def begin_run():
         if ON_CLUSTER:
             become_head(RUN.folder.slurm)
         note_machines(RUN.folder.path, machines_of_run())
-    except UserError as error:
-        raise WorkflowError(with_help(error)) from None
-    except OSError as error:
-        raise WorkflowError(disks.describe(error) or str(error)) from None
+    except (UserError, OSError) as error:
+        raise workflow_error(error) from None
     logger.info("run starts", extra={"proteofold_run": RUN})
 
 
