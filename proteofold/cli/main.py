@@ -50,6 +50,11 @@ class _Group(click.Group):
             return super().invoke(context)
         except UserError as error:
             raise click.ClickException(with_help(error)) from None
+        except click.UsageError as error:
+            options = {option.name for option in error.ctx.command.params} if error.ctx else ()
+            if "config_files" in options and "unexpected extra argument" in error.message:
+                error.message += ". Name a configuration with --configfile, as for snakemake."
+            raise
         except Exception as error:
             from proteofold.cli.store import store_error
             from proteofold.system.disks import describe

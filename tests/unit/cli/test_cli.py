@@ -65,6 +65,13 @@ def test_misspelt_command_names_the_similar_one(call, wrong, meant):
     assert f"'{meant}'" in outcome.stderr
 
 
+@pytest.mark.parametrize("command", ["check", "plan"])
+def test_configuration_without_its_option_is_told_the_option(call, command):
+    outcome = call(command, "my.yaml")
+    assert outcome.exit_code == 2 and "--configfile" in outcome.stderr.splitlines()[-1]
+    assert "--configfile" not in call("show", "a", "b").stderr
+
+
 def test_summary_of_a_hhr_is_printed(call, data):
     outcome = call("summarise", data / "hhblits3.hhr")
     assert outcome.stdout == (
