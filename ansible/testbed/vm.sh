@@ -6,7 +6,7 @@ packages_of_host=(qemu-system-x86 e2fsprogs)
 answers_within_s=300
 
 # As much as the deployment's defaults need: what Slurm keeps back (slurm_reserve_mb), and a search beside it.
-client_mb=5120
+client_mb=6144
 worker_mb=2560
 
 lower_folders() { echo "$testbed/kernel:$testbed/base"; }

@@ -1,5 +1,6 @@
 """Removing shared results that no run lists any more."""
 
+import contextlib
 import os
 import shutil
 from collections import Counter
@@ -87,3 +88,17 @@ def _files_by_name(folder):
                     stem = stem.removesuffix(ending)
                 found.setdefault(stem, []).append(Path(parent, name))
     return found
+
+
+def remove_old_a3m(folder, before):
+    """Remove the ``.a3m`` files in a RunFolder that killed starts have left: those from before a time (s since 1970).
+
+    A newer one was requested by its name.
+    """
+    for path in folder.a3m_folder.glob("*/*.a3m"):
+        with contextlib.suppress(OSError):  # they are in nobody's way
+            if path.stat().st_mtime < before:
+                path.unlink()
+    for empty in (*folder.a3m_folder.glob("*"), folder.a3m_folder):
+        with contextlib.suppress(OSError):  # it is not empty
+            empty.rmdir()

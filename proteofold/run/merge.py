@@ -76,8 +76,7 @@ def collect_block(path, name):
 def merge_run(path, marks=(), interrupted=False):
     """Write the merged files of a run from what is there; returns the counts of proteins, which add up.
 
-    ``marks`` are names of the files that stand for what the tables are made of, given where all proteins are done;
-    marks of other names are removed, and ``.a3m`` files that are not kept.
+    ``marks`` are names of the files that stand for what the tables are made of; marks of other names are removed.
 
     A protein without a result becomes a row of failed.csv, one whose result is damaged, too: it is removed. What a part
     of the run (parts.py) says of a protein counts where the run itself has not started it. In an ``interrupted`` run
@@ -143,8 +142,6 @@ def merge_run(path, marks=(), interrupted=False):
     _remove_others(folder.blocks, of_blocks)
     if marks:
         _remove_others(folder.marks, marks)
-        if "a3m" not in run.settings["keep"]:  # those that a killed start has left: all searches are done
-            shutil.rmtree(folder.a3m_folder, ignore_errors=True)
     return dict(counts)
 
 
@@ -181,12 +178,13 @@ def _outs_with_hits(run, name, finished, all_hits):
             except (DamagedError, OSError) as error:
                 del outs[member.entry]
                 damaged[member.entry] = _failure_of_reading(run, member, error)
-    all_hits.writelines(collected)
+    # the block first: it must not be newer than the table that is made of it
     if len(outs) == len(members):
         write_aside(run.folder.block_verdicts(name), b"".join(map(pack_judged, verdicts.values())))
         write_aside(block, b"".join(collected))
     else:
         block.unlink(missing_ok=True)
+    all_hits.writelines(collected)
     return outs, damaged, verdicts
 
 

@@ -27,7 +27,7 @@ _ESTIMATE_AFTER = 3  # searches
 
 
 class _Terminal(Console):
-    """Standard error, which may go away while a run goes on: its terminal is closed, or the reader of its pipe ends."""
+    """Standard error. If the reader of its pipe ends, the run goes on without being shown."""
 
     def on_broken_pipe(self):
         self.quiet = True
@@ -137,7 +137,8 @@ class Progress:
     def stop(self):
         """Take the moving line away and leave the last state."""
         if self.live is not None:
-            self.live.stop()
+            with contextlib.suppress(OSError):  # a terminal that is gone
+                self.live.stop()
             self.live = None
         if self.began is not None and self.total and not self.quiet:
             self.print(self.text(ended=True))

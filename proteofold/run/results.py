@@ -101,11 +101,8 @@ def read_search(search, entry, out=None, most=None):
 def remove(search, entry, why):
     """Remove the damaged result of an entry, so that the next start makes it again; its log keeps the reason.
 
-    Where only the ``.out`` is damaged a whole ``.hhr.gz`` of this protein stays, and no search is needed again. A
-    result that another run has made again since the damage was seen stays.
+    Where only the ``.out`` is damaged a whole ``.hhr.gz`` of this protein stays, and no search is needed again.
     """
-    if _is_whole(search, entry):
-        return
     keep_hhr = _out_is_damaged(search, entry) and _hhr_is_whole(search, entry)
     search.out(entry).unlink(missing_ok=True)
     if not keep_hhr:
@@ -113,7 +110,8 @@ def remove(search, entry, why):
     write_aside(search.log("summary", entry), f"{why}\n{ERROR_MARK}{DAMAGED}\n")
 
 
-def _is_whole(search, entry):
+def is_whole(search, entry):
+    """Whether the result of an entry is there, and nothing of it damaged."""
     try:
         read_search(search, entry, read_out(search, entry))
     except (DamagedError, OSError):

@@ -12,7 +12,7 @@ from multiprocessing import get_context, parent_process
 from proteofold.run.failures import DAMAGED
 from proteofold.run.lock import head_is_alive, hold_run
 from proteofold.run.manifest import load_run
-from proteofold.run.results import remove
+from proteofold.run.results import is_whole, remove
 from proteofold.store.database import importing_alone, transaction
 from proteofold.store.journal import read_history
 from proteofold.store.proteins import member_rows, write_members
@@ -122,6 +122,9 @@ def _remove_damaged(files, warn):
     search = files.run.search
     with hold_run(files.run.folder.path) as held:
         for entry, why in list(files.damaged.items()):
+            if is_whole(search, entry):
+                warn(f"{why}: made again by another run meanwhile. Import this run again.")
+                continue
             try:
                 if held:
                     remove(search, entry, why)

@@ -205,7 +205,12 @@ def write_ended(conn, run, ended):
     """Bring the rows of a run to what its journal and its files contain, now that it has ended with this status."""
     run_id, files, history = run_id_of(run), RunFiles(run, from_blocks=True), read_history(run.folder.path)
     phases = dict(conn.execute("select query_id, phase from protein_results where run_id = ?", (run_id,)).fetchall())
+    if conn.execute("select 1 from runs where run_id = ?", (run_id,)).fetchone() is None:  # of a store that was lost
+        with transaction(conn):
+            write_run(conn, run, history, None)
     add_members(conn, run)  # with the sequences of batches that were written since the run began
+    if _began_again(run, history):
+        return
 
     def rows():
         for position, member in files.by_batch():
@@ -216,9 +221,14 @@ def write_ended(conn, run, ended):
 
     _write_in_batches(conn, run, rows())
     with transaction(conn):
-        if read_history(run.folder.path).last_start == history.last_start:  # else another head has begun meanwhile
+        if not _began_again(run, history):
             write_run(conn, run, history, ended)
         count_run(conn, run_id)
+
+
+def _began_again(run, history):
+    """Whether another head has begun to work on a run since its history was read: the rows are those of that head."""
+    return read_history(run.folder.path).last_start != history.last_start
 
 
 def _stored_results(conn, run):

@@ -5,6 +5,7 @@ import itertools
 import os
 import shlex
 import subprocess
+import time
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -20,6 +21,7 @@ from proteofold.system import paths
 from proteofold.run import planning
 
 from proteofold.run import manifest as runs
+from proteofold.run.cleaning import remove_old_a3m
 from proteofold.run.config import check_config_files, with_defaults
 from proteofold.run.inputs import check_records
 from proteofold.plan.efficiency import note_machines
@@ -61,7 +63,8 @@ shell.prefix(
 def workflow_error(error):
     """A UserError, or an OSError about a file of the run, as Snakemake's error."""
     if isinstance(error, OSError):
-        error = UserError(disks.describe(error) or str(error), topic="damaged-run")
+        of_disk = error.filename and disks.disk_error(error, error.filename)
+        error = of_disk or UserError(disks.describe(error) or str(error), topic="damaged-run")
     return WorkflowError(with_help(error))
 
 
@@ -88,6 +91,7 @@ if IS_HEAD:
     # The graph of jobs has millions of objects, which all stay. Looking for garbage among them takes a fifth of the
     # planning, and 7 s at the end of a run of 20,000 proteins. When the run begins they are set aside (begin_run).
     gc.disable()
+BEGAN = time.time()  # what this start writes is newer
 PLAN = planned()
 RUN = PLAN.run
 SEARCH, PREDICTIONS, ALIGNMENTS = RUN.search, RUN.predictions, RUN.alignments
@@ -222,7 +226,10 @@ def is_whole():
     if not all(map(os.path.exists, whole_run())):
         return False
     steps = (merge_inputs(), merged_tables(), report_files())
-    times = [[os.path.getmtime(path) for path in files] for files in steps]
+    try:
+        times = [[os.path.getmtime(path) for path in files] for files in steps]
+    except FileNotFoundError:  # removed this moment
+        return False
     return all(max(made_of) <= min(made) for made_of, made in itertools.pairwise(times))
 
 
@@ -261,6 +268,8 @@ def end_run(succeeded):
         status = "SUCCESS" if is_whole() else "FAILED"
         if status == "FAILED" and (succeeded or interruption.interrupted()):
             status = "INTERRUPTED"
+        if status == "SUCCESS" and "a3m" not in RUN.settings["keep"]:
+            remove_old_a3m(RUN.folder, BEGAN)
         if status == "INTERRUPTED" and succeeded:
             logger.warning("note: what was requested is there. Start without --until and file names for the rest.")
         logger.info("run ends", extra={"proteofold_end": (status, len(RUN.done()))})

@@ -1,4 +1,7 @@
-"""Merging the results of all proteins, and the pages of the report."""
+"""Merging the results of all proteins, and the pages of the report.
+
+A profile may have failed steps tried again. These would fail in the same way, with damaged results removed once more.
+"""
 
 
 rule collect_block:
@@ -26,7 +29,6 @@ rule write_mark:
     """Write an empty file whose name stands for something that the merge depends on."""
     output:
         touch(run_file("marks/{mark}")),
-    retries: 0
     localrule: True
 
 

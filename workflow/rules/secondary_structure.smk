@@ -10,7 +10,6 @@ rule write_batch:
     log:
         run_file("logs/write_batch/{batch}.log"),
     priority: batch_priority
-    retries: 0
     localrule: True
     params:
         run=run_folder,
@@ -68,6 +67,7 @@ rule write_a3m:
     log:
         run_file("logs/write_a3m/{entry}.log"),
     priority: protein_priority
+    # It may remove its alignment, if that is damaged: see summarise_hits.
     retries: 0
     localrule: True
     params:

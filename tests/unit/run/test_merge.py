@@ -387,10 +387,12 @@ def test_a3m_of_a_failed_search_is_removed(complete, runs):
     assert [complete.a3m(name).exists() for name in names] == [False, True]
 
 
-def test_result_that_was_made_again_since_its_damage_was_seen_is_not_removed(complete):
-    name = entry(complete, 1)
-    remove(complete.search, name, "damaged a minute ago")
-    assert complete.search.out(name).exists() and complete.search.hhr(name).exists()
+def test_tables_are_newer_than_the_blocks_that_the_merge_has_written(run, runs):
+    for protein in run.members:
+        runs.finish(run, protein, [make_hit(rank, f"T{rank}") for rank in range(1, 900)])
+    merge_run(run.folder.path)
+    (name,) = run.blocks
+    assert run.folder.block(name).stat().st_mtime_ns <= (run.folder.path / "hits.csv.gz").stat().st_mtime_ns
 
 
 @pytest.mark.parametrize("kind", ["block", "block_verdicts"])
