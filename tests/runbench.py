@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -153,6 +154,10 @@ class Bench:
     def mark(self, kind, *query_ids):
         """Have searches of these ids fail, die, or wait until no file says so; "slow" is for all of them."""
         (self.spy / kind).write_text("".join(f"{query_id}\n" for query_id in query_ids), encoding="utf-8")
+
+    def store(self):
+        """A connection to the results store."""
+        return sqlite3.connect(f"file:{self.path}/results/proteofold.db?mode=ro", uri=True)
 
     def tables(self):
         """The merged files as bytes."""

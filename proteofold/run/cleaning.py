@@ -1,4 +1,4 @@
-"""Removing shared results that no run lists any more."""
+"""Removing what is not needed any more: shared results that no run lists, and .a3m files of killed starts."""
 
 import contextlib
 import os
@@ -96,7 +96,7 @@ def remove_old_a3m(folder, before):
     A newer one was requested by its name.
     """
     for path in folder.a3m_folder.glob("*/*.a3m"):
-        with contextlib.suppress(OSError):  # they are in nobody's way
+        with contextlib.suppress(OSError):  # one that stays does no harm
             if path.stat().st_mtime < before:
                 path.unlink()
     for empty in (*folder.a3m_folder.glob("*"), folder.a3m_folder):

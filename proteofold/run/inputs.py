@@ -107,7 +107,7 @@ def check_inputs(config, read_weights=False):
     _check_paths(config, checked)
     shared = [RESULTS / SHARED, *(RESULTS / SHARED / name for name in (PREDICTIONS, ALIGNMENTS, SEARCHES))]
     run = RunFolder(RESULTS / config["run"])
-    own = (run.path, run.path / "logs", run.a3m_folder, run.blocks, run.marks, run.report, run.slurm)
+    own = (run.path, run.logs, run.a3m_folder, run.blocks, run.marks, run.report, run.slurm)
     for folder in (RESULTS, *own, *shared, paths.RESOURCES, _SNAKEMAKE):
         if os.path.lexists(folder) and not folder.is_dir():
             checked.errors.append(f"{folder}: a run needs a folder of this name. Move or rename what is there.")

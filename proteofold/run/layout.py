@@ -104,6 +104,7 @@ class RunFolder:
         self.manifest = self.path / "manifest.tsv"  # its proteins, in the order of the input
         self.overview = self.path / "overview.json"  # counts, and checksums of the merged tables
         self.report = self.path / "report"
+        self.logs = self.path / "logs"
         self.a3m_folder = self.path / "a3m"
         self.blocks = self.path / "blocks"  # the hits of up to a thousand proteins that are all done
         self.marks = self.path / "marks"  # what the merged tables were made of, as names of empty files
@@ -143,4 +144,4 @@ class RunFolder:
         return self.blocks / f"{name}.verdicts.jsonl.gz"
 
     def log(self, rule, name):
-        return self.path / "logs" / rule / f"{name}.log"
+        return self.logs / rule / f"{name}.log"

@@ -137,7 +137,7 @@ class Run:
     def batch_size(self, batch):
         """(residues, longest) of a batch: of its file, which another run may have written, else of the members."""
         size = self._batch_sizes[batch]
-        if batch not in self._sizes_of_files and (records := _records_of(self.predictions.fasta(batch))):
+        if batch not in self._sizes_of_files and (records := read_batch(self.predictions.fasta(batch))):
             lengths = [len(record.sequence) for record in records]
             self._sizes_of_files[batch] = sum(lengths), max(lengths)
         return self._sizes_of_files.get(batch, size)
@@ -193,14 +193,6 @@ class Run:
         lines = ["\t".join(MANIFEST_COLUMNS)]
         lines += ["\t".join(map(str, _row_of(member))) for member in self.members.values()]
         return "\n".join(lines) + "\n"
-
-
-def _records_of(path):
-    """The records of a batch's file; None where it is damaged or not there yet."""
-    try:
-        return read_batch(path)
-    except OSError:
-        return None
 
 
 # What readers of a run's folder cannot do without.

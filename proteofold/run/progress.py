@@ -27,7 +27,7 @@ _ESTIMATE_AFTER = 3  # searches
 
 
 class _Terminal(Console):
-    """Standard error. If the reader of its pipe ends, the run goes on without being shown."""
+    """Standard error. If the reader of its pipe ends, the run continues, and its progress is not shown."""
 
     def on_broken_pipe(self):
         self.quiet = True

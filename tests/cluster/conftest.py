@@ -3,7 +3,6 @@
 import os
 import shlex
 import shutil
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -71,10 +70,6 @@ class ClusterBench(Bench):
     def write_second_run(self):
         """Write the configuration of another run of the same proteins."""
         (self.path / "second.yaml").write_text(yaml.safe_dump(self.config | {"run": "second"}))
-
-    def store(self):
-        """A connection to the results store."""
-        return sqlite3.connect(f"file:{self.path}/results/proteofold.db?mode=ro", uri=True)
 
     def obstruct(self, name, script, times, after=0):
         """Have calls of one of Slurm's commands run a script instead, after so many that are let through."""

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import os
 import shutil
-import sqlite3
 
 import pytest
 
@@ -59,7 +58,7 @@ def test_removed_result_is_reported_at_the_end_and_in_the_store(done):
     have_merged_again(done)
     printed = done.snakemake(expect=1)
     assert "1 of 4 results cannot be read" in printed and "3 of 4 proteins done" in printed
-    with contextlib.closing(sqlite3.connect(done.path / "results" / "proteofold.db")) as conn:
+    with contextlib.closing(done.store()) as conn:
         rows = dict(conn.execute("select query_id, ifnull(reason, phase) from protein_results"))
     assert rows == {HBA: "done", MYG: DAMAGED, LYS: "done", CYC: "done"}
 

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import sqlite3
 import subprocess
 import time
 
@@ -43,7 +42,7 @@ def interrupt(bench, send, number, after_searches):
 
 def stored_run(bench):
     """Status and number of failed proteins that the store has of the run."""
-    with contextlib.closing(sqlite3.connect(bench.path / "results" / "proteofold.db")) as conn:
+    with contextlib.closing(bench.store()) as conn:
         return conn.execute("select status, failed from runs").fetchone()
 
 
@@ -120,7 +119,7 @@ def test_run_that_is_interrupted_when_its_tables_are_there_is_complete(fresh, fi
 
 
 @pytest.mark.slow
-def test_run_goes_on_and_is_recorded_when_the_reader_of_its_output_ends(fresh):
+def test_run_continues_and_is_recorded_when_the_reader_of_its_output_ends(fresh):
     fresh.write_inputs()
     words, environment = fresh.command()
     head = subprocess.Popen(words, cwd=fresh.path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -7,7 +7,6 @@ import io
 import itertools
 import json
 import re
-import sqlite3
 
 import pytest
 
@@ -90,7 +89,7 @@ def test_run_of_which_only_a_part_was_requested_is_unfinished_until_the_rest_is_
 
 
 def _in_store(bench):
-    with contextlib.closing(sqlite3.connect(bench.path / "results" / "proteofold.db")) as conn:
+    with contextlib.closing(bench.store()) as conn:
         (status,) = conn.execute("select status from runs where run_id = 'test'").fetchone()
         return status, dict(conn.execute("select phase, count(*) from protein_results group by phase"))
 
@@ -212,7 +211,7 @@ def test_run_reports_how_well_it_used_the_machine(finished):
     assert answer["jobs"] == 4 + len(finished.predictions())
     assert 0 < answer["bound_s"] < answer["wall_s"] < 300
     assert answer["kinds"][0]["cores"] == 2
-    with contextlib.closing(sqlite3.connect(finished.path / "results" / "proteofold.db")) as conn:
+    with contextlib.closing(finished.store()) as conn:
         (stored,) = conn.execute("select efficiency from runs").fetchone()
     assert stored == pytest.approx(answer["bound_s"] / answer["wall_s"])
     assert "no schedule of these" in (finished.results / "report" / "overview.html").read_text()

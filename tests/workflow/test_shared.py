@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -32,7 +31,7 @@ def proteofold(bench, *words, expect=0):
 
 
 def query(bench, sql):
-    with contextlib.closing(sqlite3.connect(bench.path / "results" / "proteofold.db")) as conn:
+    with contextlib.closing(bench.store()) as conn:
         return conn.execute(sql).fetchall()
 
 

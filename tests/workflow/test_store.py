@@ -14,7 +14,7 @@ MYG = "sp|P02144|MYG_HUMAN"
 
 def query(bench, sql):
     """Rows of the bench's store."""
-    conn = sqlite3.connect(f"file:{bench.path / 'results' / 'proteofold.db'}?mode=ro", uri=True)
+    conn = bench.store()
     try:
         return conn.execute(sql).fetchall()
     finally:

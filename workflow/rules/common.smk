@@ -265,9 +265,8 @@ def end_run(succeeded):
     """Report how the run ended. What an error or an interruption of the last steps has left undone may be there now."""
     if IS_HEAD:
         interruption.note_end_of_jobs()
-        status = "SUCCESS" if is_whole() else "FAILED"
-        if status == "FAILED" and (succeeded or interruption.interrupted()):
-            status = "INTERRUPTED"
+        unfinished = "INTERRUPTED" if succeeded or interruption.interrupted() else "FAILED"
+        status = "SUCCESS" if is_whole() else unfinished
         if status == "SUCCESS" and "a3m" not in RUN.settings["keep"]:
             remove_old_a3m(RUN.folder, BEGAN)
         if status == "INTERRUPTED" and succeeded:

@@ -80,6 +80,12 @@ def _minutes(expected_s, attempt):
     return attempt * max(LEAST_MINUTES, round(RUNTIME_MARGIN * expected_s / 60))
 
 
+@functools.cache
+def cluster_has_gpus():
+    """Whether Slurm has nodes with GPUs; asked once."""
+    return nodes.cluster_has_gpus()
+
+
 def prediction_gpus(wildcards):
     """One where the configuration wants a GPU, or takes one if the cluster has any."""
     device = RUN.settings["device"]

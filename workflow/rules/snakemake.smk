@@ -41,12 +41,6 @@ def machine_mem_mb():
     return None if ON_CLUSTER else available_mb()
 
 
-@functools.cache
-def cluster_has_gpus():
-    """Whether Slurm has nodes with GPUs; asked once."""
-    return nodes.cluster_has_gpus()
-
-
 def machines_of_run():
     """The NodeKinds that the run's jobs share; none where they are not known."""
     if not ON_CLUSTER:

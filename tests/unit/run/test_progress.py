@@ -175,7 +175,7 @@ def test_run_with_nothing_to_do_shows_nothing(shown):
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError, OSError])
-def test_run_goes_on_when_nobody_reads_its_progress_any_more(error, clock):
+def test_run_continues_when_nobody_reads_its_progress_any_more(error, clock):
     class Gone(io.StringIO):
         def write(self, text):
             raise error
