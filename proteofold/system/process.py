@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, fields
 from functools import partial
+from typing import NamedTuple
 
 from proteofold.system.errors import UserError
 from proteofold.system.files import write_aside
@@ -26,8 +26,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 _LIBC = ctypes.CDLL(None)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What a step used: wall and CPU seconds, the highest resident memory (mapped files included), and where.
 
     ``run`` is the run that computed the result, ``hhsuite`` the version that searched; numbers are nan where they were
@@ -144,7 +143,7 @@ def write_lost_usage(path, run):
 
 def format_usage(usage):
     """A Usage as a table of one row."""
-    return "\t".join(asdict(usage)) + "\n" + "\t".join(map(str, asdict(usage).values())) + "\n"
+    return "\t".join(Usage._fields) + "\n" + "\t".join(map(str, usage)) + "\n"
 
 
 def read_usage(path):
@@ -153,7 +152,8 @@ def read_usage(path):
         text = handle.read()
     try:
         values = text.splitlines()[1].split("\t")
-        usage = Usage(*(field.type(value) for field, value in zip(fields(Usage), values, strict=True)))
+        kinds = Usage.__annotations__.values()
+        usage = Usage(*(kind(value) for kind, value in zip(kinds, values, strict=True)))
     except (IndexError, ValueError):
         usage = None
     if usage is None or format_usage(usage) != text:
