@@ -256,6 +256,8 @@ def a3m(fasta, horiz, a3m, query_id, md5, alignment, entry, remove_damaged):
 @click.argument("hhr", type=_OUTPUT)
 @click.option("--library", required=True, help="An HH-suite database, without _hhm.ffdata and so on.")
 @click.option("--library-key", help="Fail if the library has another checksum: it was replaced during a run.")
+@click.option("--id", "query_id", help="Fail if A3M is not of the query with this id.")
+@click.option("--md5", help="Fail if the query's sequence in A3M has another MD5.")
 @click.option(
     "--mode",
     type=click.Choice(list(hhsuite.SEARCH_MODES)),
@@ -278,7 +280,7 @@ def a3m(fasta, horiz, a3m, query_id, md5, alignment, entry, remove_damaged):
 @_RUN
 @_USAGE
 @_step
-def search(a3m, hhr, library, library_key, mode, alternatives, threads, memory_mb, attempt, run, usage):
+def search(a3m, hhr, library, library_key, query_id, md5, mode, alternatives, threads, memory_mb, attempt, run, usage):
     """Rank the templates of a library by their similarity to the query in A3M; writes HHR, compressed.
 
     Alignments beyond the 50 best and the confident hits are shortened; the list of hits is complete.
@@ -290,7 +292,8 @@ def search(a3m, hhr, library, library_key, mode, alternatives, threads, memory_m
     from proteofold.science.search import search_templates
 
     options = {"threads": threads, "memory_mb": memory_mb, "attempt": attempt, "alternatives": alternatives}
-    if not search_templates(a3m, hhr, library, mode, usage=usage, run=run, library_key=library_key, **options):
+    options |= {"query_id": query_id, "md5": md5, "library_key": library_key}
+    if not search_templates(a3m, hhr, library, mode, usage=usage, run=run, **options):
         _report_written(hhr)
 
 
@@ -298,7 +301,7 @@ def search(a3m, hhr, library, library_key, mode, alternatives, threads, memory_m
 @click.argument("hhr", type=_FILE)
 @click.argument("out", type=_OUTPUT, required=False)
 @click.option("--id", "query_id", help="The query's id, if it is longer than HHR has it.")
-@click.option("--entry", help="Name of the protein's results, noted in OUT.")
+@click.option("--entry", help="Name of the protein's results, noted in OUT; HHR must be the result of this protein.")
 @click.option("--search", "search_name", default="", help="Name of the search, noted in OUT.")
 @click.option("--remove-damaged", is_flag=True, help="Delete a damaged HHR, so that it is recomputed.")
 @_step
@@ -312,7 +315,7 @@ def summarise(hhr, out, query_id, entry, search_name, remove_damaged):
       proteofold summarise my.hhr.gz
     """
     from proteofold.formats.hhr import read_hhr
-    from proteofold.run.results import sha256, write_out
+    from proteofold.run.results import is_of, sha256, write_out
     from proteofold.science.summary import format_summary
     from proteofold.science.summary import summarise as summary_of
 
@@ -323,6 +326,8 @@ def summarise(hhr, out, query_id, entry, search_name, remove_damaged):
         result = read_hhr(hhr)
         if result.table_rows > len(result.hits):
             raise UserError(f"{hhr} lists {result.table_rows} hits and aligns {len(result.hits)}: cut short")
+        if entry and not is_of(result, entry):
+            raise UserError(f"{hhr} is the result of another query: {result.query[:80]}")
     except UserError as error:
         if not remove_damaged:
             raise

@@ -1,6 +1,7 @@
 """FASTA files as they are met: plain or gzip, any line ends, wrapped or not."""
 
 import errno
+import hashlib
 import io
 import re
 import zlib
@@ -126,6 +127,11 @@ def format_fasta(identifier, sequence, width=LINE_WIDTH):
     return "\n".join([f">{identifier}", *lines, ""])
 
 
+def sequence_md5(sequence):
+    """The MD5 of a sequence, by which sequences are compared, as hex digits."""
+    return hashlib.md5(sequence.encode(), usedforsecurity=False).hexdigest()
+
+
 def protein_stem(query_id):
     """File-safe stem of a query id: its UniProt accession, itself if it is safe, else cleaned with a checksum.
 
@@ -135,7 +141,5 @@ def protein_stem(query_id):
     stem = uniprot[1] if uniprot else query_id
     if _SAFE_STEM.fullmatch(stem):
         return stem
-    import hashlib  # here, because few ids need it and each search would pay for it
-
     cleaned = re.sub(r"[^A-Za-z0-9_]+", "_", query_id).strip("_")[:48] or "protein"
     return f"{cleaned}-{hashlib.sha256(query_id.encode('utf-8', 'replace')).hexdigest()[:12]}"

@@ -1,6 +1,5 @@
 """The checks before a run: every problem of every input at once, each with where it is and what to do."""
 
-import hashlib
 import os
 import re
 import shutil
@@ -9,7 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proteofold.formats.a3m import is_annotation
-from proteofold.formats.fasta import READ_ERRORS, FastaError, open_text, protein_stem, read_error, read_fasta
+from proteofold.formats.fasta import (
+    READ_ERRORS,
+    FastaError,
+    open_text,
+    protein_stem,
+    read_error,
+    read_fasta,
+    sequence_md5,
+)
 from proteofold.run.alignments import given_alignment
 from proteofold.run.config import config_problems, database_choice, template_choice, weights_folder
 from proteofold.run.layout import ALIGNMENTS, PREDICTIONS, RESULTS, SEARCHES, SHARED, RunFolder
@@ -303,8 +310,7 @@ class Sequences:
             self._note(path, f"with residues of {', '.join(RARE_RESIDUES)}, which S4PRED takes as unknown", record)
         if len(sequence) >= 30 and _NUCLEOTIDES.fullmatch(sequence):
             self._note(path, "of nucleotide letters only; if this is DNA or RNA, translate it first", record)
-        md5 = hashlib.md5(sequence.encode(), usedforsecurity=False).hexdigest()
-        return Query(record.id, protein_stem(record.id), sequence, md5, record.description)
+        return Query(record.id, protein_stem(record.id), sequence, sequence_md5(sequence), record.description)
 
     def _note(self, path, what, record):
         self.corrected[path, what] += 1

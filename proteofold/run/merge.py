@@ -7,7 +7,6 @@ import io
 import json
 import math
 import shutil
-import zlib
 from collections import Counter
 from dataclasses import dataclass
 
@@ -18,13 +17,13 @@ from proteofold.run.layout import RunFolder
 from proteofold.run.manifest import load_run, read_settings
 from proteofold.run.parts import failures_of_parts
 from proteofold.run.proteome import PROTEOME_FILES, Proteome
-from proteofold.run.results import DamagedError, done, read_hits, read_out, remove
+from proteofold.run.results import DamagedError, done, read_hits, read_out, remove, sha256
 from proteofold.run.verdicts import (
     DOMAIN_TABLE_COLUMNS,
     SUMMARY_VALUES,
     VERDICT_COLUMNS,
+    format_judged,
     judged,
-    pack_judged,
     read_judged,
     superfamilies_of,
     table_rows,
@@ -41,7 +40,6 @@ MERGED = (
 )
 
 _PIECE = 1 << 20
-_PIECE_OF_BLOCK = 1 << 16  # each member's rest of a piece is copied
 
 
 @dataclass(slots=True)
@@ -148,9 +146,9 @@ def merge_run(path, marks=(), interrupted=False):
 def _outs_with_hits(run, name, finished, all_hits):
     """By entry, the Outs of a block's members, the rows of failed.csv of damaged ones, and what is Judged of the Outs.
 
-    The hits of all members with an Out are written to a file. They are taken from the block where it is whole and none
-    is missing, and so are the verdicts; where it is not, the block is written. One of which a result is missing is
-    removed, because its tables lack that result: the next start merges again.
+    The hits of all members with an Out are written to a file. They and the verdicts are taken from the block where that
+    is whole, was made of these results, and none is missing; otherwise the block is written. One of which a result is
+    missing is removed, because its tables lack that result: the next start merges again.
     """
     block, members = run.folder.block(name), run.blocks[name]
     outs, damaged, collected, verdicts = {}, {}, [], {}
@@ -163,12 +161,12 @@ def _outs_with_hits(run, name, finished, all_hits):
                 pass  # it was removed just now
             except (DamagedError, OSError) as error:
                 damaged[member.entry] = _failure_of_reading(run, member, error)
-    if len(outs) == len(members) and _holds_hits_of(block, len(members)):
-        of_block = read_judged(run.folder.block_verdicts(name), len(members))
-        if of_block is not None:
+    if len(outs) == len(members):
+        hits_sha256, of_block = read_judged(run.folder.block_verdicts(name), name)
+        if all(result in of_block for result in _results(outs)) and _is(block, hits_sha256):
             with open(block, "rb") as handle:
                 shutil.copyfileobj(handle, all_hits, _PIECE)
-            return outs, damaged, {member.entry: found for member, found in zip(members, of_block, strict=True)}
+            return outs, damaged, {result[0]: of_block[result] for result in _results(outs)}
     for member in members:
         if member.entry in outs:
             try:
@@ -180,12 +178,19 @@ def _outs_with_hits(run, name, finished, all_hits):
                 damaged[member.entry] = _failure_of_reading(run, member, error)
     # the block first: it must not be newer than the table that is made of it
     if len(outs) == len(members):
-        write_aside(run.folder.block_verdicts(name), b"".join(map(pack_judged, verdicts.values())))
-        write_aside(block, b"".join(collected))
+        hits = b"".join(collected)
+        of_block = {(entry, hhr_sha256): verdicts[entry] for entry, hhr_sha256 in _results(outs)}
+        write_aside(run.folder.block_verdicts(name), format_judged(name, sha256(hits), of_block))
+        write_aside(block, hits)
     else:
         block.unlink(missing_ok=True)
     all_hits.writelines(collected)
     return outs, damaged, verdicts
+
+
+def _results(outs):
+    """(entry, checksum of its ``.hhr.gz``) of each Out."""
+    return [(entry, out.hhr_sha256) for entry, out in outs.items()]
 
 
 def _remove_damaged_predictions(run, finished):
@@ -216,23 +221,6 @@ def _failure_of_reading(run, member, error):
         except OSError as problem:
             error = problem
     return (member.query_id, "summary", describe(error) or str(error), "")
-
-
-def _holds_hits_of(block, count):
-    """Whether a block is there and whole: it has a gzip member for each of so many proteins."""
-    found, unpacker = 0, None
-    try:
-        with open(block, "rb") as handle:
-            while piece := handle.read(_PIECE_OF_BLOCK):
-                while piece:
-                    unpacker = unpacker or zlib.decompressobj(wbits=31)
-                    unpacker.decompress(piece)
-                    piece = unpacker.unused_data
-                    if unpacker.eof:
-                        found, unpacker = found + 1, None
-    except (OSError, zlib.error):
-        return False
-    return unpacker is None and found == count
 
 
 def new_results(folder):
@@ -274,6 +262,14 @@ def changed_tables(run):
 
 def _differs(path, checksum):
     return path.exists() and _checksum(path) != checksum
+
+
+def _is(path, checksum):
+    """Whether a file is there and has this checksum."""
+    try:
+        return _checksum(path) == checksum
+    except OSError:
+        return False
 
 
 def _remove_others(folder, wanted):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proteofold import __version__
+from proteofold.formats.fasta import sequence_md5
 from proteofold.run.alignments import alignment_digest
 from proteofold.run.classes import chosen_classification
 from proteofold.run.inputs import check_inputs, collected
@@ -177,7 +178,7 @@ def _batches(run, queries, entries, finished):
     batch_of = {}
     for name, records in existing_batches(run.predictions):
         for record in records:
-            md5 = hashlib.md5(record.sequence.encode(), usedforsecurity=False).hexdigest()
+            md5 = sequence_md5(record.sequence)
             if md5 in wanted:
                 batch_of.setdefault(md5, name)
     left = [query for query in queries if needs_prediction(entries[query.query_id]) and query.md5 not in batch_of]

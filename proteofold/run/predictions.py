@@ -1,9 +1,9 @@
 """The predicted secondary structure of a run's proteins, from the files of their batches."""
 
-import hashlib
 import os
 from functools import lru_cache
 
+from proteofold.formats.fasta import sequence_md5
 from proteofold.formats.psipred import read_horiz
 from proteofold.system.errors import UserError
 
@@ -32,4 +32,4 @@ def _read(path, made):
         predictions = read_horiz(path)
     except UserError:
         return {}
-    return {hashlib.md5(found.sequence.encode(), usedforsecurity=False).hexdigest(): found for found in predictions}
+    return {sequence_md5(found.sequence): found for found in predictions}

@@ -98,6 +98,12 @@ def read_search(search, entry, out=None, most=None):
         raise DamagedError(f"{path}: damaged: {error}") from None
 
 
+def is_of(found, entry):
+    """Whether a SearchResult names the query that an entry belongs to."""
+    query_id = next(iter(found.query.split()), "")
+    return protein_stem(query_id) == entry.rpartition("-")[0]
+
+
 def remove(search, entry, why):
     """Remove the damaged result of an entry, so that the next start makes it again; its log keeps the reason.
 
@@ -132,5 +138,4 @@ def _hhr_is_whole(search, entry):
         found = read_search(search, entry)
     except DamagedError:
         return False
-    query_id = next(iter(found.query.split()), "")
-    return protein_stem(query_id) == entry.rpartition("-")[0]
+    return is_of(found, entry)

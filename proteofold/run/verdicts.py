@@ -6,9 +6,11 @@ from collections import namedtuple
 from dataclasses import replace
 
 from proteofold.formats.gff3 import feature, sequence_region
+from proteofold.formats.packed_hhr import unpack
 from proteofold.run.classes import CLASS_COLUMNS, class_values, superfamilies
 from proteofold.run.results import read_hits, read_out
 from proteofold.science.verdict import judge
+from proteofold.system.errors import UserError
 
 # The values of a domain in domains.csv and in a block, as the Hit that it is has them.
 _OF_HIT = (
@@ -97,22 +99,23 @@ def table_rows(run, domain_rows, found):
     ]
 
 
-def pack_judged(found):
-    """A Judged as a gzip member, a line of JSON: members joined are the verdicts of a block."""
-    return zlib.compress((json.dumps(found) + "\n").encode(), level=6, wbits=_GZIP)
+def format_judged(name, hits_sha256, found):
+    """The file of a block's verdicts as bytes; ``found`` maps (entry, checksum of its ``.hhr.gz``) to what is Judged.
+
+    It is a gzip file with a line of JSON for the block, its name and the checksum of its hits, and one a protein.
+    """
+    lines = [[name, hits_sha256], *([*result, *verdict] for result, verdict in found.items())]
+    return zlib.compress("".join(json.dumps(line) + "\n" for line in lines).encode(), level=6, wbits=_GZIP)
 
 
-def read_judged(path, count):
-    """The Judged of a block of so many proteins, in their order; None if the file cannot be read or is not whole."""
+def read_judged(path, name):
+    """The checksum of a block's hits, and (entry, checksum of its ``.hhr.gz``) -> what is Judged.
+
+    ("", {}) if the file cannot be read, is damaged, or is of another block.
+    """
     try:
-        data, lines = path.read_bytes(), []
-        while data:
-            unpacker = zlib.decompressobj(wbits=_GZIP)
-            lines.append(unpacker.decompress(data))
-            if not unpacker.eof:
-                return None
-            data = unpacker.unused_data
-        found = [Judged(*json.loads(line)) for line in lines]
-    except (OSError, zlib.error, ValueError, TypeError):
-        return None
-    return found if len(found) == count else None
+        (of_block, hits_sha256), *lines = map(json.loads, unpack(path.read_bytes()).splitlines())
+        found = {(entry, hhr_sha256): Judged(*values) for entry, hhr_sha256, *values in lines}
+    except (OSError, UserError, ValueError, TypeError):
+        return "", {}
+    return (hits_sha256, found) if of_block == name else ("", {})

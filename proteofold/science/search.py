@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from proteofold.formats.a3m import is_annotation
-from proteofold.formats.fasta import read_fasta
+from proteofold.formats.fasta import read_fasta, sequence_md5
 from proteofold.formats.hhr import read_hhr
 from proteofold.formats.packed_hhr import pack_hhr, unpack
 from proteofold.science import hhsuite
@@ -38,20 +38,26 @@ def search_templates(
     run="",
     alternatives=hhsuite.ALTERNATIVES,
     library_key=None,
+    query_id=None,
+    md5=None,
 ):
     """Search a template library with an ``.a3m`` and write the packed ``.hhr.gz``, and what it took to ``usage``.
 
     ``library`` is the prefix of an HH-suite database. With ``memory_mb`` the library is searched in shards where one
     search would take more; an ``attempt`` above 1 follows one that was killed, and takes more shards where it gets no
     more memory. ``alternatives`` is the number of alignments with one template that are reported at most. With
-    ``library_key`` the search fails if the library is another one by its end: hhsuite.library_key.
+    ``library_key`` the search fails if the library is another one by its end: hhsuite.library_key. It fails at once if
+    the ``.a3m`` is not of the query with this id, or the MD5 of its sequence is not ``md5``, where these are given.
     Returns False if the result was there already. UserError says why a search failed.
     """
     if is_whole(hhr):
         write_lost_usage(usage, run)
         return False
     started = time.monotonic()
-    query_length = _query_length(a3m)
+    query = _query(a3m)
+    query_length = sum(letter.isupper() or letter == "-" for letter in query.sequence)
+    if query_id not in (None, query.id) or md5 not in (None, sequence_md5(query.sequence)):
+        raise UserError(f"{a3m}: damaged, or of another query than {query_id}")
     described = hhsuite.describe_library(library)
     shards = 1
     if memory_mb := min(filter(None, (memory_mb, slurm_memory_mb())), default=None):
@@ -109,9 +115,9 @@ def is_whole(hhr):
     return True
 
 
-def _query_length(a3m):
-    """Residues of the query: the first record that is no annotation."""
+def _query(a3m):
+    """The record of the query: the first one that is no annotation."""
     for record in read_fasta(a3m, comment="#"):
         if not is_annotation(record.id):
-            return sum(letter.isupper() or letter == "-" for letter in record.sequence)
+            return record
     raise UserError(f"{a3m}: no query: every record is annotation (ss_pred, ss_conf).")

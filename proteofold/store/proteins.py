@@ -1,6 +1,5 @@
 """Proteins of the store: from FASTA files with full headers, and from the batches of runs."""
 
-import hashlib
 import os
 import re
 import time
@@ -11,7 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from proteofold.formats.fasta import FastaError, format_fasta, read_fasta
+from proteofold.formats.fasta import FastaError, format_fasta, read_fasta, sequence_md5
 from proteofold.run.inputs import Checked, Sequences
 from proteofold.run.layout import RESULTS
 from proteofold.run.states import timestamp
@@ -186,7 +185,7 @@ def member_rows(run, members):
         made = os.stat(run.folder.manifest).st_mtime
         # by sequence: the batch may have been made for another run, under another id
         sequences = {record.sequence for record in (read_batch(path) if batch and path.exists() else None) or ()}
-        sequence_of = {hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(): text for text in sequences}
+        sequence_of = {sequence_md5(text): text for text in sequences}
         for member in of_batch:
             header = parse_header(member.query_id, member.description)
             yield (

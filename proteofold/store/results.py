@@ -140,16 +140,15 @@ class RunFiles:
 
     @cached_property
     def _collected(self):
-        """entry -> what is Judged of it, of the members of blocks that the merge has written."""
+        """The Judged in the blocks that the merge has written, by (entry, checksum of its ``.hhr.gz``)."""
         found = {}
-        for name, members in self.run.blocks.items() if self._from_blocks else ():
-            of_block = read_judged(self.run.folder.block_verdicts(name), len(members)) or ()
-            found.update(zip([member.entry for member in members], of_block, strict=False))
+        for name in self.run.blocks if self._from_blocks else ():
+            found |= read_judged(self.run.folder.block_verdicts(name), name)[1]
         return found
 
     def _hits(self, member, out):
         """How many hits a member has, those that are stored (the first ones and the best), and what is Judged of it."""
-        verdict, best = self._collected.get(member.entry), out.row[1]
+        verdict, best = self._collected.get((member.entry, out.hhr_sha256)), out.row[1]
         found = read_search(self.run.search, member.entry, out, STORED_HITS if verdict else None)
         if verdict and best and best not in {hit.template for hit in found.hits}:
             found = read_search(self.run.search, member.entry, out)

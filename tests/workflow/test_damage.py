@@ -114,6 +114,24 @@ def test_damaged_out_beside_a_damaged_or_foreign_hhr_costs_the_search(done, fini
     assert done.tables() == finished.tables()
 
 
+@pytest.mark.parametrize("kind", ["hhr", "a3m"])
+def test_hits_and_query_of_another_protein_are_not_taken_for_those_of_this_one(done, finished, kind):
+    if kind == "hhr":
+        shutil.copy(done.hhr("P69905"), done.hhr("P02144"))
+    else:
+        done.config["keep"] = ["a3m"]
+        done.snakemake()
+        myg, hba = (done.run.a3m(done.run.members[name].entry) for name in ("P02144", "P69905"))
+        shutil.copy(hba, myg)
+        done.hhr("P02144").unlink()
+    done.out("P02144").unlink()
+    done.snakemake(expect=1)
+    assert list(failed(done)) == [MYG]
+    done.snakemake()
+    assert done.searched() == [MYG]
+    assert done.tables() == finished.tables()
+
+
 def test_out_of_another_protein_is_not_merged(done, finished):
     shutil.copy(done.out("P69905"), done.out("P02144"))
     have_merged_again(done)

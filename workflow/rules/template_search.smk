@@ -29,12 +29,16 @@ rule search_templates:
         library=library_prefix,
         # one that was built here is named after what it was built of, and nothing replaces it
         library_key=[] if RUN.settings["library_source"] else [f"--library-key={RUN.library.key}"],
+        query_id=lambda wildcards: member(wildcards).query_id,
+        md5=lambda wildcards: member(wildcards).md5,
         mode=RUN.settings["mode"],
         alternatives=RUN.settings["alternatives"],
         run=RUN.name,
     shell:
         "proteofold search {input.a3m:q} {output.hhr:q}"
         " --library {params.library:q} {params.library_key}"
+        " --id {params.query_id:q}"
+        " --md5 {params.md5}"
         " --mode {params.mode}"
         " --alternatives {params.alternatives}"
         " --threads {threads}"

@@ -411,6 +411,22 @@ def test_damaged_block_is_not_merged(complete, damage, kind):
     assert tables(complete) == whole
 
 
+@pytest.mark.parametrize("kinds", [["block"], ["block_verdicts"], ["block", "block_verdicts"]])
+def test_block_of_other_proteins_is_not_merged(run, complete, runs, kinds):
+    other = runs.plan("other", [f"other{number}" for number in range(len(IDS))])
+    for protein in other.members:
+        runs.finish(other, protein, WEAK)
+    merge_run(complete.folder.path)
+    whole = tables(complete)
+    for one in (complete, other):
+        collect(one)
+    for kind in kinds:
+        of_run, of_other = (getattr(one.folder, kind)(next(iter(one.blocks))) for one in (complete, other))
+        of_run.write_bytes(of_other.read_bytes())
+    assert merge_run(complete.folder.path)["failed"] == 0
+    assert tables(complete) == whole
+
+
 def test_block_is_collected_from_the_results_of_today(complete, runs):
     collect(complete)
     runs.finish(complete, "plain", WEAK)
