@@ -33,7 +33,7 @@ MEMORY_LOOK_S = 10  # as ansible/ sets it
 
 IN_FLIGHT = 500  # jobs in Slurm at once: `jobs` of the profile
 
-PROTEOME, PROTEOME_S = 41_339, 240  # proteins; seconds that the head is watched with jobs in Slurm
+PROTEOME, PROTEOME_S = 41_339, 900  # proteins; seconds in which so many jobs of the run must be in Slurm
 
 # Shell words: the seconds that the file {times} has for a query.
 SECONDS = """"$(grep -m 1 -x -A 1 -e "$(grep '^>' "$query" | tail -n 1)" "{times}" | tail -n 1)" """
@@ -42,7 +42,7 @@ SECONDS = """"$(grep -m 1 -x -A 1 -e "$(grep '^>' "$query" | tail -n 1)" "{times
 def run(folder, options):
     """A run of made proteins on 64 slots; searches sleep for what the cost model says, in proportion.
 
-    Then the head of a run of a whole proteome for some minutes, ended by Ctrl-C.
+    Then the head of a run of a whole proteome until all jobs that may be in Slurm at once are, ended by Ctrl-C.
     """
     if absent := [name for name in NEEDED if not shutil.which(name)]:
         raise LeftOutError(f"{', '.join(absent)} not found; bin/setup --test installs Slurm.")
@@ -141,6 +141,8 @@ def _of_proteome(command, folder, environment):
             peak_kb = int(re.search(r"VmHWM:\s+(\d+)", status)[1])
             if ends == math.inf and job_folder.submissions():
                 ends = time.monotonic() + PROTEOME_S
+            if len(job_folder.submissions()) >= IN_FLIGHT:
+                break
             time.sleep(1)
         head.send_signal(signal.SIGINT)
         head.wait()
