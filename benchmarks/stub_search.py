@@ -10,7 +10,8 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$out" ] || exit 0
 sleep {seconds}
-printf 'Query stub\\nMatch_columns 1\\n\\n No Hit Prob\\n\\n' > "$out"
+id=$(grep '^>' "$query" | tail -n 1)
+printf 'Query %s\\nMatch_columns 1\\n\\n No Hit Prob\\n\\n' "${{id#>}}" > "$out"
 """
 
 
