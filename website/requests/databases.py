@@ -6,9 +6,11 @@ from pathlib import Path
 from proteofold.service.database import platform_of
 from proteofold.store import open_store
 from proteofold.store.database import open_for_reading
-from website.pages.paths import DATABASE
 from website.requests.threads import at_length, quickly
 from website.sql.rules import guard_own
+
+# The name of the store in the configuration and in addresses, whatever its file is called.
+DATABASE = "proteofold"
 
 
 def store_path(datasette):
