@@ -5,7 +5,6 @@ from pathlib import Path
 
 from proteofold.service.database import platform_of
 from proteofold.store import open_store
-from proteofold.store.database import open_for_reading
 from website.requests.threads import at_length, quickly
 from website.sql.rules import guard_own
 
@@ -38,14 +37,3 @@ async def ask_both(datasette, function, *values, where=at_length):
             return function(guard_own(conn), guard_own(platform), *values)
 
     return await where(ask)
-
-
-async def ask_store(datasette, function, *values):
-    """What ``function(store, *values)`` returns, with a connection that reads; may take seconds."""
-    path = store_path(datasette)
-
-    def ask():
-        with closing(open_for_reading(path)) as conn:
-            return function(guard_own(conn), *values)
-
-    return await at_length(ask)
