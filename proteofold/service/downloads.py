@@ -22,7 +22,7 @@ _PIECE = 1 << 20
 _FIRST_DATE, _LAST_DATE = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)
 _REPORT_NAMES = frozenset(file.name for file in REPORT_FILES)
 
-_TOLD = {
+_CONTENTS = {
     "merge_results.csv": "one row a protein: best hit, E-value, score, statistics of the scores, domains, coverage",
     "best_hits.csv": "protein and template of its best hit",
     "profile_output.csv": "means over all proteins: ave_std, ave_gmean",
@@ -181,7 +181,7 @@ def zip_entry(name, seconds):
 
 def _readme(folder, tables):
     lines = [f"Results of the proteofold run {folder.name}.", ""]
-    lines += [f"{name}: {_TOLD[name]}" for name in tables]
+    lines += [f"{name}: {_CONTENTS[name]}" for name in tables]
     if (folder / "report").is_dir():
         lines.append("report/: the pages of the report; open the .html files in a browser")
     lines += [

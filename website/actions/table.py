@@ -318,7 +318,7 @@ PROGRAMS = (
         answer=schemas.LOG,
         query=LOGS,
     ),
-    Route("GET", f"{API}/cluster", READER, cluster.cluster_told, "Nodes, jobs, queue", answer=schemas.CLUSTER),
+    Route("GET", f"{API}/cluster", READER, cluster.cluster_json, "Nodes, jobs, queue", answer=schemas.CLUSTER),
 )
 
 
