@@ -79,13 +79,13 @@ def _slurm(store):
     others = [job for job in jobs or () if job["run_id"] not in searches]
     shown = [
         {
-            "name": node["node"],
-            "state": node["state"],
-            "cores": node["cores"],
-            "cores_used": node["cores"] - node["cores_free"],
-            "memory_mb": node["mem_mb"],
-            "memory_used_mb": node["mem_mb"] - node["mem_free_mb"],
-            "load": node["load"],
+            "name": node.node,
+            "state": node.state,
+            "cores": node.cores,
+            "cores_used": node.cores - node.cores_free,
+            "memory_mb": node.mem_mb,
+            "memory_used_mb": node.mem_mb - node.mem_free_mb,
+            "load": node.load,
             "jobs": [job for job in ours if _works_on(job, node)],
             "other_jobs": sum(_works_on(job, node) for job in others),
         }
@@ -102,7 +102,7 @@ def _slurm(store):
 
 
 def _works_on(job, node):
-    return job["node"] == node["node"] and job["state"] in AT_WORK
+    return job["node"] == node.node and job["state"] in AT_WORK
 
 
 def _slurm_jobs(searches):

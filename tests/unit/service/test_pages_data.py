@@ -176,6 +176,19 @@ def test_nodes_of_slurm_show_jobs_of_our_runs_and_count_those_of_others(
     assert services(store_path, monkeypatch)[1]["words"] == "1 of 2 nodes can work"
 
 
+@pytest.mark.parametrize(
+    ("state", "live"),
+    [("idle@", 1), ("idle!", 1), ("powered_down", 1), ("powering_up", 1), ("idle*", 0), ("idle$", 0), ("draining", 0)],
+)
+def test_health_counts_the_nodes_that_a_run_is_planned_for(
+    store, platform, store_path, monkeypatch, tmp_path, state, live
+):
+    Runner(store_path, profile="cluster")._sign_on(platform)
+    stand_in(tmp_path / "bin", "sinfo", f"n1|{state}|0/4/0/4|8000|0|0.1|(null)|")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    assert services(store_path, monkeypatch)[1]["live"] == live
+
+
 def test_without_slurm_this_machine_is_shown_with_what_runs_and_waits(store, platform, results):
     start_run(store, results.plan("demo", ["P1", "P2", "P3"]))
     with transaction(store):
