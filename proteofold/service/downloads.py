@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from proteofold.report.draw import REPORT_FILES
+from proteofold.run.failures import batch_logs, protein_logs
 from proteofold.run.manifest import load_run
 from proteofold.run.merge import MERGED
 from proteofold.run.results import DamagedError, read_out, read_packed_hhr
@@ -88,14 +89,9 @@ def job_log(folder, step, name, lines=200):
     member, logs = run.members.get(name), {}
     batch = member.batch if member else name
     if batch and any(one.batch == batch for one in run.members.values()):
-        logs["batch"] = run.folder.log("write_batch", batch)
-        logs["secondary_structure"] = run.predictions.log(batch)
+        logs |= batch_logs(run, batch)
     if member:
-        if run.alignments:
-            logs["alignment"] = run.alignments.log(member.entry)
-        logs["a3m"] = run.folder.log("write_a3m", member.entry)
-        logs["search"] = run.search.log("search", member.entry)
-        logs["summary"] = run.search.log("summary", member.entry)
+        logs |= protein_logs(run, member)
     if step not in logs:
         raise NotFoundError(f"There is no log of step {step[:80]!r} of {name[:80]!r}.")
     return _tail(logs[step], lines)
