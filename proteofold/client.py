@@ -168,7 +168,7 @@ class Client:
             answer = self._http.request(method, path, **options)
         except httpx2.HTTPError as error:
             raise _silent(self._http.base_url, error) from None
-        return _told(answer)
+        return _content_of(answer)
 
     # --- Proteins -----------------------------------------------------------------------------------
 
@@ -346,7 +346,7 @@ class Client:
             with self._http.stream("GET", address, params=params) as answer:
                 if answer.status_code != 200:
                     answer.read()
-                    _told(answer)
+                    _content_of(answer)
                 with part.open("wb") as file:
                     for piece in answer.iter_bytes(_PIECE):
                         file.write(piece)
@@ -400,7 +400,7 @@ def _silent(url, error):
     )
 
 
-def _told(answer):
+def _content_of(answer):
     """What an answer holds; ClientError where it is a refusal, or none of this API."""
     try:
         content = answer.json()

@@ -21,7 +21,7 @@ BROWSER_MARKS = [
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed (Debian: apt-get install chromium)"),
 ]
-WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
+WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
 SCHEMES = ("light", "dark")
 AXED = tuple(zip(WIDTHS, SCHEMES, strict=True))
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -112,7 +112,7 @@ class User:
     PATIENCE_MS = 3 * 60 * 1000
 
     def __init__(self, browser, site, **options):
-        self.context = browser.new_context(viewport=_size("desk"), **options)
+        self.context = browser.new_context(viewport=_size("desktop"), **options)
         self.context.set_default_timeout(self.PATIENCE_MS)
         without_internet(self.context)
         self.page, self.site, self.said = self.context.new_page(), site, []
@@ -147,7 +147,7 @@ class User:
             # contrast is a matter of the scheme, all else of the width
             if (width, scheme) in AXED:
                 assert axe(self.page) == [], (name, width, scheme)
-        self.page.set_viewport_size(_size("desk"))
+        self.page.set_viewport_size(_size("desktop"))
         said = [line for line in self.said if f"status of {status}" not in line]
         self.said.clear()
         assert said == [], name

@@ -1,6 +1,7 @@
 """The command ``proteofold top``."""
 
 import time
+from dataclasses import asdict
 
 import click
 
@@ -35,7 +36,8 @@ def top(run, every, once, store_path, as_json):
 
     def look():
         seen = or_not_found(activity, open_fresh(store_path), run, time.time())
-        return seen | {"cluster": node_states()}
+        nodes = node_states()
+        return seen | {"cluster": nodes and [asdict(node) for node in nodes]}
 
     if as_json:
         return print_json(look())

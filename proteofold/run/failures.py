@@ -21,24 +21,30 @@ _NO_LOG = "left no log: it was killed before it began, or could not be started"
 NOT_STARTED = "not started: the run ended before"
 
 
+def batch_logs(run, batch):
+    """step -> log, of the steps that all proteins of a batch share."""
+    return {"batch": run.folder.log("write_batch", batch), "secondary_structure": run.predictions.log(batch)}
+
+
+def protein_logs(run, member):
+    """step -> log, of the steps that a member has to itself, in their order."""
+    alignment = {"alignment": run.alignments.log(member.entry)} if run.alignments else {}
+    return alignment | {
+        "a3m": run.folder.log("write_a3m", member.entry),
+        "search": run.search.log("search", member.entry),
+        "summary": run.search.log("summary", member.entry),
+    }
+
+
 def failure_of(run, member):
     """The row of failed.csv of a member without a result: query_id, step, reason, log (empty if there is none).
 
     The newest log of its steps is the one of the step that it came to.
     """
-    logs = {
-        "a3m": run.folder.log("write_a3m", member.entry),
-        "search": run.search.log("search", member.entry),
-        "summary": run.search.log("summary", member.entry),
-    }
-    if run.alignments:
-        logs = {"alignment": run.alignments.log(member.entry), **logs}
+    logs = protein_logs(run, member)
     if member.batch and not run.predictions.horiz(member.batch).exists():
-        logs = {
-            "batch": run.folder.log("write_batch", member.batch),
-            "secondary_structure": run.predictions.log(member.batch),
-            "a3m": logs["a3m"],  # which finds a damaged prediction, for the merge to remove
-        }
+        # a3m finds a damaged prediction, for the merge to remove
+        logs = batch_logs(run, member.batch) | {"a3m": logs["a3m"]}
     elif not Path(f"{run.library.prefix}_cs219.ffindex").exists():
         logs = {"template_library": run.folder.path / LIBRARY_LOG, **logs}
     there = {step: log for step, log in logs.items() if log.is_file()}

@@ -2,7 +2,6 @@
 
 import os
 import platform as machine
-import re
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from proteofold.run.states import seconds_of
 from proteofold.service.cache import cached
 from proteofold.service.places import run_folder
 from proteofold.service.runner import runner_of
-from proteofold.slurm.jobs import read_comment
+from proteofold.slurm.jobs import read_comment, read_name
 from proteofold.slurm.nodes import node_states
 from proteofold.slurm.states import AT_WORK
 from proteofold.slurm.tools import SlurmError, call
@@ -24,8 +23,6 @@ _MOST_JOBS = 2000
 
 # Comment and name come last: those of a job of another user may hold the separator.
 _QUESTION = ["squeue", "--noheader", "--format=%A|%T|%N|%C|%m|%S|%r|%u|%k|%j"]
-
-_ENTRY, _BATCH = re.compile("(.+)-[0-9a-f]{8}"), re.compile("[0-9a-f]{16}")
 
 
 def cluster(store, platform):
@@ -73,19 +70,20 @@ def _slurm(store):
     nodes = node_states()
     if nodes is None:
         return {"kind": "slurm", "words": "Slurm does not answer", "nodes": [], "queue": [], "other_queue": 0}
-    searches = dict(store.execute("select run_id, search from runs"))
-    jobs = _slurm_jobs(searches)
-    ours = [job for job in jobs or () if job["run_id"] in searches]
-    others = [job for job in jobs or () if job["run_id"] not in searches]
+    query = "select run_id, search, weights, json_extract(settings, '$.msa.alignments') from runs"
+    runs = {run_id: folders for run_id, *folders in store.execute(query)}
+    jobs = _slurm_jobs(runs)
+    ours = [job for job in jobs or () if job["run_id"] in runs]
+    others = [job for job in jobs or () if job["run_id"] not in runs]
     shown = [
         {
-            "name": node["node"],
-            "state": node["state"],
-            "cores": node["cores"],
-            "cores_used": node["cores"] - node["cores_free"],
-            "memory_mb": node["mem_mb"],
-            "memory_used_mb": node["mem_mb"] - node["mem_free_mb"],
-            "load": node["load"],
+            "name": node.node,
+            "state": node.state,
+            "cores": node.cores,
+            "cores_used": node.cores - node.cores_free,
+            "memory_mb": node.mem_mb,
+            "memory_used_mb": node.mem_mb - node.mem_free_mb,
+            "load": node.load,
             "jobs": [job for job in ours if _works_on(job, node)],
             "other_jobs": sum(_works_on(job, node) for job in others),
         }
@@ -102,22 +100,25 @@ def _slurm(store):
 
 
 def _works_on(job, node):
-    return job["node"] == node["node"] and job["state"] in AT_WORK
+    return job["node"] == node.node and job["state"] in AT_WORK
 
 
-def _slurm_jobs(searches):
-    """The first jobs that Slurm has, as dicts; None if it does not answer. ``searches``: run -> name of its search."""
+def _slurm_jobs(runs):
+    """The first jobs that Slurm has, as dicts; None if it does not answer.
+
+    ``runs``: run -> the names of its folders of results, as ``read_name`` takes them.
+    """
     try:
         lines = call(_QUESTION, timeout_s=_PATIENCE_S).splitlines()
     except SlurmError:
         return None
-    return [_job(line, searches) for line in lines[:_MOST_JOBS] if line.count("|") >= 9]
+    return [_job(line, runs) for line in lines[:_MOST_JOBS] if line.count("|") >= 9]
 
 
-def _job(line, searches):
+def _job(line, runs):
     job_id, state, node, cores, memory, started, reason, user, comment, name = line.strip().split("|", 9)
     run_id, _ = read_comment(comment)
-    step, stem = _step_and_stem(name, searches.get(run_id)) if run_id else (None, name)
+    step, made = read_name(name, *runs[run_id]) if run_id in runs else (None, name)
     try:
         seconds = round(time.time() - time.mktime(time.strptime(started, "%Y-%m-%dT%H:%M:%S")))
     except ValueError:
@@ -125,7 +126,7 @@ def _job(line, searches):
     return {
         "job_id": job_id,
         "run_id": run_id,
-        "name": stem,
+        "name": made.rpartition("-")[0] if step in ("search", "alignment") else made,
         "step": step,
         "node": node or None,
         "state": state,
@@ -135,17 +136,6 @@ def _job(line, searches):
         "cores": int(cores) if cores.isdigit() else None,
         "memory": memory,
     }
-
-
-def _step_and_stem(name, search):
-    """What a job of ours does, and the protein or batch it does it for, by its name in Slurm (rules/resources.smk).
-
-    ``search`` is the name of its run's search, None where that is not known.
-    """
-    folder, _, made = name.rpartition(":")
-    if entry := _ENTRY.fullmatch(made):
-        return "search" if search in (folder, None) else "alignment", entry[1]
-    return ("secondary_structure" if _BATCH.fullmatch(made) else None), made
 
 
 # --- this machine -----------------------------------------------------------------------------------

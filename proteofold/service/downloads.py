@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from proteofold.report.draw import REPORT_FILES
+from proteofold.run.failures import batch_logs, protein_logs
 from proteofold.run.manifest import load_run
 from proteofold.run.merge import MERGED
 from proteofold.run.results import DamagedError, read_out, read_packed_hhr
@@ -22,7 +23,7 @@ _PIECE = 1 << 20
 _FIRST_DATE, _LAST_DATE = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)
 _REPORT_NAMES = frozenset(file.name for file in REPORT_FILES)
 
-_TOLD = {
+_CONTENTS = {
     "merge_results.csv": "one row a protein: best hit, E-value, score, statistics of the scores, domains, coverage",
     "best_hits.csv": "protein and template of its best hit",
     "profile_output.csv": "means over all proteins: ave_std, ave_gmean",
@@ -88,14 +89,9 @@ def job_log(folder, step, name, lines=200):
     member, logs = run.members.get(name), {}
     batch = member.batch if member else name
     if batch and any(one.batch == batch for one in run.members.values()):
-        logs["batch"] = run.folder.log("write_batch", batch)
-        logs["secondary_structure"] = run.predictions.log(batch)
+        logs |= batch_logs(run, batch)
     if member:
-        if run.alignments:
-            logs["alignment"] = run.alignments.log(member.entry)
-        logs["a3m"] = run.folder.log("write_a3m", member.entry)
-        logs["search"] = run.search.log("search", member.entry)
-        logs["summary"] = run.search.log("summary", member.entry)
+        logs |= protein_logs(run, member)
     if step not in logs:
         raise NotFoundError(f"There is no log of step {step[:80]!r} of {name[:80]!r}.")
     return _tail(logs[step], lines)
@@ -181,7 +177,7 @@ def zip_entry(name, seconds):
 
 def _readme(folder, tables):
     lines = [f"Results of the proteofold run {folder.name}.", ""]
-    lines += [f"{name}: {_TOLD[name]}" for name in tables]
+    lines += [f"{name}: {_CONTENTS[name]}" for name in tables]
     if (folder / "report").is_dir():
         lines.append("report/: the pages of the report; open the .html files in a browser")
     lines += [

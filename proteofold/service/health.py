@@ -18,9 +18,6 @@ _SECONDS = 5
 # States of a service, of the workers, and of all together; the worst first
 STATES = ("bad", "quiet", "good")
 
-# States of nodes that run jobs or could, as in sinfo's long form, without the marks behind them.
-_LIVE = ("idle", "mixed", "allocated", "completing", "planned")
-
 
 def health(store_path):
     """The health of services and the number of workers, some seconds old at most; never an error.
@@ -85,6 +82,5 @@ def _runner(platform, runner):
 
 
 def _nodes(nodes):
-    # a mark behind the state means that a node does not answer, sleeps or is in maintenance
-    live = sum(node["state"].rstrip("~#%+^-").lower() in _LIVE for node in nodes)
+    live = sum(node.is_usable for node in nodes)
     return {"live": live, "total": len(nodes), "words": f"{live} of {len(nodes)} nodes can work"}

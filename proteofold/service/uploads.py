@@ -21,7 +21,7 @@ from proteofold.store.database import transaction
 from proteofold.store.proteins import parse_header
 from proteofold.system.errors import UserError
 
-MOST_TOLD = 1000  # ids of each outcome
+MOST_REPORTED = 1000  # ids of each outcome
 
 # The human proteome takes 30 MB; a record of the longest known protein 50 kB.
 MOST_UNPACKED_BYTES = 1 << 30
@@ -51,7 +51,7 @@ class Upload:
     """The outcome of each record of an upload.
 
     ``described`` counts those of ``present`` whose description was new. ``rows`` are Outcomes in the order of the
-    file, the first MOST_TOLD of each kind. ``ids`` are all that were added or present, each once.
+    file, the first MOST_REPORTED of each kind. ``ids`` are all that were added or present, each once.
     ``source`` is what the proteins that were added show as theirs.
     """
 
@@ -84,7 +84,7 @@ def add_upload(open_store, path, name, user, on_progress=None, most_stored=None)
         with transaction(conn):
             _take_over(conn, upload)
             _check_stored(conn, upload, shown, user, most_stored)
-        upload.rows, upload.ids = _told(conn, refused), _ids(conn)
+        upload.rows, upload.ids = _outcomes(conn, refused), _ids(conn)
     report(1.0, upload.added + upload.present + upload.failed)
     return upload
 
@@ -192,7 +192,7 @@ def _stage(conn, plain, shown, size, upload, report):
             if why:
                 upload.failed += 1
                 failing.append((record.id, record.line))
-                if len(refused) < MOST_TOLD:
+                if len(refused) < MOST_REPORTED:
                     refused.append((number, Outcome(_shortened(record.id), "failed", why)))
                 continue
             rows.append((number, record.line, record.id, *header, len(query.sequence), query.sequence, query.md5))
@@ -282,19 +282,19 @@ def _take_over(conn, upload):
     ).rowcount
 
 
-def _told(conn, refused):
+def _outcomes(conn, refused):
     """The Outcomes to report, in the order of the file: some of each kind."""
     rows = list(refused)
     for outcome in ("added", "present"):
         query = "select position, query_id, outcome, '' from staged where outcome = ? order by position limit ?"
-        rows += [(row[0], Outcome(*row[1:])) for row in conn.execute(query, (outcome, MOST_TOLD))]
+        rows += [(row[0], Outcome(*row[1:])) for row in conn.execute(query, (outcome, MOST_REPORTED))]
     conflicts = conn.execute(
         "select staged.position, line, staged.query_id, proteins.sequence, proteins.length, proteins.md5,"
         " proteins.source, staged.sequence, staged.length, staged.md5,"
         " (select min(line) from (select line from refused where refused.query_id = staged.query_id union all"
         " select other.line from staged as other where other.query_id = staged.query_id and other.md5 <> staged.md5))"
         " from staged left join proteins using (query_id) where outcome = 'failed' order by staged.position limit ?",
-        (MOST_TOLD - len(refused),),
+        (MOST_REPORTED - len(refused),),
     )
     for position, line, query_id, *stored_and_sent, other in conflicts:
         differs = stored_and_sent[2] is not None and stored_and_sent[2] != stored_and_sent[-1]

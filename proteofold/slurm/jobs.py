@@ -70,6 +70,17 @@ def read_comment(comment):
     return (run, head) if ours == _OURS and head else (None, None)
 
 
+def read_name(name, search, predictions, alignments):
+    """(step, entry or batch) of a job of a run, by its name: job_name in rules/resources.smk makes it.
+
+    ``search``, ``predictions`` and ``alignments`` are the names of the folders of the run's results, None for one that
+    it does not have. The step is search, secondary_structure or alignment, None for a job that fills none of them.
+    """
+    folder, _, made = name.rpartition(":")
+    steps = {search: "search", predictions: "secondary_structure", alignments: "alignment"}
+    return steps.get(folder), made
+
+
 def become_head(folder):
     """Set variables for the programs that Snakemake starts: where the run notes its jobs, and who submits them."""
     folder = Path(folder).absolute()

@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from proteofold.plan.nodes import NodeKind
 from proteofold.slurm.tools import TIMEOUT_S, SlurmError, call
@@ -70,9 +70,9 @@ def _read(line):
 
 
 def node_states():
-    """The nodes as pages show them: a dict of the fields of Node for each; None if no Slurm answers."""
+    """All nodes, for what shows them to people, who do not wait for long; None if no Slurm answers."""
     try:
-        return list(map(asdict, ask_nodes(patience_s=_PATIENCE_OF_PAGES_S)))
+        return ask_nodes(patience_s=_PATIENCE_OF_PAGES_S)
     except SlurmError:
         return None
 

@@ -3,6 +3,7 @@
 import time
 
 from proteofold.run.states import Event
+from proteofold.slurm.jobs import read_name
 from proteofold.slurm.states import AT_WORK
 
 
@@ -30,14 +31,14 @@ class Watch:
     def _events_of(self, job):
         if job.state not in AT_WORK or job.job_id in self._reported:
             return []
-        folder, _, name = job.name.rpartition(":")
-        if folder == self._run.search.name and name in self._run.by_entry:
-            proteins, step = (self._run.by_entry[name].protein,), None
-        elif self._run.alignments and folder == self._run.alignments.name and name in self._run.by_entry:
-            proteins, step = (self._run.by_entry[name].protein,), "alignment"
-        elif folder == self._run.predictions.name:
-            proteins, step = self._batches.get(name, ()), "secondary_structure"
+        run = self._run
+        step, name = read_name(job.name, run.search.name, run.predictions.name, run.alignments and run.alignments.name)
+        if step == "secondary_structure":
+            proteins = self._batches.get(name, ())
+        elif step and name in run.by_entry:
+            proteins = (run.by_entry[name].protein,)
         else:
             return []
         self._reported.add(job.job_id)
+        step = None if step == "search" else step  # as in Event
         return [Event(protein, "running", time.time(), node=job.node or None, step=step) for protein in proteins]

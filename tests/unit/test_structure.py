@@ -1,14 +1,17 @@
-"""The folders of the package import downwards only (docs/architecture.md), and never what is built on the package."""
+"""The folders of package and website import downwards only (docs/architecture.md); the package nothing built on it."""
 
 import ast
 import sys
 from pathlib import Path
 
+import pytest
+
 from proteofold.system.paths import CHECKOUT
 
-# From the lowest to the highest.
-FLOORS = ("system", "formats", "science", "fetch", "run", "plan", "slurm", "store", "report", "service", "cli")
-PACKAGE = CHECKOUT / "proteofold"
+# The folders of each, from the lowest to the highest.
+PACKAGE = ("system", "formats", "science", "fetch", "run", "plan", "slurm", "store", "report", "service", "cli")
+WEBSITE = ("sql", "drawing", "requests", "pages", "actions", "plugins")
+FLOORS = {"proteofold": PACKAGE, "website": WEBSITE}
 ALLOWED = {"__init__", "__main__"}
 
 
@@ -22,27 +25,35 @@ def imported(path):
             yield from (alias.name for alias in node.names)
 
 
-def floor(name):
-    """The floor of a module of the package; that of modules beside the folders is None."""
-    parts = name.split(".")
-    return FLOORS.index(parts[1]) if len(parts) > 1 and parts[0] == "proteofold" and parts[1] in FLOORS else None
+def floor(tree, name):
+    """The floor of a module of ``tree``; None for those of other trees and those beside the folders."""
+    top, folder, *_ = [*name.split("."), ""]
+    return FLOORS[tree].index(folder) if top == tree and folder in FLOORS[tree] else None
 
 
 def module_of(path):
     return ".".join(path.relative_to(CHECKOUT).with_suffix("").parts)
 
 
-def test_every_folder_of_the_package_has_a_floor():
-    folders = {path.parent.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")} - {Path(".")}
-    assert {folder.parts[0] for folder in folders} == set(FLOORS)
+def files_of(tree):
+    return sorted((CHECKOUT / tree).rglob("*.py"))
 
 
-def test_imports_point_down():
+@pytest.mark.parametrize("tree", FLOORS)
+def test_every_folder_has_a_floor(tree):
+    parents = {path.parent.relative_to(CHECKOUT / tree) for path in files_of(tree)} - {Path(".")}
+    assert {parent.parts[0] for parent in parents} == set(FLOORS[tree])
+
+
+@pytest.mark.parametrize("tree", FLOORS)
+def test_imports_point_down(tree):
     upward = [
         f"{module_of(path)} imports {name}"
-        for path in PACKAGE.rglob("*.py")
+        for path in files_of(tree)
         for name in imported(path)
-        if (own := floor(module_of(path))) is not None and (other := floor(name)) is not None and other > own
+        if (own := floor(tree, module_of(path))) is not None
+        and (other := floor(tree, name)) is not None
+        and other > own
     ]
     assert upward == []
 
@@ -51,7 +62,7 @@ def test_package_imports_nothing_that_is_built_on_it():
     above = ("website", "snakemake_logger_plugin_proteofold", "snakemake", "datasette")
     found = [
         f"{module_of(path)} imports {name}"
-        for path in PACKAGE.rglob("*.py")
+        for path in files_of("proteofold")
         for name in imported(path)
         if name.split(".")[0] in above
     ]
@@ -59,7 +70,6 @@ def test_package_imports_nothing_that_is_built_on_it():
 
 
 def test_no_folder_or_module_is_named_like_one_of_the_standard_library():
-
-    parts = [path for folder in (PACKAGE, CHECKOUT / "website") for path in folder.rglob("*.py")]
+    parts = [path for tree in FLOORS for path in files_of(tree)]
     names = {path.stem for path in parts} | {path.parent.name for path in parts}
     assert names & sys.stdlib_module_names <= ALLOWED

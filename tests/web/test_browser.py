@@ -1,4 +1,4 @@
-"""Every page in a real browser: at desk and phone width, in light and dark, by keyboard alone, by WCAG's rules."""
+"""Every page in a real browser: at desktop and phone width, in light and dark, by keyboard alone, by WCAG's rules."""
 
 import itertools
 import re
@@ -266,7 +266,7 @@ KEYED = ("front", "runs", "run", "run going on", "protein", "table of results", 
 
 
 @pytest.mark.parametrize("page", KEYED)
-@pytest.mark.parametrize("window", [("desk", "light"), ("phone", "dark")], indirect=True, ids="-".join)
+@pytest.mark.parametrize("window", [("desktop", "light"), ("phone", "dark")], indirect=True, ids="-".join)
 def test_keyboard_reaches_everything_and_is_seen(window, address, page):
     window.goto(address + PAGES[page], wait_until="load")
     stops = tab_stops(window)
@@ -277,7 +277,7 @@ def test_keyboard_reaches_everything_and_is_seen(window, address, page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_skip_link_leads_past_the_menu(windows, address, page):
-    window, _ = windows["desk", "light"]
+    window, _ = windows["desktop", "light"]
     window.goto(address + PAGES[page], wait_until="load")
     window.keyboard.press("Tab")
     window.keyboard.press("Enter")

@@ -51,7 +51,7 @@ def test_from_an_upload_a_run_can_be_started_with_its_proteins(ann):
 
 
 def test_what_failed_is_left_out_even_where_it_is_not_reported_any_more(ann, monkeypatch):
-    monkeypatch.setattr("proteofold.service.uploads.MOST_TOLD", 1)
+    monkeypatch.setattr("proteofold.service.uploads.MOST_REPORTED", 1)
     page = uploaded(ann, files={"fasta": ("r.fasta", b">bad1\nM1\n>lonely\nMKV\n>left1\nMKV\n")})
     (address,) = re.findall(r'href="(/-/new-run\?upload=[^"]+)"', page.text)
     assert re.search(r'<textarea id="ids"[^>]*>left1</textarea>', ann.get(address).text)

@@ -10,7 +10,8 @@ import pytest
 from runfolders import FolderOfRuns, add_classification, make_hit, span_hit
 
 from proteofold.store import add_fasta, import_run, open_store
-from website.pages import run_data, words
+from website.drawing import words
+from website.pages import run_data
 
 PROTEINS = {
     "full": "A" * 100,  # covered by two domains

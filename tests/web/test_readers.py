@@ -1,4 +1,4 @@
-"""What readers meet on several pages: health in the header, earlier results of a protein, its sequence as a file."""
+"""What readers see on several pages: health in the header, earlier results of a protein, its sequence as a file."""
 
 import re
 

@@ -6,7 +6,8 @@ from html import unescape
 
 import pytest
 
-from website.pages import run_data, words
+from website.drawing import words
+from website.pages import run_data
 from website.pages.run_settings import settings_facts
 
 

@@ -20,7 +20,7 @@ from proteofold.service.database import platform_of
 from proteofold.service.tokens import create_token
 from proteofold.store import open_store
 from proteofold.system.errors import UserError
-from website.requests.databases import ask_both, ask_platform, ask_store
+from website.requests.databases import ask_both, ask_platform
 from website.sql import rules
 from website.sql.rules import check_sqlite, guard
 from website.sql.turns import AT_ONCE, WAITING, TooManyError, Turns
@@ -190,7 +190,7 @@ def test_a_connection_does_nothing_but_read(tmp_path, sql):
     conn.close()
 
 
-@pytest.mark.parametrize("ask", [ask_platform, ask_store, ask_both])
+@pytest.mark.parametrize("ask", [ask_platform, ask_both])
 def test_connections_of_our_own_pages_have_the_rules_too(users_site, ask):
     for sql in ("select fts3_tokenizer('simple')", "select 1 from dbstat", "attach ':memory:' as x"):
         with pytest.raises(sqlite3.DatabaseError):

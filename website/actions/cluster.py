@@ -37,7 +37,7 @@ def _log_of(visit, job):
     return job_log_path(visit.datasette, job["run_id"], job["step"], protein_stem(job["name"]))
 
 
-async def cluster_told(visit):
+async def cluster_json(visit):
     """The same as JSON."""
     machines, finished = await ask_both(visit.datasette, _look)
     return visit.json(machines | {"finished": finished})

@@ -20,7 +20,8 @@ from proteofold.store.queries import NotFoundError
 from proteofold.system.errors import UserError
 from proteofold.system.words import without_folders
 from website.actions import same
-from website.pages import run_data, words
+from website.drawing import words
+from website.pages import run_data
 from website.pages.listing import Listing
 from website.pages.paths import protein_path, run_path
 from website.requests import answers

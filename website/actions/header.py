@@ -4,9 +4,8 @@ import asyncio
 import time
 
 from proteofold.service.health import health
-from website.pages.paths import DATABASE
 from website.requests import answers, identity
-from website.requests.databases import store_path
+from website.requests.databases import DATABASE, store_path
 from website.requests.threads import quickly
 
 HEALTH_KEPT_S = 5

@@ -21,7 +21,8 @@ from proteofold.system.errors import UserError
 from website.actions import same
 from website.actions.downloads import last_lines
 from website.actions.lists import places
-from website.pages import run_pages, words
+from website.drawing import words
+from website.pages import run_pages
 from website.pages.paths import log_path, models_path, run_path, runs_path
 from website.pages.protein_page import RETRIED
 from website.requests import answers, identity

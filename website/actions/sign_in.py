@@ -36,7 +36,7 @@ async def sign_in_page(visit):
 
 
 async def _form(visit, name, error=None, status=200, headers=None):
-    token, give = identity.meet(visit.datasette, visit.request)
+    token, give_cookie = identity.sign_in_form_token(visit.datasette, visit.request)
     context = {
         "name": name,
         "error": error,
@@ -46,7 +46,7 @@ async def _form(visit, name, error=None, status=200, headers=None):
     }
     answer = await visit.page("sign_in.html", context, status)
     answer.headers |= headers or {}
-    give(answer)
+    give_cookie(answer)
     return answer
 
 

@@ -18,7 +18,7 @@ from website.actions import (
     tokens,
     upload,
 )
-from website.pages import compare_page, run_pages
+from website.pages import compare_page, listing, run_data, run_pages
 from website.requests import schemas
 from website.requests.guard import guarded
 from website.requests.openapi import describe
@@ -206,7 +206,7 @@ PROGRAMS = (
         "Runs, running ones first",
         answer=schemas.RUNS,
         query=(
-            Query("show", schemas.RUNS_SHOWN, "Only these"),
+            Query("show", {"enum": list(run_data.RUNS_SHOWN)}, "Only these"),
             Query("author", schemas.TEXT, "Only those that this user started"),
             PAGE,
         ),
@@ -232,12 +232,12 @@ PROGRAMS = (
         "Proteins of a run",
         answer=schemas.RUN_PROTEINS,
         query=(
-            Query("show", schemas.PROTEINS_SHOWN, "Only these"),
-            Query("sort", schemas.PROTEINS_SORTED, "In which order"),
+            Query("show", {"enum": list(run_data.SHOWN)}, "Only these"),
+            Query("sort", {"enum": list(run_data.SORTS)}, "In which order"),
             Query("template", schemas.TEXT, "Only those with a domain of this template"),
             Query("cath", schemas.TEXT, "Only those with a domain of this superfamily or fold, by its code of CATH"),
             Query("q", schemas.TEXT, "Only those with this text in a name, the description or the best hit"),
-            Query("rows", schemas.PAGE_SIZES, "Proteins per page"),
+            Query("rows", {"type": "integer", "enum": list(listing.PAGE_SIZES)}, "Proteins per page"),
             PAGE,
         ),
     ),
@@ -318,7 +318,7 @@ PROGRAMS = (
         answer=schemas.LOG,
         query=LOGS,
     ),
-    Route("GET", f"{API}/cluster", READER, cluster.cluster_told, "Nodes, jobs, queue", answer=schemas.CLUSTER),
+    Route("GET", f"{API}/cluster", READER, cluster.cluster_json, "Nodes, jobs, queue", answer=schemas.CLUSTER),
 )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from proteofold.service.choices import limits
 from proteofold.service.places import working_folder
-from proteofold.service.uploads import MOST_TOLD, Upload, add_upload
+from proteofold.service.uploads import MOST_REPORTED, Upload, add_upload
 from proteofold.store import open_store
 from proteofold.system.errors import UserError
 from website.actions import same
@@ -128,7 +128,7 @@ async def upload_done(visit):
         "rows": rows,
         "outcomes": OUTCOMES,
         "outcome_words": OUTCOME_WORDS,
-        "most": MOST_TOLD,
+        "most": MOST_REPORTED,
         "protein_path": lambda query_id: protein_path(visit.datasette, query_id),
         "new_run": visit.path(f"/-/new-run?upload={key}") if done.upload.ids and "run" in visit.actor.rights else None,
         "same": same.upload(visit),

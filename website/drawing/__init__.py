@@ -1,1 +1,1 @@
-"""Pictures of proteins and plots, as SVG."""
+"""What pages show: values in words, proteins and plots as SVG."""

@@ -10,7 +10,7 @@ from itertools import groupby, pairwise
 from markupsafe import Markup
 
 from website.drawing.sequence import segments
-from website.pages.words import evalue
+from website.drawing.words import evalue
 
 # Lower limits of probability in percent, and the class that colours such a bar: static/protein.css
 PROBABILITY_STEPS = ((95, "p1"), (80, "p2"), (50, "p3"), (20, "p4"), (0, "p5"))

@@ -1,1 +1,1 @@
-"""Pages of runs and proteins."""
+"""Pages of runs and proteins, and what is changed in Datasette's pages of tables."""

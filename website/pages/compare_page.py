@@ -7,8 +7,8 @@ from markupsafe import Markup
 
 from proteofold.store import queries
 from proteofold.system.words import counted
-from website.drawing import plots
-from website.pages import run_data, words
+from website.drawing import plots, words
+from website.pages import run_data
 from website.pages.links import template_link
 from website.pages.listing import Pager, one_of, page_of
 from website.pages.paths import compare_path, differences_path, protein_path, run_path, runs_path

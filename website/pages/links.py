@@ -4,9 +4,9 @@ import re
 
 from markupsafe import Markup, escape
 
+from website.requests.policy import PICTURES
+
 _PDB_CHAIN = re.compile(r"([1-9][A-Za-z0-9]{3})_([A-Za-z0-9]+)")
-# Where pictures of structures come from
-PICTURES = "https://cdn.rcsb.org"
 # as UniProt defines it
 _ACCESSION = re.compile(r"[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2}")
 

@@ -1,13 +1,11 @@
 """Where the pages are. Every address is made by ``datasette.urls``, so that nothing depends on where it is served."""
 
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, urlencode
 
 from datasette.utils import tilde_encode
 
+from website.requests.databases import DATABASE
 from website.requests.route import API
-
-# The name of the store in the configuration and in addresses, whatever its file is called.
-DATABASE = "proteofold"
 
 
 def protein_path(datasette, query_id):
@@ -84,8 +82,3 @@ def results_path(datasette, run_id, **arguments):
     """The results of a run, without two columns that only programs read: the best hit comes into sight."""
     path = table_path(datasette, "protein_results", run_id=run_id, **arguments)
     return f"{path}&_nocol=result_id&_nocol=md5"
-
-
-def name_in(request, key):
-    """A name that is part of the address: Datasette hands over the path as it came, still quoted."""
-    return unquote(request.url_vars[key])

@@ -12,16 +12,15 @@ from proteofold.store.database import path_of
 from proteofold.store.results import prediction_in_files
 from proteofold.store.run_files import PROTEIN_FILES
 from proteofold.system.errors import UserError
+from website.drawing import words
 from website.drawing.alignment_text import RESIDUES, alignment_text, match_quality
 from website.drawing.prediction import structure_shown
 from website.drawing.strip import hit_bars, legend, overview, step_of
-from website.pages import words
 from website.pages.hit_listing import COLUMNS, COVERAGES, PROBABILITIES, SIZES, HitListing
 from website.pages.links import chain_of, node_url, protein_links, template_link, template_links
 from website.pages.paths import (
     log_path,
     model_path,
-    name_in,
     protein_file_path,
     protein_path,
     row_path,
@@ -30,6 +29,7 @@ from website.pages.paths import (
 )
 from website.pages.protein_result import found_by
 from website.requests import answers, identity
+from website.requests.visit import name_in
 
 # states of runs that can be started again for what did not succeed
 RETRIED = ("FAILED", "INTERRUPTED")

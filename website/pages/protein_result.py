@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from proteofold.formats.hhr import Hit, parse_hhr
 from proteofold.formats.packed_hhr import read_alignments, unpack
 from proteofold.run.layout import RunFolder
-from proteofold.run.results import read_out, read_packed_hhr
+from proteofold.run.results import done, read_out, read_packed_hhr
 from proteofold.science.domains import is_confident
 from proteofold.science.verdict import judge
 from proteofold.store import queries
@@ -88,6 +88,6 @@ def _packed(folders, latest):
     if PurePath(name).name == name and PurePath(entry).name == entry:
         for folder in folders:
             search = RunFolder(folder / latest["run_id"]).search(name)
-            if search.out(entry).exists():
+            if done(search, [entry]):
                 return folder, read_packed_hhr(search, entry, read_out(search, entry))
     raise FileNotFoundError

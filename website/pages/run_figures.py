@@ -16,9 +16,9 @@ from proteofold.science.verdict import COVERAGE_CLASSES
 from proteofold.store.database import path_of
 from proteofold.system.words import counted, duration
 from website.drawing import plots
+from website.drawing.words import ACTIVE, evalue
 from website.pages import run_data
 from website.pages.run_settings import thresholds_of
-from website.pages.words import ACTIVE, evalue
 
 # Rows of the tables of templates, superfamilies and folds
 TEMPLATES_SHOWN = 10

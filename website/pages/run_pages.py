@@ -13,14 +13,14 @@ from proteofold.store import queries
 from proteofold.store.database import path_of
 from proteofold.store.monitoring import activity
 from proteofold.system.words import counted, duration
+from website.drawing import words
 from website.drawing.bars import domain_strip, parts_bar
-from website.pages import run_data, words
+from website.pages import run_data
 from website.pages.links import structure_picture, template_link
 from website.pages.listing import COLUMNS, PAGE_SIZES, SORT_WORDS, Listing, Pager, RunListing
 from website.pages.paths import (
     compare_path,
     log_path,
-    name_in,
     progress_path,
     protein_path,
     results_path,
@@ -33,6 +33,7 @@ from website.pages.run_figures import FigureCache, drawn_proteome
 from website.pages.run_settings import settings_facts
 from website.pages.timeline import SLOWEST_SHOWN, drawn_timeline
 from website.requests import answers
+from website.requests.visit import name_in
 
 FAILURES_SHOWN = 10
 REASONS_SHOWN = 10

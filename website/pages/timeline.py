@@ -8,8 +8,8 @@ import numpy
 from proteofold.run.states import seconds_of
 from proteofold.system.words import counted, duration
 from website.drawing import lanes
+from website.drawing.words import ACTIVE
 from website.pages.run_figures import Figure, Panel
-from website.pages.words import ACTIVE
 
 BINS = 96
 MOST_LANES = 16

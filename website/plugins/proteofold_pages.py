@@ -4,9 +4,11 @@ from datasette import hookimpl
 from datasette.jump import JumpSQL
 
 from proteofold.store import lookup
-from website.pages import run_data, run_pages, words
-from website.pages.paths import DATABASE, protein_path, run_path, runs_path
+from website.drawing import words
+from website.pages import run_data, run_pages
+from website.pages.paths import protein_path, run_path, runs_path
 from website.requests import answers
+from website.requests.databases import DATABASE
 
 NEWEST_RUNS = 10
 PROTEINS_TO_JUMP_TO = 8

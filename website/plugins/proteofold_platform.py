@@ -6,8 +6,8 @@ from markupsafe import Markup
 
 from website.actions.header import strip
 from website.actions.table import ROUTES, datasette_routes
-from website.pages.paths import DATABASE
 from website.requests import answers
+from website.requests.databases import DATABASE
 from website.requests.events import note
 from website.requests.gate import gate, refusal
 from website.requests.identity import Actor, actor_of

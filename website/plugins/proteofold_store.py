@@ -5,8 +5,8 @@ from datasette.database import Database
 from datasette.utils import StartupError, escape_fts
 
 from proteofold.system.errors import UserError
-from website.pages.paths import DATABASE
 from website.requests import answers
+from website.requests.databases import DATABASE
 from website.requests.visit import wants_json
 from website.sql.rules import check_sqlite, guard
 from website.sql.turns import TooManyError, Turns

@@ -5,10 +5,11 @@ import re
 from datasette import hookimpl
 from markupsafe import Markup
 
+from website.drawing.words import evalue
 from website.pages.links import accession_links, is_accession, link, structure_url, template_link
-from website.pages.paths import DATABASE, protein_path, results_path, run_path
-from website.pages.words import evalue
-from website.sql.table_html import fold_descriptions, label_controls, lead_to_pages, shortened
+from website.pages.paths import protein_path, results_path, run_path
+from website.pages.table_html import fold_descriptions, label_controls, lead_to_pages, shortened
+from website.requests.databases import DATABASE
 
 # Columns whose text may be as long as a protein
 _LETTERS = ("sequence", "secondary_structure", "confidence", "settings")

@@ -3,7 +3,7 @@
 from datasette import Forbidden, Response
 from datasette.resources import DatabaseResource
 
-from website.pages.paths import DATABASE
+from website.requests.databases import DATABASE
 
 
 async def may_read(datasette, request):

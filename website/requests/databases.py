@@ -5,10 +5,11 @@ from pathlib import Path
 
 from proteofold.service.database import platform_of
 from proteofold.store import open_store
-from proteofold.store.database import open_for_reading
-from website.pages.paths import DATABASE
 from website.requests.threads import at_length, quickly
 from website.sql.rules import guard_own
+
+# The name of the store in the configuration and in addresses, whatever its file is called.
+DATABASE = "proteofold"
 
 
 def store_path(datasette):
@@ -36,14 +37,3 @@ async def ask_both(datasette, function, *values, where=at_length):
             return function(guard_own(conn), guard_own(platform), *values)
 
     return await where(ask)
-
-
-async def ask_store(datasette, function, *values):
-    """What ``function(store, *values)`` returns, with a connection that reads; may take seconds."""
-    path = store_path(datasette)
-
-    def ask():
-        with closing(open_for_reading(path)) as conn:
-            return function(guard_own(conn), *values)
-
-    return await at_length(ask)

@@ -46,14 +46,14 @@ async def actor_of(datasette, request):
         if not found:
             raise TokenInvalid("This token is not known, has expired or was revoked.")
         user, rights = found
-        return _told(user, rights, "token")
+        return _datasette_actor(user, rights, "token")
     if secret := request.cookies.get(SESSION_COOKIE):
         user = await ask_platform(datasette, session_user, secret)
-        return _told(user, RIGHTS, "session") if user else None
+        return _datasette_actor(user, RIGHTS, "session") if user else None
     return None
 
 
-def _told(user, rights, by):
+def _datasette_actor(user, rights, by):
     return {"id": user.name, "admin": user.is_admin, "rights": list(rights), "by": by}
 
 
@@ -119,15 +119,15 @@ def forget(datasette, request, response):
     response.set_cookie(SESSION_COOKIE, "", max_age=0, path=path, secure=_secure(datasette, request), httponly=True)
 
 
-def meet(datasette, request):
-    """(form token, what gives the browser of a stranger its cookie) for the form of signing in."""
+def sign_in_form_token(datasette, request):
+    """(form token, function that sets the cookie it belongs to in an answer) of the form of signing in."""
     if token := form_token(request):
         return token, lambda response: None
     secret = secrets.token_urlsafe(24)
 
-    def give(response):
+    def give_cookie(response):
         secure = _secure(datasette, request)
         path = datasette.setting("base_url")
         response.set_cookie(VISIT_COOKIE, secret, max_age=3600, path=path, secure=secure, httponly=True)
 
-    return form_token_of(secret), give
+    return form_token_of(secret), give_cookie

@@ -10,8 +10,8 @@ from contextvars import ContextVar
 
 from jinja2.ext import Extension
 
-from website.pages.links import PICTURES
-
+# Where pictures of structures come from
+PICTURES = "https://cdn.rcsb.org"
 # What Datasette's editor for SQL (static/cm-editor-6.0.1.bundle.js) puts into style elements, and no nonce can mark.
 _EDITOR_STYLES = (
     "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",

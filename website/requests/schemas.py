@@ -3,7 +3,6 @@
 from proteofold.science.verdict import COVERAGE_CLASSES
 from proteofold.service.health import STATES
 from proteofold.service.tokens import RIGHTS
-from website.pages import listing, run_data
 
 TEXT = {"type": "string"}
 TEXT_OR_NULL = {"type": ["string", "null"]}
@@ -334,7 +333,3 @@ ESTIMATED = answered(
 # what cannot be shown is as if it were not given
 PAGE = {"type": "integer", "minimum": 1, "maximum": 1_000_000_000}
 COUNT = {"type": "integer", "minimum": 1, "maximum": 1_000_000}
-RUNS_SHOWN = {"enum": list(run_data.RUNS_SHOWN)}
-PROTEINS_SHOWN = {"enum": list(run_data.SHOWN)}
-PAGE_SIZES = {"type": "integer", "enum": list(listing.PAGE_SIZES)}
-PROTEINS_SORTED = {"enum": list(run_data.SORTS)}

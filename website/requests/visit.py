@@ -1,13 +1,12 @@
 """One request to a page or to the API: who asks, what was sent, and how an answer is made."""
 
 from dataclasses import dataclass, field
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from datasette import Response
 
 from proteofold.service.accounts import User
-from website.pages import words
-from website.pages.paths import name_in
+from website.drawing import words
 from website.requests import answers, events, identity
 
 NEVER_KEPT = {"Cache-Control": "no-store"}
@@ -83,6 +82,11 @@ class Visit:
     def go(self, path):
         """Send the browser to another page, to be asked for with GET."""
         return Response.redirect(path, status=303, headers=dict(NEVER_KEPT))
+
+
+def name_in(request, key):
+    """A name that is part of the address: Datasette hands over the path as it came, still quoted."""
+    return unquote(request.url_vars[key])
 
 
 def wants_json(request):

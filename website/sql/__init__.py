@@ -1,1 +1,1 @@
-"""Datasette's own pages, and the SQL that readers may run."""
+"""The SQL that readers may run, and which of Datasette's own pages are closed."""

@@ -3,7 +3,7 @@
 import pytest
 
 from proteofold.report.html_parts import _shown
-from website.pages import words
+from website.drawing import words
 
 
 @pytest.mark.parametrize("value, text", [(0.0, "< 1e-300"), (1.5e-20, "1.5e-20"), (0.002, "0.002"), (1.23, "1.2")])

@@ -157,12 +157,15 @@ def test_nodes_of_slurm_show_jobs_of_our_runs_and_count_those_of_others(
     jobs += "9|RUNNING|n1|2|1G|N/A|None|bob|(null)|other | job\n"
     jobs += "10|PENDING||2|1G|N/A|Priority|bob|(null)|secret project\n"
     jobs += "12|PENDING||1|500M|N/A|Priority|ann|proteofold one c-1-2|uniref-n2:P2-0123abcd\n"
+    jobs += "13|PENDING||1|500M|N/A|Priority|ann|proteofold one c-1-2|demo-1:0123456789abcdef\n"
+    jobs += "14|PENDING||1|500M|N/A|Priority|ann|proteofold one c-1-2|build_template_library:lib/pdb70\n"
     # of a run that another store has, or of somebody who writes our comment
     jobs += f"11|RUNNING|n1|1|500M|{started}|None|bob|proteofold elsewhere c-1-2|lib:P9-0123abcd"
     stand_in(bin_folder, "squeue", jobs)
     monkeypatch.setenv("PATH", f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
     with transaction(store):
-        store.execute("update runs set settings = '{\"search\": \"lib\"}' where run_id = 'one'")
+        settings = json.dumps({"search": "lib", "predictions": "demo-1", "msa": {"alignments": "uniref-n2"}})
+        store.execute("update runs set settings = ? where run_id = 'one'", (settings,))
     seen = cluster.cluster(store, platform)
     first, second = seen["nodes"]
     assert (first["cores"], first["cores_used"], first["memory_used_mb"], first["load"]) == (4, 1, 2000, 0.51)
@@ -171,9 +174,27 @@ def test_nodes_of_slurm_show_jobs_of_our_runs_and_count_those_of_others(
     assert (ours["run_id"], ours["name"], ours["step"]) == ("one", "P69905", "search") and 55 < ours["seconds"] < 90
     assert (first["other_jobs"], second["other_jobs"], seen["other_queue"]) == (2, 0, 1)
     assert not any(word in str(seen) for word in ("bob", "other | job", "secret project", "elsewhere", "P9"))
-    queue = [("P1", "search", "Priority"), ("P2", "alignment", "Priority")]
-    assert [(job["name"], job["step"], job["reason"]) for job in seen["queue"]] == queue
+    assert [(job["name"], job["step"]) for job in seen["queue"]] == [
+        ("P1", "search"),
+        ("P2", "alignment"),
+        ("0123456789abcdef", "secondary_structure"),
+        ("lib/pdb70", None),
+    ]
+    assert {job["reason"] for job in seen["queue"]} == {"Priority"}
     assert services(store_path, monkeypatch)[1]["words"] == "1 of 2 nodes can work"
+
+
+@pytest.mark.parametrize(
+    ("state", "live"),
+    [("idle@", 1), ("idle!", 1), ("powered_down", 1), ("powering_up", 1), ("idle*", 0), ("idle$", 0), ("draining", 0)],
+)
+def test_health_counts_the_nodes_that_a_run_is_planned_for(
+    store, platform, store_path, monkeypatch, tmp_path, state, live
+):
+    Runner(store_path, profile="cluster")._sign_on(platform)
+    stand_in(tmp_path / "bin", "sinfo", f"n1|{state}|0/4/0/4|8000|0|0.1|(null)|")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    assert services(store_path, monkeypatch)[1]["live"] == live
 
 
 def test_without_slurm_this_machine_is_shown_with_what_runs_and_waits(store, platform, results):

@@ -186,7 +186,7 @@ def test_names_of_files_are_made_fit_to_be_shown(given, shown):
 
 
 def test_outcomes_that_are_reported_are_bounded_and_counts_are_not(upload, monkeypatch):
-    monkeypatch.setattr(uploads, "MOST_TOLD", 5)
+    monkeypatch.setattr(uploads, "MOST_REPORTED", 5)
     good = "".join(f">p{number}\nMKV\n" for number in range(2500))
     done = upload(good + ">bad\nM1\n" * 8)
     assert counts(done) == (2500, 0, 8)

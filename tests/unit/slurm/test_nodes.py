@@ -112,7 +112,12 @@ def test_slurm_is_asked_once_and_alike_nodes_are_one_kind(sinfo):
     assert len(words.read_text().splitlines()) == 1
 
 
-@pytest.mark.parametrize("state", ["idle", "mixed", "allocated", "allocated+", "completing", "idle~", "IDLE", "mixed-"])
+@pytest.mark.parametrize(
+    "state",
+    ["idle", "mixed", "allocated", "allocated+", "completing", "IDLE", "mixed-"]
+    # asleep, waking up, or about to reboot or to sleep: they run what is submitted now when they are back
+    + ["idle~", "idle#", "idle%", "idle!", "idle@", "idle^", "powered_down", "powering_up"],
+)
 def test_nodes_that_run_jobs_count(sinfo, state):
     sinfo(f"n1|2|3500|{state}\n")
     assert slurm_nodes() == [NodeKind("n1", 1, 2, 3500)]
