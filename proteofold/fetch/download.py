@@ -6,7 +6,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections import namedtuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from proteofold import __version__
@@ -24,17 +24,22 @@ _ABSENT = {404, 410}
 _UNSATISFIABLE = 416  # the server has nothing at this offset
 
 
-class Patience(namedtuple("Patience", "stall_s tries first_wait_s checkpoint_s", defaults=(60, 15, 1, 20))):
+class Patience(NamedTuple):
     """Seconds without data that count as a stall; tries in a row that bring nothing before giving up; seconds before
     the second try, doubled each time; seconds between checkpoints."""
 
-    __slots__ = ()
+    stall_s: float = 60
+    tries: int = 15
+    first_wait_s: float = 1
+    checkpoint_s: float = 20
 
 
-class Identity(namedtuple("Identity", "etag modified length")):
+class Identity(NamedTuple):
     """What a server says of a file; each may be None."""
 
-    __slots__ = ()
+    etag: str | None
+    modified: str | None
+    length: int | None
 
     def may_be(self, other):
         """Whether both can be the same file: nothing that both report differs."""

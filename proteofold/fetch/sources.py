@@ -1,7 +1,7 @@
 """Where official data come from: config/sources.yaml, and what a user says instead."""
 
 import re
-from collections import namedtuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import yaml
@@ -14,10 +14,11 @@ SOURCES = paths.SOURCES
 _CHECKSUM = re.compile(r"(?:md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})", re.IGNORECASE)
 
 
-class Source(namedtuple("Source", "url checksum")):
+class Source(NamedTuple):
     """A file to fetch: its address, and its checksum as ``md5:...`` or ``sha256:...``, None where there is none."""
 
-    __slots__ = ()
+    url: str
+    checksum: str | None
 
 
 def read_source(name, url=None, checksum=None):

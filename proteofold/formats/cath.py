@@ -7,7 +7,7 @@ several, separated by commas. ``cath-b-newest-names``: code and name of a node: 
 """
 
 import re
-from collections import namedtuple
+from typing import NamedTuple
 
 _DOMAIN = re.compile(r"([0-9][a-z0-9]{3})[A-Za-z0-9]{1,4}\d\d\s+(\S+)\s+(\d+\.\d+\.\d+\.\d+)\s+(\S+)\s*", re.ASCII)
 _NUMBER = r"(-?\d{1,6})(?:\(?[A-Za-z]\)?)?"
@@ -15,11 +15,14 @@ _SEGMENT = re.compile(rf"{_NUMBER}-{_NUMBER}:([A-Za-z0-9]{{1,4}})", re.ASCII)
 _NAME = re.compile(r"(\d+(?:\.\d+){0,3})(?:\s+(.*))?", re.ASCII)
 
 
-class CathDomain(namedtuple("CathDomain", "chain version superfamily segments")):
+class CathDomain(NamedTuple):
     """A domain: its chain (``1oai_A``), the version of CATH, the code of its superfamily, and its segments: pairs of
     first and last residue, the author's numbers without insertion codes."""
 
-    __slots__ = ()
+    chain: str
+    version: str
+    superfamily: str
+    segments: tuple
 
 
 def parse_domain(line):

@@ -5,8 +5,8 @@ import hashlib
 import io
 import re
 import zlib
-from collections import namedtuple
 from functools import partial
+from typing import NamedTuple
 
 from proteofold.system.errors import UserError
 
@@ -23,10 +23,13 @@ _PACKED = re.compile(rb"(?P<bzip2>BZh[1-9]1AY)|(?P<xz>\xfd7zXZ)|(?P<zip>PK\x03\x
 READ_ERRORS = (OSError, EOFError, zlib.error)  # what reading a text file, plain or gzip, may end with
 
 
-class Record(namedtuple("Record", "id description sequence line")):
+class Record(NamedTuple):
     """One FASTA record: the header's first word, the rest of the header, the sequence, the header's line number."""
 
-    __slots__ = ()
+    id: str
+    description: str
+    sequence: str
+    line: int
 
 
 class FastaError(UserError):

@@ -5,8 +5,9 @@ alignment, then one block an alignment. HH-suite 2 and 3 and the HHpred server w
 """
 
 import re
-from collections import Counter, namedtuple
+from collections import Counter
 from itertools import islice
+from typing import NamedTuple
 
 from proteofold.formats.fasta import READ_ERRORS, open_text, read_error
 from proteofold.system.errors import UserError
@@ -26,19 +27,10 @@ THREE_STATES = str.maketrans("hGgIieBbcSsTtPp", "HHHHHEEECCCCCCC")
 _UNKNOWN = {"-", "~"}
 
 
-class Hit(
-    namedtuple(
-        "Hit",
-        "rank template description probability evalue pvalue score ss_score aligned_columns "
-        "query_start query_end template_start template_end template_length identity similarity "
-        "template_coverage ss_agreement",
-        defaults=[None] * 15,
-    )
-):
+class Hit(NamedTuple):
     """One alignment of the query with a template. Positions count residues from 1, ends included.
 
-    Rank, columns, positions, length and identity (percent of the aligned residues) are int, the other numbers float.
-    Similarity is the mean substitution score of the aligned residues. What a file does not report is None.
+    What a file does not report is None.
 
     Two values are computed. ``template_coverage`` is the percentage of the template's residues from the first to the
     last aligned one, as BLAST's ``qcovhsp`` is for queries. ``ss_agreement`` is Q3, the percentage of aligned residues
@@ -47,16 +39,36 @@ class Hit(
     Eyrich, Proteins Suppl. 5:192, 2001): HGI are helix, EB strand, all others coil.
     """
 
-    __slots__ = ()
+    rank: int
+    template: str
+    description: str
+    probability: float | None = None  # percent
+    evalue: float | None = None
+    pvalue: float | None = None
+    score: float | None = None
+    ss_score: float | None = None
+    aligned_columns: int | None = None
+    query_start: int | None = None
+    query_end: int | None = None
+    template_start: int | None = None
+    template_end: int | None = None
+    template_length: int | None = None
+    identity: int | None = None  # percent of the aligned residues
+    similarity: float | None = None  # mean substitution score of the aligned residues
+    template_coverage: float | None = None  # percent
+    ss_agreement: float | None = None  # percent
 
 
 HIT_COLUMNS = ("query_id", *Hit._fields)
 
 
-class SearchResult(namedtuple("SearchResult", "query query_length table_rows hits")):
+class SearchResult(NamedTuple):
     """What a ``.hhr`` holds: the query's name and length, the size of the table, the list of hits in file order."""
 
-    __slots__ = ()
+    query: str
+    query_length: int
+    table_rows: int
+    hits: list[Hit]
 
 
 def read_hhr(path):

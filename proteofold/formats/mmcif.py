@@ -8,6 +8,7 @@ import io
 import math
 from collections import Counter, namedtuple
 from itertools import groupby, pairwise
+from typing import NamedTuple
 
 from proteofold.formats.fasta import READ_ERRORS, open_text, read_error
 from proteofold.system.errors import UserError
@@ -43,13 +44,18 @@ _LONGEST = 40_000
 _MOST_TEXT = 1 << 27
 
 
-class Atom(namedtuple("Atom", "name element x y z occupancy")):
+class Atom(NamedTuple):
     """An atom: its name (``CA``) and element (``C``), its coordinates in ångström, its occupancy from 0 to 1."""
 
-    __slots__ = ()
+    name: str
+    element: str
+    x: float
+    y: float
+    z: float
+    occupancy: float
 
 
-class Residue(namedtuple("Residue", "letter component number atoms")):
+class Residue(NamedTuple):
     """A residue of a chain.
 
     ``letter`` stands for the amino acid, of a modified one for its parent (``M`` for MSE), and is ``X`` where that is
@@ -57,7 +63,10 @@ class Residue(namedtuple("Residue", "letter component number atoms")):
     ``atoms`` are Atoms of one conformer. Without coordinates there is no number and no atom.
     """
 
-    __slots__ = ()
+    letter: str
+    component: str
+    number: str | None
+    atoms: list[Atom]
 
 
 def read_chain(path, chain):

@@ -5,8 +5,8 @@ What is kept is a ``.hhr`` of HH-suite's own format, compressed, without when an
 
 import re
 import zlib
-from collections import namedtuple
 from itertools import pairwise
+from typing import NamedTuple
 
 from proteofold.system.errors import UserError
 
@@ -35,21 +35,31 @@ _ANNOTATIONS = {
 }
 
 
-class Alignment(
-    namedtuple(
-        "Alignment",
-        "rank template query_start query_end query_length template_start template_end template_length "
-        "query_ss_pred query_ss_conf query_sequence query_consensus match template_consensus template_sequence "
-        "template_ss_dssp template_ss_pred confidence",
-    )
-):
+class Alignment(NamedTuple):
     """The alignment of one hit: numbers, and rows of text of one length, gaps as '-'.
 
     Positions count residues from 1, ends included. Rows that the file does not have are None; ``match`` and the rows
     of secondary structure have blanks where there is no value.
     """
 
-    __slots__ = ()
+    rank: int
+    template: str
+    query_start: int
+    query_end: int
+    query_length: int
+    template_start: int
+    template_end: int
+    template_length: int
+    query_ss_pred: str | None
+    query_ss_conf: str | None
+    query_sequence: str | None
+    query_consensus: str | None
+    match: str | None
+    template_consensus: str | None
+    template_sequence: str | None
+    template_ss_dssp: str | None
+    template_ss_pred: str | None
+    confidence: str | None
 
 
 _ROWS = Alignment._fields[8:]

@@ -1,6 +1,6 @@
 """PSIPRED's horizontal format (HFORMAT, ``.horiz``) as S4PRED 1.2.4 prints it."""
 
-from collections import namedtuple
+from typing import NamedTuple
 
 from proteofold.system.errors import UserError
 
@@ -8,10 +8,12 @@ HEADER = "# PSIPRED HFORMAT (S4PRED V1.2.4)"
 WIDTH = 60
 
 
-class Prediction(namedtuple("Prediction", "sequence states confidence")):
+class Prediction(NamedTuple):
     """Residues, predicted states (C, H, E) and confidence digits of one sequence: three strings of one length."""
 
-    __slots__ = ()
+    sequence: str
+    states: str
+    confidence: str
 
 
 def confidence_digits(probabilities):

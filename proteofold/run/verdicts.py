@@ -2,8 +2,8 @@
 
 import json
 import zlib
-from collections import namedtuple
 from dataclasses import replace
+from typing import NamedTuple
 
 from proteofold.formats.gff3 import feature, sequence_region
 from proteofold.formats.packed_hhr import unpack
@@ -34,10 +34,15 @@ VERDICT_COLUMNS = (
 _GZIP = 31  # zlib's window bits for a gzip member: its header has no time and no name
 
 
-class Judged(namedtuple("Judged", "coverage_class coverage domain_residues confident_residues domains sentence")):
+class Judged(NamedTuple):
     """What the merge keeps of a Verdict; ``domains`` are lists of the values of a domain, in the order of columns."""
 
-    __slots__ = ()
+    coverage_class: str
+    coverage: float
+    domain_residues: int
+    confident_residues: int
+    domains: list
+    sentence: str
 
     @property
     def summary_values(self):

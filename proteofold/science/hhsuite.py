@@ -5,7 +5,7 @@ one letter a column, each an ffindex pair. An index line is ``name<TAB>offset<TA
 """
 
 import os
-from collections import namedtuple
+from typing import NamedTuple
 
 from proteofold.system.errors import UserError
 
@@ -53,10 +53,14 @@ DEBIAN_BINARIES = "/usr/libexec/hhsuite"
 DEBIAN_DATA = "/usr/share/hhsuite/data"
 
 
-class Library(namedtuple("Library", "prefix templates columns longest key")):
+class Library(NamedTuple):
     """A template library: where it is, how many templates and columns, its longest template, and its identity."""
 
-    __slots__ = ()
+    prefix: str
+    templates: int
+    columns: int
+    longest: int
+    key: str
 
 
 def library_files(prefix, parts=PARTS):

@@ -10,7 +10,7 @@ Of each entry only the first and last bytes are read, so that a library of gigab
 
 import os
 import re
-from collections import namedtuple
+from typing import NamedTuple
 
 # HH-suite's ffindex has 32 bytes for a name and the zero byte behind it
 LONGEST_NAME = 31
@@ -21,10 +21,13 @@ _COLUMNS = re.compile(rb"\nLENG +([0-9]+)")
 _SHOWN = 3  # problems of one file
 
 
-class Entry(namedtuple("Entry", "name offset length line")):
+class Entry(NamedTuple):
     """An entry of a data file; ``line`` is where the index has it, counted from 1. The name is bytes."""
 
-    __slots__ = ()
+    name: bytes
+    offset: int
+    length: int
+    line: int
 
 
 def read_index(prefix, part, problems):

@@ -7,8 +7,8 @@ used and which the tests compare with: one hit a template, with the values of it
 import csv
 import io
 import math
-from collections import namedtuple
 from operator import attrgetter
+from typing import NamedTuple
 
 # Part of the name of the folder of summaries: raised when the definition of a reported value changes.
 SUMMARY_VERSION = 1
@@ -16,10 +16,16 @@ SUMMARY_VERSION = 1
 SIGNIFICANT_EVALUE = 1e-5
 
 
-class Summary(namedtuple("Summary", "query_id best_hit best_evalue best_score score_mean score_std score_gmean")):
+class Summary(NamedTuple):
     """The row of a query in the results: its best hit, and its scores over the hits with E < 1e-5 (nan: none)."""
 
-    __slots__ = ()
+    query_id: str
+    best_hit: str
+    best_evalue: float
+    best_score: float
+    score_mean: float
+    score_std: float
+    score_gmean: float
 
 
 SUMMARY_COLUMNS = Summary._fields

@@ -3,8 +3,8 @@
 ``config/platform.yaml`` in the working folder names them; without it there are the demo, and what was fetched.
 """
 
-from collections import namedtuple
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -19,10 +19,12 @@ CONFIG = Path("config") / "platform.yaml"
 LIMITS = {"waiting_runs": 20, "proteins": 500_000}
 
 
-class Choice(namedtuple("Choice", "name words value")):
+class Choice(NamedTuple):
     """A choice: its name, in words what it is, and what stands for it in the configuration of a run."""
 
-    __slots__ = ()
+    name: str
+    words: str
+    value: object
 
 
 # The first is the one to offer first.

@@ -1,7 +1,7 @@
 """Lists of ids as people paste them, and the proteins of the store that they stand for."""
 
 import re
-from collections import namedtuple
+from typing import NamedTuple
 
 from proteofold.formats.fasta import protein_stem
 from proteofold.store import lookup
@@ -13,16 +13,18 @@ _MOST_SUGGESTED = 20
 _LONGEST_SHOWN = 200
 
 
-class Absent(namedtuple("Absent", "id reason")):
+class Absent(NamedTuple):
     """A name that stands for no protein that could be run, and why."""
 
-    __slots__ = ()
+    id: str
+    reason: str
 
 
-class Matched(namedtuple("Matched", "found absent")):
+class Matched(NamedTuple):
     """``found``: query_ids in the order of the list, each once; ``absent``: Absents, in that order, each name once."""
 
-    __slots__ = ()
+    found: list[str]
+    absent: list[Absent]
 
 
 def read_ids(text):

@@ -10,9 +10,9 @@ import contextlib
 import gzip
 import tempfile
 import time
-from collections import namedtuple
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 from proteofold.formats.fasta import READ_ERRORS, FastaError, read_error, read_fasta
 from proteofold.run.inputs import Checked, Sequences
@@ -40,10 +40,12 @@ _LONGEST_NAME = 200
 _BEGINS_FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"  # the last four are those of East Asian keyboards
 
 
-class Outcome(namedtuple("Outcome", "id outcome reason")):
+class Outcome(NamedTuple):
     """Result of a record: ``outcome`` is added, present or failed; ``reason`` shows why it failed, else ''."""
 
-    __slots__ = ()
+    id: str
+    outcome: str
+    reason: str
 
 
 @dataclass(slots=True)

@@ -12,8 +12,8 @@ import re
 import shutil
 import sys
 import time
-from collections import namedtuple
 from pathlib import Path
+from typing import NamedTuple
 
 from proteofold.slurm.states import RUNNING, word_of
 from proteofold.slurm.tools import SlurmError, call
@@ -37,10 +37,14 @@ _NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9._-]")
 _QUESTION = "%A|%T|%N|%j|%k|%Z"
 
 
-class Job(namedtuple("Job", "job_id state node name comment")):
+class Job(NamedTuple):
     """A job as reported by Slurm; ``node`` is empty while it waits."""
 
-    __slots__ = ()
+    job_id: str
+    state: str
+    node: str
+    name: str
+    comment: str
 
     @property
     def word(self):
@@ -53,10 +57,14 @@ class Job(namedtuple("Job", "job_id state node name comment")):
         return read_comment(self.comment)
 
 
-class Submission(namedtuple("Submission", "job_id name at mem_mb outputs")):
+class Submission(NamedTuple):
     """A job that a head submitted or adopted, ``at`` seconds since 1970. It is done when its outputs are there."""
 
-    __slots__ = ()
+    job_id: str
+    name: str
+    at: float
+    mem_mb: int
+    outputs: list[str]
 
 
 def comment_of(run, head):
