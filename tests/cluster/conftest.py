@@ -22,7 +22,7 @@ time.sleep(30)
 TROUBLE = """#!/bin/sh
 if [ -e "{folder}/pretend" ]; then
     while [ "$1" != -o ]; do shift; done
-    printf 'Query of a test\\nMatch_columns 1\\n\\n No Hit Prob\\n\\n' > "$2"
+    printf 'Query %s\\nMatch_columns 1\\n\\n No Hit Prob\\n\\n' "$id" > "$2"
     exit
 fi
 if grep -qxF -e "$id" "{folder}/hungry" 2>/dev/null && mkdir "{folder}/was_hungry" 2>/dev/null; then
