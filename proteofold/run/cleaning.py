@@ -1,4 +1,4 @@
-"""Removing what is not needed any more: shared results that no run lists, and .a3m files of killed starts."""
+"""Removing what is not needed any more: shared results that no run lists, and what killed starts have left in a run."""
 
 import contextlib
 import os
@@ -10,6 +10,8 @@ from pathlib import Path
 from proteofold.run.layout import ALIGNMENTS, PREDICTIONS, SEARCHES, SHARED, RunFolder
 from proteofold.run.lock import claim_run
 from proteofold.run.manifest import load_run
+from proteofold.science.search import SCRATCH
+from proteofold.system.files import is_aside
 
 # Of the files in the shared folders (layout.py); those that end another one come later.
 _ENDINGS = (
@@ -90,15 +92,28 @@ def _files_by_name(folder):
     return found
 
 
+def remove_old_temporary(folder, before):
+    """Remove what killed starts have left half written in a RunFolder: what is from before a time (s since 1970)."""
+    for parent, _, names in os.walk(folder.path):
+        for name in filter(is_aside, names):
+            _remove_if_older(Path(parent, name), before)
+    for scratch in folder.a3m_folder.glob(f"*/{SCRATCH}*"):
+        _remove_if_older(scratch, before)
+
+
 def remove_old_a3m(folder, before):
     """Remove the ``.a3m`` files in a RunFolder that killed starts have left: those from before a time (s since 1970).
 
     A newer one was requested by its name.
     """
     for path in folder.a3m_folder.glob("*/*.a3m"):
-        with contextlib.suppress(OSError):  # one that stays does no harm
-            if path.stat().st_mtime < before:
-                path.unlink()
+        _remove_if_older(path, before)
     for empty in (*folder.a3m_folder.glob("*"), folder.a3m_folder):
         with contextlib.suppress(OSError):  # it is not empty
             empty.rmdir()
+
+
+def _remove_if_older(path, before):
+    with contextlib.suppress(OSError):  # what stays does no harm
+        if path.stat().st_mtime < before:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
