@@ -80,6 +80,11 @@ class SearchFolder(_SharedFolder):
         super().__init__(path)
         self.out_folder = self.path / f"out-{SUMMARY_VERSION}"
 
+    @property
+    def earlier_out_folders(self):
+        """The summaries of earlier versions, which nothing reads any more."""
+        return [self.path / f"out-{version}" for version in range(1, SUMMARY_VERSION)]
+
     def hhr(self, entry):
         return self.path / f"hhr/{digits_of(entry)}/{entry}.hhr.gz"
 

@@ -1,4 +1,4 @@
-"""Cleaning the shared results: exactly what no run lists goes, and nothing while it is not known what runs list."""
+"""Cleaning the shared results: exactly what no run uses goes, and nothing while it is not known what runs list."""
 
 import fcntl
 import os
@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from runfolders import FolderOfRuns
 
 from proteofold.cli.main import cli
+from proteofold.run import layout
 from proteofold.run import lock as headlock
 from proteofold.run.cleaning import remove_old_temporary
 from proteofold.run.manifest import load_run
@@ -123,6 +124,20 @@ def test_search_that_no_run_uses_goes_as_a_whole(folder, make_run, clean):
     assert "1 result and 0 predictions" in clean()
     assert not run.search.path.exists()
     assert run.predictions.horiz(run.members["a"].batch).exists()
+
+
+def test_summaries_of_an_earlier_version_are_removed_and_searches_stay(folder, make_run, clean, monkeypatch):
+    earlier = make_run("one", {"a": "MKV", "b": "MKVL"})
+    monkeypatch.setattr(layout, "SUMMARY_VERSION", layout.SUMMARY_VERSION + 1)
+    made = make_run("one", {"a": "MKV", "b": "MKVL"})
+    make_run("two", {"a": "MKV"}, search="few.fast.76543210")
+    before = shared_files(folder)
+    gone = {earlier.search.out(member.entry) for member in earlier.members.values()}
+    assert gone <= before and made.search.out_folder != earlier.search.out_folder
+    assert clean("--dry-run").startswith("would be removed: 2 results and 0 predictions")
+    assert "removed: 2 results and 0 predictions" in clean()
+    assert shared_files(folder) == before - gone and not earlier.search.out_folder.exists()
+    assert made.done() == set(made.by_entry)
 
 
 def test_deleted_run_leaves_nothing_behind(folder, make_run, clean):
