@@ -1,6 +1,7 @@
 """FASTA files as they are met: plain or gzip, any line ends, wrapped or not."""
 
 import errno
+import hashlib
 import io
 import re
 import zlib
@@ -135,7 +136,5 @@ def protein_stem(query_id):
     stem = uniprot[1] if uniprot else query_id
     if _SAFE_STEM.fullmatch(stem):
         return stem
-    import hashlib  # here, because few ids need it and each search would pay for it
-
     cleaned = re.sub(r"[^A-Za-z0-9_]+", "_", query_id).strip("_")[:48] or "protein"
     return f"{cleaned}-{hashlib.sha256(query_id.encode('utf-8', 'replace')).hexdigest()[:12]}"

@@ -5,6 +5,8 @@ import errno
 import os
 import stat
 
+from proteofold.system.disks import disk_error
+
 _ASIDE = ".part"  # the end of the names of files that are being written
 
 
@@ -37,8 +39,6 @@ def replacing(path):
         yield aside
         os.replace(aside, path)
     except OSError as error:
-        from proteofold.system.disks import disk_error  # here, because a search that goes well would pay for it
-
         if error.filename == aside:  # a name that no user knows
             error.filename = os.fspath(path)
         raise disk_error(error, path) or error from None
