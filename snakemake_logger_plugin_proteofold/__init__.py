@@ -24,6 +24,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from proteofold.run.failures import disk_failure, is_unfinished, last_words
 from proteofold.run.interruption import interrupt_jobs, interrupted, note_interruption
+from proteofold.run.rules import ALIGNMENT, PREDICTION, SEARCH, SUMMARY
 from proteofold.run.states import Event
 from proteofold.slurm.jobs import FOLDER_VARIABLE, JobFolder
 
@@ -46,12 +47,8 @@ _WITH_PLACES = re.compile(r"\w+ in file .*:\n(?P<error>(?s:.*)\nHelp: docs/error
 # Interrupts Snakemake as Ctrl-C does. A head that a script starts in the background ignores that of Ctrl-C, SIGINT.
 _INTERRUPT = signal.SIGUSR1
 
-_PREDICTION = "predict_secondary_structure"
-_ALIGNMENT = "align_query"
-_SEARCH = "search_templates"
-_LAST_STEP = "summarise_hits"
-_ON_NODES = (_PREDICTION, _ALIGNMENT, _SEARCH)
-_BEFORE_SEARCH = (_PREDICTION, _ALIGNMENT)
+_BEFORE_SEARCH = (PREDICTION.name, ALIGNMENT.name)
+_ON_NODES = (*_BEFORE_SEARCH, SEARCH.name)
 
 
 class LogHandler(LogHandlerBase):
@@ -130,7 +127,7 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_FINISHED and record.job_id in self.jobs:
             job = self.jobs.pop(record.job_id)
             self.progress.finished(*job)
-            if job[0] in (*_BEFORE_SEARCH, _LAST_STEP):
+            if job[0] in (*_BEFORE_SEARCH, SUMMARY.name):
                 self._note(record, *job, "waiting" if job[0] in _BEFORE_SEARCH else "done")
         elif event == LogEvent.JOB_ERROR and not self._ended_with_run(record):
             job = self.jobs.get(record.jobid, (record.rule_name, {}))
@@ -179,7 +176,7 @@ class LogHandler(LogHandlerBase):
         """Give the store an event for each protein of a job."""
         if not self.recorder:
             return
-        step = "alignment" if rule == _ALIGNMENT else "secondary_structure" if "batch" in wildcards else None
+        step = ALIGNMENT.step if rule == ALIGNMENT.name else PREDICTION.step if "batch" in wildcards else None
         concerned = [*self.proteins.get(wildcards.get("batch"), ()), self.protein_of.get(wildcards.get("entry"))]
         for protein in filter(None, concerned):
             self.recorder.add(

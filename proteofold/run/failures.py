@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from proteofold.run.layout import LIBRARY_LOG
+from proteofold.run.rules import A3M, ALIGNMENT, LIBRARY, PREDICTION, SEARCH, SUMMARY, WRITE_BATCH
 from proteofold.system.disks import NOT_WRITTEN, disk_problem
 from proteofold.system.files import open_unlinked
 from proteofold.system.process import KILLED, STOPPED
@@ -27,23 +28,23 @@ def failure_of(run, member):
     The newest log of its steps is the one of the step that it came to.
     """
     logs = {
-        "a3m": run.folder.log("write_a3m", member.entry),
-        "search": run.search.log("search", member.entry),
-        "summary": run.search.log("summary", member.entry),
+        A3M.step: run.folder.log(A3M.name, member.entry),
+        SEARCH.step: run.search.log("search", member.entry),
+        SUMMARY.step: run.search.log("summary", member.entry),
     }
     if run.alignments:
-        logs = {"alignment": run.alignments.log(member.entry), **logs}
+        logs = {ALIGNMENT.step: run.alignments.log(member.entry), **logs}
     if member.batch and not run.predictions.horiz(member.batch).exists():
         logs = {
-            "batch": run.folder.log("write_batch", member.batch),
-            "secondary_structure": run.predictions.log(member.batch),
-            "a3m": logs["a3m"],  # which finds a damaged prediction, for the merge to remove
+            WRITE_BATCH.step: run.folder.log(WRITE_BATCH.name, member.batch),
+            PREDICTION.step: run.predictions.log(member.batch),
+            A3M.step: logs[A3M.step],  # which finds a damaged prediction, for the merge to remove
         }
     elif not Path(f"{run.library.prefix}_cs219.ffindex").exists():
-        logs = {"template_library": run.folder.path / LIBRARY_LOG, **logs}
+        logs = {LIBRARY.step: run.folder.path / LIBRARY_LOG, **logs}
     there = {step: log for step, log in logs.items() if log.is_file()}
     if not there:
-        return (member.query_id, "secondary_structure" if "batch" in logs else "a3m", NOT_STARTED, "")
+        return (member.query_id, PREDICTION.step if WRITE_BATCH.step in logs else A3M.step, NOT_STARTED, "")
     step = max(there, key=lambda step: (_failed(there[step]), there[step].stat().st_mtime_ns))
     return (member.query_id, step, last_words(there[step]), str(there[step]))
 

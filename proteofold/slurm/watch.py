@@ -2,6 +2,7 @@
 
 import time
 
+from proteofold.run.rules import ALIGNMENT, PREDICTION
 from proteofold.run.states import Event
 from proteofold.slurm.states import AT_WORK
 
@@ -34,9 +35,9 @@ class Watch:
         if folder == self._run.search.name and name in self._run.by_entry:
             proteins, step = (self._run.by_entry[name].protein,), None
         elif self._run.alignments and folder == self._run.alignments.name and name in self._run.by_entry:
-            proteins, step = (self._run.by_entry[name].protein,), "alignment"
+            proteins, step = (self._run.by_entry[name].protein,), ALIGNMENT.step
         elif folder == self._run.predictions.name:
-            proteins, step = self._batches.get(name, ()), "secondary_structure"
+            proteins, step = self._batches.get(name, ()), PREDICTION.step
         else:
             return []
         self._reported.add(job.job_id)
