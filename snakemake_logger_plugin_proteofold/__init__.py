@@ -13,6 +13,7 @@ import platform
 import re
 import signal
 import tempfile
+import textwrap
 import threading
 import traceback
 from logging import WARNING, LogRecord
@@ -41,8 +42,13 @@ _HIDDEN = (
     "Cannot restore",
 )
 
-# An error of proteofold, which names its help, between the places in the Snakefile that Snakemake adds to it.
-_WITH_PLACES = re.compile(r"\w+ in file .*:\n(?P<error>(?s:.*)\nHelp: docs/errors\.md#.*)(\n  File .*)*")
+# An error of proteofold, which names its help, between the places in the Snakefile that Snakemake adds to it; that of a
+# function of a rule is indented, and has the wildcards of the job.
+_WITH_PLACES = re.compile(
+    r"\w+ in (rule \w+ in )?file .*:\n(Error:\n  \w+:\n)?"
+    r"(?P<error>(?s:.*)\n *Help: docs/errors\.md#.*)"
+    r"(\nWildcards:(\n  .*)*\nTraceback:)?(\n  File .*)*"
+)
 
 # Interrupts Snakemake as Ctrl-C does. A head that a script starts in the background ignores that of Ctrl-C, SIGINT.
 _INTERRUPT = signal.SIGUSR1
@@ -205,7 +211,7 @@ class LogHandler(LogHandlerBase):
     def _show(self, record):
         if self.filter_shown(record) and (text := self.format(record).strip("\n")):
             ours = None if self.common_settings.verbose else _WITH_PLACES.fullmatch(text)
-            self.progress.print(f"Error: {ours['error']}" if ours else text)
+            self.progress.print(f"Error: {textwrap.dedent(ours['error'])}" if ours else text)
 
 
 def _find_place_for_cache():

@@ -128,7 +128,7 @@ def shared_file(folder, name):
 
 def not_in_run(name, kind):
     """The error of asking for a file whose name stands for nothing in the run."""
-    return WorkflowError(f"{name} names no {kind} of run {RUN.name}.")
+    return workflow_error(UserError(f"{name} names no {kind} of run {RUN.name}.", topic="requested-file"))
 
 
 def member(wildcards):
