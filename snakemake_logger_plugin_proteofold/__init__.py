@@ -13,6 +13,7 @@ import platform
 import re
 import signal
 import tempfile
+import textwrap
 import threading
 import traceback
 from logging import WARNING, LogRecord
@@ -24,6 +25,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from proteofold.run.failures import disk_failure, is_unfinished, last_words
 from proteofold.run.interruption import interrupt_jobs, interrupted, note_interruption
+from proteofold.run.rules import ALIGNMENT, PREDICTION, SEARCH, SUMMARY
 from proteofold.run.states import Event
 from proteofold.slurm.jobs import FOLDER_VARIABLE, JobFolder
 
@@ -40,18 +42,19 @@ _HIDDEN = (
     "Cannot restore",
 )
 
-# An error of proteofold, which names its help, between the places in the Snakefile that Snakemake adds to it.
-_WITH_PLACES = re.compile(r"\w+ in file .*:\n(?P<error>(?s:.*)\nHelp: docs/errors\.md#.*)(\n  File .*)*")
+# An error of proteofold, which names its help, between the places in the Snakefile that Snakemake adds to it; that of a
+# function of a rule is indented, and has the wildcards of the job.
+_WITH_PLACES = re.compile(
+    r"\w+ in (rule \w+ in )?file .*:\n(Error:\n  \w+:\n)?"
+    r"(?P<error>(?s:.*)\n *Help: docs/errors\.md#.*)"
+    r"(\nWildcards:(\n  .*)*\nTraceback:)?(\n  File .*)*"
+)
 
 # Interrupts Snakemake as Ctrl-C does. A head that a script starts in the background ignores that of Ctrl-C, SIGINT.
 _INTERRUPT = signal.SIGUSR1
 
-_PREDICTION = "predict_secondary_structure"
-_ALIGNMENT = "align_query"
-_SEARCH = "search_templates"
-_LAST_STEP = "summarise_hits"
-_ON_NODES = (_PREDICTION, _ALIGNMENT, _SEARCH)
-_BEFORE_SEARCH = (_PREDICTION, _ALIGNMENT)
+_BEFORE_SEARCH = (PREDICTION.name, ALIGNMENT.name)
+_ON_NODES = (*_BEFORE_SEARCH, SEARCH.name)
 
 
 class LogHandler(LogHandlerBase):
@@ -130,7 +133,7 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_FINISHED and record.job_id in self.jobs:
             job = self.jobs.pop(record.job_id)
             self.progress.finished(*job)
-            if job[0] in (*_BEFORE_SEARCH, _LAST_STEP):
+            if job[0] in (*_BEFORE_SEARCH, SUMMARY.name):
                 self._note(record, *job, "waiting" if job[0] in _BEFORE_SEARCH else "done")
         elif event == LogEvent.JOB_ERROR and not self._ended_with_run(record):
             job = self.jobs.get(record.jobid, (record.rule_name, {}))
@@ -179,7 +182,7 @@ class LogHandler(LogHandlerBase):
         """Give the store an event for each protein of a job."""
         if not self.recorder:
             return
-        step = "alignment" if rule == _ALIGNMENT else "secondary_structure" if "batch" in wildcards else None
+        step = ALIGNMENT.step if rule == ALIGNMENT.name else PREDICTION.step if "batch" in wildcards else None
         concerned = [*self.proteins.get(wildcards.get("batch"), ()), self.protein_of.get(wildcards.get("entry"))]
         for protein in filter(None, concerned):
             self.recorder.add(
@@ -208,7 +211,7 @@ class LogHandler(LogHandlerBase):
     def _show(self, record):
         if self.filter_shown(record) and (text := self.format(record).strip("\n")):
             ours = None if self.common_settings.verbose else _WITH_PLACES.fullmatch(text)
-            self.progress.print(f"Error: {ours['error']}" if ours else text)
+            self.progress.print(f"Error: {textwrap.dedent(ours['error'])}" if ours else text)
 
 
 def _find_place_for_cache():

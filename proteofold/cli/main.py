@@ -144,31 +144,32 @@ def parts(config_files, size, folder):
     click.echo(f"  proteofold merge {given}")
 
 
-@cli.command(short_help="Remove results that no run lists.")
+@cli.command(short_help="Remove results that no run uses.")
 @click.option("--results", default="results", show_default=True, type=click.Path(exists=True, file_okay=False))
 @click.option("--dry-run", is_flag=True, help="Only report what would be removed.")
 def clean(results, dry_run):
-    """Remove the shared results and predictions that no run lists any more.
+    """Remove the shared results and predictions that no run uses any more.
 
     Runs that were deleted, proteins that were removed, and modes, libraries and weights that no run uses now leave
-    results behind, so that switching back computes nothing again. Fails while any run is working.
+    results behind, so that switching back computes nothing again; an upgrade may leave summaries of an earlier version.
+    Fails while any run is working.
 
     \b
     Example:
       proteofold clean --dry-run
     """
-    from proteofold.run.cleaning import find_unlisted, remove_unlisted
+    from proteofold.run.cleaning import find_unused, remove_unused
     from proteofold.system.words import counted
 
-    unlisted = find_unlisted(results)
+    unused = find_unused(results)
     if not dry_run:
-        remove_unlisted(results, unlisted)
-    parts = [counted(unlisted.counts[f"{kind}s"], kind) for kind in ("result", "prediction")]
-    if aligned := unlisted.counts["alignments"]:
+        remove_unused(results, unused)
+    parts = [counted(unused.counts[f"{kind}s"], kind) for kind in ("result", "prediction")]
+    if aligned := unused.counts["alignments"]:
         parts.append(counted(aligned, "alignment"))
     click.echo(
-        f"{'would be removed' if dry_run else 'removed'}: {' and '.join(parts)} that no run lists, "
-        f"{unlisted.size / 1e6:,.1f} MB"
+        f"{'would be removed' if dry_run else 'removed'}: {' and '.join(parts)} that no run uses, "
+        f"{unused.size / 1e6:,.1f} MB"
     )
 
 

@@ -236,7 +236,7 @@ def delete_protein(query_id, why, store_path):
 def delete_runs(days, author, yes, store_path):
     """Delete runs that ended more than DAYS ago: tables, report and rows in the store.
 
-    Results stay in results/shared for other runs; 'proteofold clean' removes those that no run lists.
+    Results stay in results/shared for other runs; 'proteofold clean' removes those that no run uses.
 
     \b
     Example:

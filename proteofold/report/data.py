@@ -13,6 +13,7 @@ from proteofold.plan.efficiency import Efficiency, read_efficiency
 from proteofold.plan.plan import known_usage
 from proteofold.run.manifest import load_run
 from proteofold.run.proteome import SUMMARY_JSON
+from proteofold.run.rules import PREDICTION, SEARCH
 from proteofold.system.errors import UserError
 
 _NUMBERS = HIT_COLUMNS[HIT_COLUMNS.index("probability") :]
@@ -176,8 +177,8 @@ def _read_jobs(data, run, results):
         residues[member.batch] = residues.get(member.batch, 0) + member.length
     searched = [(known_usage(run.search.usage(member.entry)), member.length) for member in members]
     predicted = [(known_usage(run.predictions.usage(batch)), count) for batch, count in residues.items()]
-    for rule, jobs in (("predict_secondary_structure", predicted), ("search_templates", searched)):
-        data.jobs[rule] = [
+    for rule, jobs in ((PREDICTION, predicted), (SEARCH, searched)):
+        data.jobs[rule.name] = [
             Job(count, used.wall_s, used.cpu_s, used.max_rss_mb, used.node)
             for used, count in jobs
             if used and used.run == run.name

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from proteofold.report.evalue_bins import evalue_bins
+from proteofold.run.rules import PREDICTION, SEARCH
 from proteofold.system.words import counted, duration
 
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#5A5A5A"
@@ -200,8 +201,8 @@ def resources_against_length(data):
 def _resources_against_length(figure, data):
     axes = figure.subplots(2, 2)
     kinds = {
-        "search_templates": ("Search", "length of the protein (residues)", BLUE),
-        "predict_secondary_structure": ("Prediction", "residues of the batch", ORANGE),
+        SEARCH.name: ("Search", "length of the protein (residues)", BLUE),
+        PREDICTION.name: ("Prediction", "residues of the batch", ORANGE),
     }
     for row, (rule, (title, residues, colour)) in zip(axes, kinds.items(), strict=True):
         jobs = data.jobs.get(rule, [])

@@ -1,4 +1,4 @@
-"""Removing what is not needed any more: shared results that no run lists, and .a3m files of killed starts."""
+"""Removing what is not needed any more: shared results that no run uses, and what killed starts have left in a run."""
 
 import contextlib
 import os
@@ -7,9 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from proteofold.run.layout import ALIGNMENTS, PREDICTIONS, SEARCHES, SHARED, RunFolder
+from proteofold.run.layout import ALIGNMENTS, PREDICTIONS, SEARCHES, SHARED, RunFolder, SearchFolder
 from proteofold.run.lock import claim_run
 from proteofold.run.manifest import load_run
+from proteofold.science.search import SCRATCH
+from proteofold.system.files import is_aside
 
 # Of the files in the shared folders (layout.py); those that end another one come later.
 _ENDINGS = (
@@ -19,8 +21,8 @@ _ENDINGS = (
 
 
 @dataclass
-class Unlisted:
-    """Files that no run lists: of how many results and predictions they are, and their bytes."""
+class Unused:
+    """Files that no run uses: of how many results and predictions they are, and their bytes."""
 
     files: list = field(default_factory=list)
     counts: Counter = field(default_factory=Counter)  # 'results', 'predictions', 'alignments'
@@ -33,8 +35,8 @@ class Unlisted:
         self.size += sum(path.stat().st_size for path in paths)
 
 
-def find_unlisted(results):
-    """What no run of a results folder lists.
+def find_unused(results):
+    """What no run of a results folder lists, and summaries of earlier versions: an Unused.
 
     Takes the lock of every run, and holds it until this process ends, so that no run begins to use what is about to be
     removed. UserError if a run is being worked on, or is damaged: what it lists is not known.
@@ -52,22 +54,25 @@ def find_unlisted(results):
             listed.setdefault(run.predictions.path.name, set()).update(m.batch for m in run.members.values())
             if run.alignments:
                 listed.setdefault(run.alignments.path.name, set()).update(run.by_entry)
-    unlisted = Unlisted()
+    unused = Unused()
     for kind, folder in (("results", SEARCHES), ("predictions", PREDICTIONS), ("alignments", ALIGNMENTS)):
         for path in sorted((results / SHARED / folder).glob("*")):
+            earlier = SearchFolder(path).earlier_out_folders if folder == SEARCHES else ()
             for name, files in _files_by_name(path).items():
-                if name not in listed.get(path.name, ()):
-                    unlisted.add(kind, files)
-    return unlisted
+                if name in listed.get(path.name, ()):
+                    files = [file for file in files if file.parents[1] in earlier]
+                if files:
+                    unused.add(kind, files)
+    return unused
 
 
 def _is_described(folder):
     return any(path.exists() for path in (folder.config, folder.settings, folder.manifest))
 
 
-def remove_unlisted(results, unlisted):
+def remove_unused(results, unused):
     """Remove what was found, and the folders that are empty then."""
-    for path in unlisted.files:
+    for path in unused.files:
         path.unlink(missing_ok=True)
     for parent in (Path(results) / SHARED).glob("*/*"):
         for folder, _, _ in os.walk(parent, topdown=False):
@@ -90,15 +95,28 @@ def _files_by_name(folder):
     return found
 
 
+def remove_old_temporary(folder, before):
+    """Remove what killed starts have left half written in a RunFolder: what is from before a time (s since 1970)."""
+    for parent, _, names in os.walk(folder.path):
+        for name in filter(is_aside, names):
+            _remove_if_older(Path(parent, name), before)
+    for scratch in folder.a3m_folder.glob(f"*/{SCRATCH}*"):
+        _remove_if_older(scratch, before)
+
+
 def remove_old_a3m(folder, before):
     """Remove the ``.a3m`` files in a RunFolder that killed starts have left: those from before a time (s since 1970).
 
     A newer one was requested by its name.
     """
     for path in folder.a3m_folder.glob("*/*.a3m"):
-        with contextlib.suppress(OSError):  # one that stays does no harm
-            if path.stat().st_mtime < before:
-                path.unlink()
+        _remove_if_older(path, before)
     for empty in (*folder.a3m_folder.glob("*"), folder.a3m_folder):
         with contextlib.suppress(OSError):  # it is not empty
             empty.rmdir()
+
+
+def _remove_if_older(path, before):
+    with contextlib.suppress(OSError):  # what stays does no harm
+        if path.stat().st_mtime < before:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from proteofold.run.layout import LIBRARY_LOG
+from proteofold.run.rules import A3M, ALIGNMENT, LIBRARY, PREDICTION, SEARCH, SUMMARY, WRITE_BATCH
 from proteofold.system.disks import NOT_WRITTEN, disk_problem
 from proteofold.system.files import open_unlinked
 from proteofold.system.process import KILLED, STOPPED
@@ -23,16 +24,16 @@ NOT_STARTED = "not started: the run ended before"
 
 def batch_logs(run, batch):
     """step -> log, of the steps that all proteins of a batch share."""
-    return {"batch": run.folder.log("write_batch", batch), "secondary_structure": run.predictions.log(batch)}
+    return {WRITE_BATCH.step: run.folder.log(WRITE_BATCH.name, batch), PREDICTION.step: run.predictions.log(batch)}
 
 
 def protein_logs(run, member):
     """step -> log, of the steps that a member has to itself, in their order."""
-    alignment = {"alignment": run.alignments.log(member.entry)} if run.alignments else {}
+    alignment = {ALIGNMENT.step: run.alignments.log(member.entry)} if run.alignments else {}
     return alignment | {
-        "a3m": run.folder.log("write_a3m", member.entry),
-        "search": run.search.log("search", member.entry),
-        "summary": run.search.log("summary", member.entry),
+        A3M.step: run.folder.log(A3M.name, member.entry),
+        SEARCH.step: run.search.log("search", member.entry),
+        SUMMARY.step: run.search.log("summary", member.entry),
     }
 
 
@@ -44,12 +45,12 @@ def failure_of(run, member):
     logs = protein_logs(run, member)
     if member.batch and not run.predictions.horiz(member.batch).exists():
         # a3m finds a damaged prediction, for the merge to remove
-        logs = batch_logs(run, member.batch) | {"a3m": logs["a3m"]}
+        logs = batch_logs(run, member.batch) | {A3M.step: logs[A3M.step]}
     elif not Path(f"{run.library.prefix}_cs219.ffindex").exists():
-        logs = {"template_library": run.folder.path / LIBRARY_LOG, **logs}
+        logs = {LIBRARY.step: run.folder.path / LIBRARY_LOG, **logs}
     there = {step: log for step, log in logs.items() if log.is_file()}
     if not there:
-        return (member.query_id, "secondary_structure" if "batch" in logs else "a3m", NOT_STARTED, "")
+        return (member.query_id, PREDICTION.step if WRITE_BATCH.step in logs else A3M.step, NOT_STARTED, "")
     step = max(there, key=lambda step: (_failed(there[step]), there[step].stat().st_mtime_ns))
     return (member.query_id, step, last_words(there[step]), str(there[step]))
 

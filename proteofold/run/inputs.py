@@ -37,7 +37,8 @@ _RARE = re.compile(f"[{RARE_RESIDUES}]")
 _NUCLEOTIDES = re.compile("[ACGTUN]+")
 _LONGEST_QUERY_ID = 500
 _BUILDING_PROGRAMS = ("ffindex_build", "hhmake", "cstranslate")
-_SNAKEMAKE = Path(".snakemake")  # its own records
+# Snakemake's own records. Where it cannot make or write this folder, it ends with a traceback (docs/decisions.md).
+_SNAKEMAKE = Path(".snakemake")
 _EXAMPLES = 5
 _MOST_ERRORS = 200  # shown: a wrong list of ids would fill the screen with thousands
 
@@ -129,7 +130,7 @@ def check_writing(config, checked):
 
 
 def check_records():
-    """Raise UserError where Snakemake cannot make the folder of its records: it would end with a traceback."""
+    """Raise UserError where Snakemake cannot make the folder of its records."""
     if not _SNAKEMAKE.exists():
         Checked(errors=_unwritable(_SNAKEMAKE)).raise_errors()
 

@@ -7,12 +7,13 @@ merged tables (docs/output.md).
 import re
 from pathlib import Path
 
+from proteofold.run.rules import LIBRARY
 from proteofold.science.summary import SUMMARY_VERSION
 
 RESULTS = Path("results")
 SHARED = "shared"  # no name for a run
 PREDICTIONS, ALIGNMENTS, SEARCHES = "predictions", "alignments", "searches"  # what is shared
-LIBRARY_LOG = "logs/build_template_library.log"  # in a run's folder
+LIBRARY_LOG = f"logs/{LIBRARY.name}.log"  # in a run's folder
 
 _NOT_IN_FOLDER_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -79,6 +80,11 @@ class SearchFolder(_SharedFolder):
     def __init__(self, path):
         super().__init__(path)
         self.out_folder = self.path / f"out-{SUMMARY_VERSION}"
+
+    @property
+    def earlier_out_folders(self):
+        """The summaries of earlier versions, which nothing reads any more."""
+        return [self.path / f"out-{version}" for version in range(1, SUMMARY_VERSION)]
 
     def hhr(self, entry):
         return self.path / f"hhr/{digits_of(entry)}/{entry}.hhr.gz"

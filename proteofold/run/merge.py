@@ -18,6 +18,7 @@ from proteofold.run.manifest import load_run, read_settings
 from proteofold.run.parts import failures_of_parts
 from proteofold.run.proteome import PROTEOME_FILES, Proteome
 from proteofold.run.results import DamagedError, done, read_hits, read_out, remove, sha256
+from proteofold.run.rules import PREDICTION, SEARCH, SUMMARY
 from proteofold.run.verdicts import (
     DOMAIN_TABLE_COLUMNS,
     SUMMARY_VALUES,
@@ -123,13 +124,13 @@ def merge_run(path, marks=(), interrupted=False):
                 if failure[2] == NOT_STARTED:
                     failure = of_parts.get(member.query_id, failure)
                 if member.batch in of_damaged_batches:
-                    failure = (member.query_id, "secondary_structure", of_damaged_batches[member.batch], failure[3])
+                    failure = (member.query_id, PREDICTION.step, of_damaged_batches[member.batch], failure[3])
                 if interrupted and is_unfinished(failure[2]):
                     counts["unfinished"] += 1
                 else:
                     failed.writerow(failure)
                     counts["failed"] += 1
-                    if failure[1] == "search":  # its .a3m may be damaged, which a search cannot always tell
+                    if failure[1] == SEARCH.step:  # its .a3m may be damaged, which a search cannot always tell
                         with contextlib.suppress(OSError):
                             run.a3m(member.entry).unlink()
     write_aside(folder.path / "profile_output.csv", f"ave_std,ave_gmean\n{std},{gmean}\n")
@@ -217,10 +218,10 @@ def _failure_of_reading(run, member, error):
     if isinstance(error, DamagedError):
         try:
             remove(run.search, member.entry, str(error))
-            return (member.query_id, "summary", DAMAGED, str(run.search.log("summary", member.entry)))
+            return (member.query_id, SUMMARY.step, DAMAGED, str(run.search.log("summary", member.entry)))
         except OSError as problem:
             error = problem
-    return (member.query_id, "summary", describe(error) or str(error), "")
+    return (member.query_id, SUMMARY.step, describe(error) or str(error), "")
 
 
 def new_results(folder):

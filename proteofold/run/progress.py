@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proteofold.run.failures import last_words
+from proteofold.run.rules import PREDICTION, SUMMARY
 from proteofold.system.words import rough_duration
 
 # A search costs about as much as this many residues before its query's length counts (template text is parsed
@@ -57,7 +58,7 @@ class Progress:
 
         With --until or files by name these are fewer than what is missing, with --forcerun they are more.
         """
-        self.due, self.batches = counts.get("summarise_hits", 0), counts.get("predict_secondary_structure", 0)
+        self.due, self.batches = counts.get(SUMMARY.name, 0), counts.get(PREDICTION.name, 0)
         whole = sum(SEARCH_BASE_RESIDUES + length for length in self.lengths.values())
         self.work = whole * self.due / max(self.total, 1)
 
@@ -78,11 +79,11 @@ class Progress:
 
     def finished(self, rule, wildcards):
         """A job succeeded."""
-        if rule == "summarise_hits":
+        if rule == SUMMARY.name:
             self.succeeded += 1
             self.failures.discard(wildcards["entry"])
             self.work_done += SEARCH_BASE_RESIDUES + self.lengths.get(wildcards["entry"], 0)
-        elif rule == "predict_secondary_structure":
+        elif rule == PREDICTION.name:
             self.batches_done += 1
         if _with_times():
             self.print(" ".join((rule, wildcards.get("entry") or next(iter(wildcards.values()), ""), "finished")))

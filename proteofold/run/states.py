@@ -3,9 +3,11 @@
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
+from proteofold.run.rules import ALIGNMENT, PREDICTION
+
 _ORDER = {"waiting": 0, "submitted": 1, "running": 2, "failed": 3, "done": 4}
 _ACTIVE = ("submitted", "running")
-_BEFORE_SEARCH = ("secondary_structure", "alignment")
+_BEFORE_SEARCH = (PREDICTION.step, ALIGNMENT.step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +16,7 @@ class Event:
 
     ``protein`` is the file stem, ``phase`` one of schema.PHASES, ``at`` seconds since 1970. Events of one protein
     carry different times, to the millisecond; of two at the same one the later in the order waiting, submitted,
-    running, failed, done counts. ``step`` is the part of the work: secondary_structure, alignment, a3m, search or
-    summary; None is the search.
+    running, failed, done counts. ``step`` is that of one of the RULES; None is the search.
     """
 
     protein: str

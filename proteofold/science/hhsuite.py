@@ -4,7 +4,10 @@ A template library is six files ``<prefix>_{a3m,hhm,cs219}.ff{data,index}``: ali
 one letter a column, each an ffindex pair. An index line is ``name<TAB>offset<TAB>length``.
 """
 
+import hashlib
 import os
+import shutil
+import subprocess
 from typing import NamedTuple
 
 from proteofold.system.errors import UserError
@@ -109,8 +112,6 @@ def read_library(prefix, parts=PARTS):
 
 def library_key(prefix):
     """What identifies a library: a checksum of its indexes, not of the gigabytes they index."""
-    import hashlib
-
     key = hashlib.sha256()
     for part in ("cs219", "hhm"):
         with open(f"{prefix}_{part}.ffindex", "rb") as handle:
@@ -163,8 +164,6 @@ def read_database(prefix):
 
 def database_key(prefix):
     """What identifies a sequence database: a checksum of its _cs219 index."""
-    import hashlib
-
     with open(f"{prefix}_cs219.ffindex", "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()[:16]
 
@@ -277,7 +276,7 @@ def find_program(name):
     What Debian has on PATH is a shell script that starts one of them and waits. A build is started without it: the
     end of a job would kill the script alone and leave the search behind.
     """
-    found = _on_path(name)
+    found = shutil.which(name)
     if found and os.path.dirname(os.path.realpath(found)) != os.path.realpath(DEBIAN_BINARIES):
         return found
     flags = _processor_flags()
@@ -292,15 +291,6 @@ def find_program(name):
         "start Snakemake with --software-deployment-method conda.",
         topic="hh-suite",
     )
-
-
-def _on_path(name):
-    """Path of a program as the shell finds it, or None. (shutil.which costs each search the import of shutil.)"""
-    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
-        path = os.path.join(folder, name)
-        if os.path.isfile(path) and os.access(path, os.X_OK):
-            return path
-    return None
 
 
 def _processor_flags():
@@ -329,8 +319,6 @@ def context_data(name):
 
 def hhsuite_version():
     """Version of hhsearch as it names itself, or '' where it cannot be asked."""
-    import subprocess  # here, because no search needs it and each would pay for it
-
     try:
         text = subprocess.run(["hhsearch", "-h"], capture_output=True, text=True, check=False).stdout
     except OSError:

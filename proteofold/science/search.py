@@ -21,6 +21,9 @@ from proteofold.system.process import format_usage, run_tool, usage_of_tools, wr
 # Memory of this process beside hhsearch: Python, the hits of one query and its .hhr.
 SEARCH_STEP_MB = 60
 
+# How the folders begin that searches work in, beside the .a3m.
+SCRATCH = ".search-"
+
 # Of an alignment, a row of the template: the number of its last residue.
 _TEMPLATE_ROW = re.compile(rb"^T .* (\d+) \(\d+\)$", re.MULTILINE)
 
@@ -71,7 +74,7 @@ def search_templates(
         "alternatives": alternatives,
     }
     folder = Path(a3m).parent
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".search-") as scratch, blaming_full_disk(scratch):
+    with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as scratch, blaming_full_disk(scratch):
         written = Path(scratch, "query.hhr")
         for search in hhsuite.SEARCH_MODES[mode]:
             if shards > 1 and search != "fast":

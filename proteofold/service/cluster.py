@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from proteofold.plan.efficiency import read_efficiency
+from proteofold.run.rules import ALIGNMENT, SEARCH
 from proteofold.run.states import seconds_of
 from proteofold.service.cache import cached
 from proteofold.service.places import run_folder
@@ -126,7 +127,7 @@ def _job(line, runs):
     return {
         "job_id": job_id,
         "run_id": run_id,
-        "name": made.rpartition("-")[0] if step in ("search", "alignment") else made,
+        "name": made.rpartition("-")[0] if step in (SEARCH.step, ALIGNMENT.step) else made,
         "step": step,
         "node": node or None,
         "state": state,

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from proteofold.run.rules import ALIGNMENT, PREDICTION, SEARCH
 from proteofold.slurm.states import RUNNING, word_of
 from proteofold.slurm.tools import SlurmError, call
 from proteofold.system.files import write_aside
@@ -85,7 +86,7 @@ def read_name(name, search, predictions, alignments):
     it does not have. The step is search, secondary_structure or alignment, None for a job that fills none of them.
     """
     folder, _, made = name.rpartition(":")
-    steps = {search: "search", predictions: "secondary_structure", alignments: "alignment"}
+    steps = {search: SEARCH.step, predictions: PREDICTION.step, alignments: ALIGNMENT.step}
     return steps.get(folder), made
 
 

@@ -30,7 +30,7 @@ def status(job_id, job_folder, now=None):
         return word
     if answered is None:
         return RUNNING
-    submission = next((each for each in reversed(job_folder.submissions()) if each.job_id == job_id), None)
+    submission = {submission.job_id: submission for submission in job_folder.submissions()}.get(job_id)
     if submission and submission.at > answered:
         return RUNNING
     if (word := _word_of_accounting(job_id)) in (SUCCESS, FAILED):

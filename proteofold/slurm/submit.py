@@ -42,7 +42,8 @@ def submit(script, job, job_folder, head, patience_s=PATIENCE_S):
 
 def _find_or_submit(script, job, job_folder, head, patience_s):
     """(id, memory) of the job."""
-    earlier = [each for each in job_folder.submissions() if each.name == job.name] if job.attempt > 1 else []
+    submissions = job_folder.submissions() if job.attempt > 1 else []
+    earlier = [submission for submission in submissions if submission.name == job.name]
     deadline, pause_s, newer_than = time.time() + patience_s, _FIRST_PAUSE_S, 0.0
     while True:
         try:

@@ -2,6 +2,7 @@
 
 import time
 
+from proteofold.run.rules import PREDICTION, SEARCH
 from proteofold.run.states import Event
 from proteofold.slurm.jobs import read_name
 from proteofold.slurm.states import AT_WORK
@@ -33,12 +34,12 @@ class Watch:
             return []
         run = self._run
         step, name = read_name(job.name, run.search.name, run.predictions.name, run.alignments and run.alignments.name)
-        if step == "secondary_structure":
+        if step == PREDICTION.step:
             proteins = self._batches.get(name, ())
         elif step and name in run.by_entry:
             proteins = (run.by_entry[name].protein,)
         else:
             return []
         self._reported.add(job.job_id)
-        step = None if step == "search" else step  # as in Event
+        step = None if step == SEARCH.step else step  # as in Event
         return [Event(protein, "running", time.time(), node=job.node or None, step=step) for protein in proteins]

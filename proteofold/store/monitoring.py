@@ -1,6 +1,7 @@
 """Progress of a running run: its jobs, its pace, the time left. Reads the store only."""
 
 from proteofold.run.progress import SEARCH_BASE_RESIDUES
+from proteofold.run.rules import SEARCH
 from proteofold.run.states import seconds_of, timestamp
 from proteofold.store.queries import find_run, phase_counts
 
@@ -54,9 +55,9 @@ def _nodes(conn, run_id):
 
 def _running(conn, run_id, now, jobs):
     rows = conn.execute(
-        "select query_id, length, node, ifnull(step, 'search'), started_at, attempts from protein_results"
+        "select query_id, length, node, ifnull(step, ?), started_at, attempts from protein_results"
         " join proteins using (query_id) where run_id = ? and phase = 'running' order by started_at, query_id limit ?",
-        (run_id, jobs),
+        (SEARCH.step, run_id, jobs),
     )
     names = ("query_id", "length", "node", "step", "seconds", "attempts")
     return [

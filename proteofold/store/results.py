@@ -13,6 +13,7 @@ from proteofold.run.layout import RESULTS
 from proteofold.run.manifest import load_run
 from proteofold.run.predictions import read_prediction
 from proteofold.run.results import DamagedError, read_out, read_search
+from proteofold.run.rules import SUMMARY
 from proteofold.run.states import STATE_COLUMNS, timestamp
 from proteofold.run.verdicts import DOMAIN_COLUMNS, judged, read_judged
 from proteofold.science.classification import NOT_IN_CATH, NOT_MAPPED
@@ -179,7 +180,7 @@ class RunFiles:
     def failure(self, member):
         """Step, reason, log and time (text, None without a log) of why a member has no result."""
         if why := self.damaged.get(member.entry):
-            return "summary", why, None, None
+            return SUMMARY.step, why, None, None
         _, step, reason, log = failure_of(self.run, member)
         if not log:
             return step, reason, None, None

@@ -5,6 +5,10 @@ import errno
 import os
 import stat
 
+from proteofold.system.disks import disk_error
+
+_ASIDE = ".part"  # the end of the names of files that are being written
+
 
 def open_unlinked(path, mode="rb", **options):
     """Open a file as ``open`` does; OSError if it is a link, also one that took its place this moment, or a pipe.
@@ -29,20 +33,23 @@ def replacing(path):
     Raises a DiskError, which names the disk, if that takes no more.
     """
     folder, name = os.path.split(path)
-    aside = os.path.join(folder, f".{name}.{os.getpid()}.part")
+    aside = os.path.join(folder, f".{name}.{os.getpid()}{_ASIDE}")
     try:
         os.makedirs(folder or os.curdir, exist_ok=True)
         yield aside
         os.replace(aside, path)
     except OSError as error:
-        from proteofold.system.disks import disk_error  # here, because a search that goes well would pay for it
-
         if error.filename == aside:  # a name that no user knows
             error.filename = os.fspath(path)
         raise disk_error(error, path) or error from None
     finally:
         if os.path.lexists(aside):
             os.unlink(aside)
+
+
+def is_aside(name):
+    """Whether a file has the name of one that is being written: a process that was killed has left it."""
+    return name.startswith(".") and name.endswith(_ASIDE)
 
 
 def write_aside(path, content, sync=False):

@@ -90,7 +90,8 @@ def test_links_between_documents_lead_somewhere():
 
 def test_every_section_of_errors_that_the_code_names_exists_and_the_other_way_round():
     sections = set(re.findall(r"^### (.+)", (paths.CHECKOUT / "docs" / "errors.md").read_text(), re.MULTILINE))
-    code = "".join(path.read_text() for path in (paths.CHECKOUT / "proteofold").rglob("*.py"))
+    files = [*(paths.CHECKOUT / "proteofold").rglob("*.py"), *(paths.CHECKOUT / "workflow").rglob("*.smk")]
+    code = "".join(path.read_text() for path in files)
     named = set(re.findall(r'\btopic ?= ?"([a-z-]+)"', code))
     assert named <= sections
     # named by a message of their own, or by no error of ours

@@ -284,6 +284,26 @@ def test_run_that_is_cut_short_at_a_random_moment_repeats_no_complete_search(fre
     assert fresh.tables() == finished.tables()
 
 
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_temporary_files_that_a_killed_run_left_in_its_folder_are_removed(fresh, succeeds):
+    fresh.mark("wait", *fresh.records)
+    head = fresh.start()
+    wait_for_searches(fresh, head, 2)
+    kill_group(head)
+    (fresh.results / ".merge_results.csv.1.part").write_text("half a ta")
+    (fresh.results / "logs" / ".of_a_step.log.2.part").write_text("")
+    fresh.mark("wait")
+    fresh.mark("fail", *[] if succeeds else [MYG])
+    assert len(hidden(fresh.results)) >= 4  # two of searches
+    fresh.snakemake(expect=0 if succeeds else 1)
+    assert hidden(fresh.results) == {".lock"}
+
+
+def hidden(folder):
+    """Names of hidden files and folders anywhere in a folder."""
+    return {path.name for path in folder.rglob(".*")}
+
+
 def test_searches_die_with_the_head(fresh):
     fresh.mark("wait", *fresh.records)
     head = fresh.start()

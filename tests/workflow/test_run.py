@@ -101,8 +101,11 @@ def test_a3m_that_was_requested_by_name_is_kept(done):
 
 
 def test_files_that_are_not_of_the_run_are_refused_in_a_sentence(done):
-    out, batch = done.out("P02144").relative_to(done.path), done.run.predictions.path.relative_to(done.path)
+    out, hhr = done.out("P02144").relative_to(done.path), done.hhr("P02144").relative_to(done.path)
+    batch = done.run.predictions.path.relative_to(done.path)
     for foreign, kind in (
+        (hhr.with_name("FOO-abababab.hhr.gz"), "protein"),
+        (hhr.parents[1] / "00" / hhr.name, "protein"),
         (out.with_name("P12345-01234567.out"), "protein"),
         (out.parents[1] / "00" / out.name, "protein"),
         (batch / "horiz" / "0123456789abcdef.horiz", "batch"),
@@ -110,8 +113,10 @@ def test_files_that_are_not_of_the_run_are_refused_in_a_sentence(done):
         (done.results.relative_to(done.path) / "blocks" / "0123456789abcdef.csv.gz", "block"),
     ):
         printed = done.snakemake("--", str(foreign), expect=1)
-        assert f"{foreign.name.split('.')[0]} names no {kind} of run test" in printed
-        assert "KeyError" not in printed
+        sentence = f"Error: {foreign.name.split('.')[0]} names no {kind} of run test."
+        assert printed.splitlines()[-2:] == [sentence, "Help: docs/errors.md#requested-file"]
+        assert not any(word in printed for word in ("KeyError", "Traceback", "Wildcards", "common.smk"))
+    assert "common.smk" in done.snakemake("--verbose", "--", str(foreign), expect=1)
 
 
 def test_equal_searches_are_equal_bytes(finished, fresh):

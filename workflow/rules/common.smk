@@ -21,7 +21,7 @@ from proteofold.system import paths
 from proteofold.run import planning
 
 from proteofold.run import manifest as runs
-from proteofold.run.cleaning import remove_old_a3m
+from proteofold.run.cleaning import remove_old_a3m, remove_old_temporary
 from proteofold.run.config import check_config_files, with_defaults
 from proteofold.run.inputs import check_records
 from proteofold.plan.efficiency import note_machines
@@ -128,7 +128,7 @@ def shared_file(folder, name):
 
 def not_in_run(name, kind):
     """The error of asking for a file whose name stands for nothing in the run."""
-    return WorkflowError(f"{name} names no {kind} of run {RUN.name}.")
+    return workflow_error(UserError(f"{name} names no {kind} of run {RUN.name}.", topic="requested-file"))
 
 
 def member(wildcards):
@@ -267,6 +267,9 @@ def end_run(succeeded):
         interruption.note_end_of_jobs()
         unfinished = "INTERRUPTED" if succeeded or interruption.interrupted() else "FAILED"
         status = "SUCCESS" if is_whole() else unfinished
+        # Jobs of an earlier head, which was killed, may continue in Slurm. On success the run needs none of them.
+        if status == "SUCCESS" or not ON_CLUSTER:
+            remove_old_temporary(RUN.folder, BEGAN)
         if status == "SUCCESS" and "a3m" not in RUN.settings["keep"]:
             remove_old_a3m(RUN.folder, BEGAN)
         if status == "INTERRUPTED" and succeeded:

@@ -1,4 +1,4 @@
-"""What this workflow needs of Snakemake beyond its documented interface. It stands here and nowhere else.
+"""What this workflow needs of Snakemake beyond its documented interface (docs/decisions.md).
 
 tests/unit/test_snakemake_interface.py fails when Snakemake changes one of these, or when another file uses such.
 """

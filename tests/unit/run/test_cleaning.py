@@ -1,13 +1,16 @@
-"""Cleaning the shared results: exactly what no run lists goes, and nothing while it is not known what runs list."""
+"""Cleaning the shared results: exactly what no run uses goes, and nothing while it is not known what runs list."""
 
 import fcntl
+import os
 
 import pytest
 from click.testing import CliRunner
 from runfolders import FolderOfRuns
 
 from proteofold.cli.main import cli
+from proteofold.run import layout
 from proteofold.run import lock as headlock
+from proteofold.run.cleaning import remove_old_temporary
 from proteofold.run.manifest import load_run
 
 
@@ -123,6 +126,20 @@ def test_search_that_no_run_uses_goes_as_a_whole(folder, make_run, clean):
     assert run.predictions.horiz(run.members["a"].batch).exists()
 
 
+def test_summaries_of_an_earlier_version_are_removed_and_searches_stay(folder, make_run, clean, monkeypatch):
+    earlier = make_run("one", {"a": "MKV", "b": "MKVL"})
+    monkeypatch.setattr(layout, "SUMMARY_VERSION", layout.SUMMARY_VERSION + 1)
+    made = make_run("one", {"a": "MKV", "b": "MKVL"})
+    make_run("two", {"a": "MKV"}, search="few.fast.76543210")
+    before = shared_files(folder)
+    gone = {earlier.search.out(member.entry) for member in earlier.members.values()}
+    assert gone <= before and made.search.out_folder != earlier.search.out_folder
+    assert clean("--dry-run").startswith("would be removed: 2 results and 0 predictions")
+    assert "removed: 2 results and 0 predictions" in clean()
+    assert shared_files(folder) == before - gone and not earlier.search.out_folder.exists()
+    assert made.done() == set(made.by_entry)
+
+
 def test_deleted_run_leaves_nothing_behind(folder, make_run, clean):
     run = make_run("one", {"a": "MKV", "b": "MKVL"})
     for path in run.folder.path.iterdir():
@@ -203,3 +220,20 @@ def test_run_starts_again_after_cleaning(folder, make_run, clean):
     run = make_run("one", {"a": "MKV"})
     clean()
     assert load_run(run.folder.path).done() == {run.members["a"].entry}
+
+
+def test_temporary_files_in_a_run_are_removed_if_they_are_older_than_its_start(folder, make_run):
+    run = make_run("one", {"a": "MKV"})
+    a3m = run.a3m(run.members["a"].entry)
+    (a3m.parent / ".search-old").mkdir(parents=True)
+    (a3m.parent / ".search-new").mkdir()
+    (a3m.parent / ".search-old" / "query.hhr").write_text("half")
+    kept = [a3m, run.folder.path / ".lock", run.folder.path / "notes.part", run.folder.path / ".b.csv.2.part"]
+    old = [run.folder.path / ".a.csv.1.part", a3m.with_name(f".{a3m.name}.1.part")]
+    for path in (*kept, *old):
+        path.write_text("")
+    for path in (*kept[:3], *old, a3m.parent / ".search-old"):
+        os.utime(path, (1000, 1000))
+    remove_old_temporary(run.folder, 2000)
+    assert [path for path in old if path.exists()] == [] and [path for path in kept if not path.exists()] == []
+    assert [path.name for path in a3m.parent.glob(".*")] == [".search-new"]
