@@ -151,10 +151,9 @@ def read_usage(path):
     with open(path, encoding="utf-8", newline="") as handle:
         text = handle.read()
     try:
-        values = text.splitlines()[1].split("\t")
-        kinds = Usage.__annotations__.values()
-        usage = Usage(*(kind(value) for kind, value in zip(kinds, values, strict=True)))
-    except (IndexError, ValueError):
+        wall_s, cpu_s, max_rss_mb, *words = text.splitlines()[1].split("\t")
+        usage = Usage(float(wall_s), float(cpu_s), float(max_rss_mb), *words)
+    except (IndexError, ValueError, TypeError):
         usage = None
     if usage is None or format_usage(usage) != text:
         raise ValueError(f"{path}: not the usage of a step")
