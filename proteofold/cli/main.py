@@ -167,6 +167,8 @@ def clean(results, dry_run):
     parts = [counted(unused.counts[f"{kind}s"], kind) for kind in ("result", "prediction")]
     if aligned := unused.counts["alignments"]:
         parts.append(counted(aligned, "alignment"))
+    if earlier := unused.counts["summaries"]:
+        parts.append(f"{earlier:,} .out of earlier versions")
     click.echo(
         f"{'would be removed' if dry_run else 'removed'}: {' and '.join(parts)} that no run uses, "
         f"{unused.size / 1e6:,.1f} MB"

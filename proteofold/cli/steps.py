@@ -301,7 +301,7 @@ def search(a3m, hhr, library, library_key, query_id, md5, mode, alternatives, th
 @click.argument("hhr", type=_FILE)
 @click.argument("out", type=_OUTPUT, required=False)
 @click.option("--id", "query_id", help="The query's id, if it is longer than HHR has it.")
-@click.option("--entry", help="Name of the protein's results, noted in OUT; HHR must be the result of this protein.")
+@click.option("--entry", help="Name of the protein's results, noted in OUT; HHR must then be of the query --id.")
 @click.option("--search", "search_name", default="", help="Name of the search, noted in OUT.")
 @click.option("--remove-damaged", is_flag=True, help="Delete a damaged HHR, so that it is recomputed.")
 @_step
@@ -314,8 +314,8 @@ def summarise(hhr, out, query_id, entry, search_name, remove_damaged):
     Example:
       proteofold summarise my.hhr.gz
     """
-    from proteofold.formats.hhr import read_hhr
-    from proteofold.run.results import is_of, sha256, write_out
+    from proteofold.formats.hhr import is_of_query, read_hhr
+    from proteofold.run.results import sha256, write_out
     from proteofold.science.summary import format_summary
     from proteofold.science.summary import summarise as summary_of
 
@@ -326,7 +326,7 @@ def summarise(hhr, out, query_id, entry, search_name, remove_damaged):
         result = read_hhr(hhr)
         if result.table_rows > len(result.hits):
             raise UserError(f"{hhr} lists {result.table_rows} hits and aligns {len(result.hits)}: cut short")
-        if entry and not is_of(result, entry):
+        if entry and query_id and not is_of_query(result, query_id):
             raise UserError(f"{hhr} is the result of another query: {result.query[:80]}")
     except UserError as error:
         if not remove_damaged:

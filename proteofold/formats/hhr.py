@@ -26,6 +26,11 @@ _STATES = re.compile(r"\n([QT] ss_(?:pred|dssp)) +([A-Za-z~-]+)(?=\s)")
 THREE_STATES = str.maketrans("hGgIieBbcSsTtPp", "HHHHHEEECCCCCCC")
 _UNKNOWN = {"-", "~"}
 
+# At the ends of a query's name HH-suite drops all but printable ASCII, and an @ at its beginning. Where nothing is left
+# it writes no_name_2.
+_NOT_KEPT = re.compile("[^!-?A-~]+")
+_NAMELESS = "no_name_"
+
 
 class Hit(NamedTuple):
     """One alignment of the query with a template. Positions count residues from 1, ends included.
@@ -81,6 +86,12 @@ def read_hhr(path):
             return _parse(handle.read(), path)
     except READ_ERRORS as error:
         raise UserError(f"{path}: cannot be read ({read_error(error)}).") from None
+
+
+def is_of_query(found, query_id):
+    """Whether a SearchResult is of this query, as far as HH-suite keeps an id."""
+    name, kept = (_NOT_KEPT.sub("", text) for text in (next(iter(found.query.split()), ""), query_id))
+    return name == kept if kept else name.startswith(_NAMELESS)
 
 
 def parse_hhr(data, name, most=None):

@@ -22,10 +22,13 @@ _ENDINGS = (
 
 @dataclass
 class Unused:
-    """Files that no run uses: of how many results and predictions they are, and their bytes."""
+    """Files that no run uses: of how many results and predictions they are, and their bytes.
+
+    Of a result that is used, the summaries of earlier versions are counted as 'summaries'.
+    """
 
     files: list = field(default_factory=list)
-    counts: Counter = field(default_factory=Counter)  # 'results', 'predictions', 'alignments'
+    counts: Counter = field(default_factory=Counter)  # 'results', 'predictions', 'alignments', 'summaries'
     size: int = 0
 
     def add(self, kind, paths):
@@ -59,10 +62,10 @@ def find_unused(results):
         for path in sorted((results / SHARED / folder).glob("*")):
             earlier = SearchFolder(path).earlier_out_folders if folder == SEARCHES else ()
             for name, files in _files_by_name(path).items():
-                if name in listed.get(path.name, ()):
-                    files = [file for file in files if file.parents[1] in earlier]
-                if files:
+                if name not in listed.get(path.name, ()):
                     unused.add(kind, files)
+                elif summaries := [file for file in files if file.parents[1] in earlier]:
+                    unused.add("summaries", summaries)
     return unused
 
 

@@ -217,7 +217,7 @@ def _failure_of_reading(run, member, error):
     """
     if isinstance(error, DamagedError):
         try:
-            remove(run.search, member.entry, str(error))
+            remove(run.search, member, str(error))
             return (member.query_id, SUMMARY.step, DAMAGED, str(run.search.log("summary", member.entry)))
         except OSError as problem:
             error = problem

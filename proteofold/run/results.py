@@ -9,8 +9,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from proteofold.formats.fasta import protein_stem
-from proteofold.formats.hhr import parse_hhr
+from proteofold.formats.hhr import is_of_query, parse_hhr
 from proteofold.formats.packed_hhr import unpack
 from proteofold.run.failures import DAMAGED, ERROR_MARK
 from proteofold.run.layout import digits_of
@@ -98,18 +97,13 @@ def read_search(search, entry, out=None, most=None):
         raise DamagedError(f"{path}: damaged: {error}") from None
 
 
-def is_of(found, entry):
-    """Whether a SearchResult names the query that an entry belongs to."""
-    query_id = next(iter(found.query.split()), "")
-    return protein_stem(query_id) == entry.rpartition("-")[0]
-
-
-def remove(search, entry, why):
-    """Remove the damaged result of an entry, so that the next start makes it again; its log keeps the reason.
+def remove(search, member, why):
+    """Remove the damaged result of a member of a run, so that the next start makes it again; its log keeps the reason.
 
     Where only the ``.out`` is damaged a whole ``.hhr.gz`` of this protein stays, and no search is needed again.
     """
-    keep_hhr = _out_is_damaged(search, entry) and _hhr_is_whole(search, entry)
+    entry = member.entry
+    keep_hhr = _out_is_damaged(search, entry) and _hhr_is_whole(search, member)
     search.out(entry).unlink(missing_ok=True)
     if not keep_hhr:
         search.hhr(entry).unlink(missing_ok=True)
@@ -133,9 +127,8 @@ def _out_is_damaged(search, entry):
     return False
 
 
-def _hhr_is_whole(search, entry):
+def _hhr_is_whole(search, member):
     try:
-        found = read_search(search, entry)
+        return is_of_query(read_search(search, member.entry), member.query_id)
     except DamagedError:
         return False
-    return is_of(found, entry)

@@ -121,6 +121,6 @@ def read_judged(path, name):
     try:
         (of_block, hits_sha256), *lines = map(json.loads, unpack(path.read_bytes()).splitlines())
         found = {(entry, hhr_sha256): Judged(*values) for entry, hhr_sha256, *values in lines}
-    except (OSError, UserError, ValueError, TypeError):
+    except (OSError, UserError, ValueError, TypeError, RecursionError):
         return "", {}
     return (hits_sha256, found) if of_block == name else ("", {})

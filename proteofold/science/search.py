@@ -60,7 +60,7 @@ def search_templates(
     query = _query(a3m)
     query_length = sum(letter.isupper() or letter == "-" for letter in query.sequence)
     if query_id not in (None, query.id) or md5 not in (None, sequence_md5(query.sequence)):
-        raise UserError(f"{a3m}: damaged, or of another query than {query_id}")
+        raise UserError(f"{a3m}: damaged, or not of this query, but of {query.id}")
     described = hhsuite.describe_library(library)
     shards = 1
     if memory_mb := min(filter(None, (memory_mb, slurm_memory_mb())), default=None):

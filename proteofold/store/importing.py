@@ -127,7 +127,7 @@ def _remove_damaged(files, warn):
                 continue
             try:
                 if held:
-                    remove(search, entry, why)
+                    remove(search, files.run.by_entry[entry], why)
                     del files.damaged[entry]
                     warn(f"{why}: {DAMAGED}")
                     continue

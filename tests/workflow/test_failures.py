@@ -121,3 +121,16 @@ def test_killed_hhmake_fails_the_run_by_name_and_the_same_command_builds_again(t
     hhmake.unlink()
     bench.snakemake()
     assert len(bench.rows("merge_results.csv")) == 1 and bench.rows("failed.csv") == []
+
+
+def test_ids_of_which_hhsearch_keeps_a_part_have_results_that_are_kept(fresh):
+    sequences = list(fresh.records.values())
+    fresh.records = dict(zip(("IFN-γ", "β-globin", "日本", "@x"), sequences, strict=True))
+    fresh.snakemake()
+    assert fresh.rows("failed.csv") == []
+    for member in fresh.run.members.values():
+        fresh.run.search.out(member.entry).write_text("damaged")
+    (fresh.results / "merge_results.csv").unlink()
+    fresh.snakemake(expect=1)
+    fresh.snakemake()
+    assert fresh.searched() == [] and len(fresh.rows("merge_results.csv")) == 4

@@ -284,8 +284,7 @@ def test_run_that_is_cut_short_at_a_random_moment_repeats_no_complete_search(fre
     assert fresh.tables() == finished.tables()
 
 
-@pytest.mark.parametrize("succeeds", [True, False])
-def test_temporary_files_that_a_killed_run_left_in_its_folder_are_removed(fresh, succeeds):
+def test_temporary_files_that_a_killed_run_left_in_its_folder_are_removed(fresh):
     fresh.mark("wait", *fresh.records)
     head = fresh.start()
     wait_for_searches(fresh, head, 2)
@@ -293,9 +292,13 @@ def test_temporary_files_that_a_killed_run_left_in_its_folder_are_removed(fresh,
     (fresh.results / ".merge_results.csv.1.part").write_text("half a ta")
     (fresh.results / "logs" / ".of_a_step.log.2.part").write_text("")
     fresh.mark("wait")
-    fresh.mark("fail", *[] if succeeds else [MYG])
-    assert len(hidden(fresh.results)) >= 4  # two of searches
-    fresh.snakemake(expect=0 if succeeds else 1)
+    fresh.mark("fail", MYG)
+    left = hidden(fresh.results)
+    assert len(left) >= 4  # two of searches
+    fresh.snakemake(expect=1)
+    assert left <= hidden(fresh.results)  # what searches in a container, say, may still need
+    fresh.mark("fail")
+    fresh.snakemake()
     assert hidden(fresh.results) == {".lock"}
 
 

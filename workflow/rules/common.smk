@@ -267,11 +267,11 @@ def end_run(succeeded):
         interruption.note_end_of_jobs()
         unfinished = "INTERRUPTED" if succeeded or interruption.interrupted() else "FAILED"
         status = "SUCCESS" if is_whole() else unfinished
-        # Jobs of an earlier head, which was killed, may continue in Slurm. On success the run needs none of them.
-        if status == "SUCCESS" or not ON_CLUSTER:
+        if status == "SUCCESS":
+            # Until then jobs of an earlier head, which was killed, may continue: in Slurm, or in containers.
             remove_old_temporary(RUN.folder, BEGAN)
-        if status == "SUCCESS" and "a3m" not in RUN.settings["keep"]:
-            remove_old_a3m(RUN.folder, BEGAN)
+            if "a3m" not in RUN.settings["keep"]:
+                remove_old_a3m(RUN.folder, BEGAN)
         if status == "INTERRUPTED" and succeeded:
             logger.warning("note: what was requested is there. Start without --until and file names for the rest.")
         logger.info("run ends", extra={"proteofold_end": (status, len(RUN.done()))})

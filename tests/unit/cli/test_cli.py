@@ -160,18 +160,18 @@ def test_damaged_hhr_is_removed_on_demand_only(call, tmp_path, data, content):
 
 def test_summary_is_written_with_what_it_belongs_to_and_only_once(call, tmp_path, data):
     out = tmp_path / "x.out"
-    words = ["summarise", data / "hhblits3.hhr", out, "--entry", "P0CG47-0a1b2c3d", "--search", "few.lean.01"]
+    words = ["summarise", data / "hhblits3.hhr", out, "--entry", "P1-0a1b2c3d", "--search", "few.lean.01"]
     assert (call(*words).exit_code, call(*words).stdout) == (0, "")
     *table, last = out.read_text().splitlines()
     assert "".join(f"{line}\n" for line in table) == call("summarise", data / "hhblits3.hhr").stdout
-    assert last.split()[:3] == ["#", "P0CG47-0a1b2c3d", "few.lean.01"]
+    assert last.split()[:3] == ["#", "P1-0a1b2c3d", "few.lean.01"]
     out.write_text("of somebody")
     assert call(*words).exit_code == 0 and out.read_text() == "of somebody"
 
 
 def test_result_of_another_query_is_not_summarised(call, tmp_path, data):
     hhr = shutil.copy(data / "hhblits3.hhr", tmp_path)
-    words = ["summarise", hhr, tmp_path / "x.out", "--entry", "P1-0a1b2c3d"]
+    words = ["summarise", hhr, tmp_path / "x.out", "--id", "sp|P1|A", "--entry", "P1-0a1b2c3d"]
     outcome = call(*words)
     assert outcome.exit_code == 1 and "another query: sp|P0CG47|UBB_HUMAN" in outcome.stderr
     assert call(*words, "--remove-damaged").exit_code == 1

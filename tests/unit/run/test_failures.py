@@ -120,7 +120,7 @@ def test_search_that_was_killed_without_a_message_comes_after_an_old_log_of_its_
 def test_removed_result_is_the_reason(run, member, runs):
     runs.finish(run, "P1")
     run.search.out(member.entry).write_bytes(b"")
-    remove(run.search, member.entry, "cut short")
+    remove(run.search, member, "cut short")
     log = str(run.search.log("summary", member.entry))
     assert failure_of(run, member) == ("sp|P1|A", "summary", "damaged, removed; rerun", log)
     assert not is_unfinished(failure_of(run, member)[2])

@@ -602,20 +602,21 @@ def test_template_with_an_odd_name_comes_through_the_out(complete):
 
 
 def test_removed_result_is_not_done_and_its_log_has_the_reason(complete):
-    name = entry(complete, 0)
+    member = next(iter(complete.members.values()))
+    name = member.entry
     complete.search.hhr(name).write_bytes(b"")
-    remove(complete.search, name, "why it was")
+    remove(complete.search, member, "why it was")
     assert name not in done(complete.search, complete.by_entry)
     assert not complete.search.hhr(name).exists()
     assert "why it was" in complete.search.log("summary", name).read_text()
-    remove(complete.search, name, "again")  # which is no error
+    remove(complete.search, member, "again")  # which is no error
 
 
 def test_hhr_of_a_damaged_out_stays_only_if_it_is_whole(complete):
     name = entry(complete, 0)
     complete.search.out(name).write_bytes(b"")
     complete.search.hhr(name).write_bytes(complete.search.hhr(name).read_bytes()[:-9])
-    remove(complete.search, name, "why it was")
+    remove(complete.search, complete.by_entry[name], "why it was")
     assert not complete.search.out(name).exists() and not complete.search.hhr(name).exists()
 
 

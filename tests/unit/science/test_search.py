@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from proteofold.cli.main import cli
 from proteofold.formats.a3m import format_a3m
 from proteofold.formats.fasta import protein_stem
-from proteofold.formats.hhr import read_hhr
+from proteofold.formats.hhr import is_of_query, read_hhr
 from proteofold.formats.packed_hhr import read_alignments
 from proteofold.formats.psipred import Prediction
 from proteofold.run.failures import last_words
@@ -164,12 +164,18 @@ def test_result_that_is_cut_is_made_again(search, small_library, kept):
 
 
 @pytest.mark.hhsuite
-@pytest.mark.parametrize("query_id", ["$(id)", "a;rm", "日本", '"q"', "x" * 500, ">a", "%s%n", "é" * 500])
+@pytest.mark.parametrize(
+    "query_id",
+    ["$(id)", "a;rm", "日本", '"q"', "x" * 500, ">a", "%s%n", "é" * 500] + ["IFN-γ", "β-globin", "@x", "@äx", "a中b"],
+)
 def test_odd_ids_go_through_the_real_hhsearch(search, small_library, query_id):
     code, results = search(query_id=query_id, library=small_library)
     stem = protein_stem(query_id)
     assert code == 0, (results / f"{stem}.log").read_text()
-    assert read_hhr(results / f"{stem}.hhr.gz").hits[0].template == "1ERU_A"
+    found = read_hhr(results / f"{stem}.hhr.gz")
+    assert found.hits[0].template == "1ERU_A"
+    assert is_of_query(found, query_id)
+    assert not is_of_query(found, "P10599") and not is_of_query(found, f"{query_id}2")
 
 
 @pytest.mark.hhsuite
