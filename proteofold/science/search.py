@@ -21,7 +21,7 @@ from proteofold.system.process import format_usage, run_tool, usage_of_tools, wr
 # Memory of this process beside hhsearch: Python, the hits of one query and its .hhr.
 SEARCH_STEP_MB = 60
 
-# How the folders begin that searches work in, beside the .a3m.
+# What the names of the folders begin with that searches work in, beside the .a3m.
 SCRATCH = ".search-"
 
 # Of an alignment, a row of the template: the number of its last residue.
