@@ -332,7 +332,7 @@ def summarise(hhr, out, query_id, entry, search_name, remove_damaged):
         if not remove_damaged:
             raise
         raise UserError(_removed(hhr, error)) from None
-    summary = summary_of(query_id or next(iter(result.query.split()), ""), result.hits)
+    summary = summary_of(query_id or result.query_id, result.hits)
     if out:
         write_out(out, entry or Path(hhr).name, search_name, summary, sha256(data))
     else:

@@ -75,6 +75,11 @@ class SearchResult(NamedTuple):
     table_rows: int
     hits: list[Hit]
 
+    @property
+    def query_id(self):
+        """The first word of the query's name, '' without one: its id, as far as HH-suite keeps it."""
+        return next(iter(self.query.split()), "")
+
 
 def read_hhr(path):
     """Read a ``.hhr`` file; raises UserError with the line where it is not one or is cut short.
@@ -90,7 +95,7 @@ def read_hhr(path):
 
 def is_of_query(found, query_id):
     """Whether a SearchResult is of this query, as far as HH-suite keeps an id."""
-    name, kept = (_NOT_KEPT.sub("", text) for text in (next(iter(found.query.split()), ""), query_id))
+    name, kept = (_NOT_KEPT.sub("", text) for text in (found.query_id, query_id))
     return name == kept if kept else name.startswith(_NAMELESS)
 
 

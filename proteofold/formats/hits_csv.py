@@ -2,9 +2,9 @@
 
 import csv
 import io
-import zlib
 
 from proteofold.formats.hhr import HIT_COLUMNS
+from proteofold.formats.packed_hhr import pack
 
 
 def hits_csv_gz(query_id, hits):
@@ -12,19 +12,15 @@ def hits_csv_gz(query_id, hits):
 
     Holds no time stamp and no name, so the same hits are the same bytes.
     """
-    return _gzip(_csv([query_id, *hit] for hit in hits))
+    return pack(_csv([query_id, *hit] for hit in hits))
 
 
 def hits_csv_gz_header():
     """The gzip member that ``hits.csv.gz`` begins with: the names of the columns."""
-    return _gzip(_csv([HIT_COLUMNS]))
-
-
-def _gzip(text):
-    return zlib.compress(text.encode(), level=6, wbits=31)  # 31: with gzip's header, which zlib writes without a time
+    return pack(_csv([HIT_COLUMNS]))
 
 
 def _csv(rows):
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
+    return buffer.getvalue().encode()

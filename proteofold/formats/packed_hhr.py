@@ -82,7 +82,7 @@ def pack_hhr(hhr):
         block = blocks[start:end]
         kept.append(block if rank <= ALIGNED_HITS or _is_confident(block) else _residues_only(block))
     text = b"\n".join(lines) + table_head + table + blank + b"".join(kept)
-    return zlib.compress(text, level=_LEVEL, wbits=_GZIP)
+    return pack(text, _LEVEL)
 
 
 def _is_confident(block):
@@ -98,8 +98,13 @@ def _residues_only(block):
     return re.sub(rb"\n{3,}", b"\n\n", b"\n".join(kept))
 
 
+def pack(data, level=6):
+    """Bytes as one gzip member, without time and name: equal bytes give equal members."""
+    return zlib.compress(data, level=level, wbits=_GZIP)
+
+
 def unpack(data):
-    """The text of a packed ``.hhr`` as bytes; UserError if it is damaged or cut short."""
+    """The bytes in a gzip member, such as the text of a packed ``.hhr``; UserError if it is damaged or cut short."""
     unpacker = zlib.decompressobj(wbits=_GZIP)
     try:
         text = unpacker.decompress(data)

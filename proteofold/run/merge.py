@@ -164,10 +164,11 @@ def _outs_with_hits(run, name, finished, all_hits):
                 damaged[member.entry] = _failure_of_reading(run, member, error)
     if len(outs) == len(members):
         hits_sha256, of_block = read_judged(run.folder.block_verdicts(name), name)
-        if all(result in of_block for result in _results(outs)) and _is(block, hits_sha256):
+        results = _results(outs)
+        if all(result in of_block for result in results) and _has_checksum(block, hits_sha256):
             with open(block, "rb") as handle:
                 shutil.copyfileobj(handle, all_hits, _PIECE)
-            return outs, damaged, {result[0]: of_block[result] for result in _results(outs)}
+            return outs, damaged, {entry: of_block[entry, hhr_sha256] for entry, hhr_sha256 in results}
     for member in members:
         if member.entry in outs:
             try:
@@ -265,8 +266,8 @@ def _differs(path, checksum):
     return path.exists() and _checksum(path) != checksum
 
 
-def _is(path, checksum):
-    """Whether a file is there and has this checksum."""
+def _has_checksum(path, checksum):
+    """Whether a file can be read and has this checksum."""
     try:
         return _checksum(path) == checksum
     except OSError:

@@ -1,12 +1,11 @@
 """Domains and verdicts of the proteins of a run: from their hits, in the blocks, and as rows of tables."""
 
 import json
-import zlib
 from dataclasses import replace
 from typing import NamedTuple
 
 from proteofold.formats.gff3 import feature, sequence_region
-from proteofold.formats.packed_hhr import unpack
+from proteofold.formats.packed_hhr import pack, unpack
 from proteofold.run.classes import CLASS_COLUMNS, class_values, superfamilies
 from proteofold.run.results import read_hits, read_out
 from proteofold.science.verdict import judge
@@ -30,8 +29,6 @@ VERDICT_COLUMNS = (
     *("query_id", "length", "class", "domains", "coverage"),
     *("domain_residues", "confident_residues", "verdict"),
 )
-
-_GZIP = 31  # zlib's window bits for a gzip member: its header has no time and no name
 
 
 class Judged(NamedTuple):
@@ -110,7 +107,7 @@ def format_judged(name, hits_sha256, found):
     It is a gzip file with a line of JSON for the block, its name and the checksum of its hits, and one a protein.
     """
     lines = [[name, hits_sha256], *([*result, *verdict] for result, verdict in found.items())]
-    return zlib.compress("".join(json.dumps(line) + "\n" for line in lines).encode(), level=6, wbits=_GZIP)
+    return pack("".join(json.dumps(line) + "\n" for line in lines).encode())
 
 
 def read_judged(path, name):
