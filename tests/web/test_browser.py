@@ -269,7 +269,7 @@ KEYED = ("front", "runs", "run", "run going on", "protein", "table of results", 
 @pytest.mark.parametrize("window", [("desktop", "light"), ("phone", "dark")], indirect=True, ids="-".join)
 def test_keyboard_reaches_everything_and_is_seen(window, address, page):
     window.goto(address + PAGES[page], wait_until="load")
-    # a live page refreshes only while it is looked at; what it drew anew would not be marked as reached
+    # A live page is refreshed only while it is visible. Links that it draws again are not marked as reached.
     window.evaluate("Object.defineProperty(document, 'hidden', {value: true})")
     stops = tab_stops(window)
     assert stops[0][0] == "A Skip to the content"
